@@ -1,0 +1,230 @@
+"""The file format `analysis.json`, version 1.
+
+Floats are written in full; nothing in the file depends on time, host or path, so the same inputs, settings and
+versions give the same bytes.
+"""
+
+import json
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from onnxcausal.analysis.result import Analysis
+from onnxcausal.causal.graph import CausalGraph, FlowKind, LayerResult
+from onnxcausal.causal.intervention import Replace
+from onnxcausal.causal.outcome import OutcomeKind
+from onnxcausal.causal.significance import Role, Rule, SelectedBy
+
+FORMAT = "onnxcausal-analysis/1"
+SCHEMA_FILE = "analysis-1.schema.json"
+"""The shipped JSON Schema, beside this module."""
+
+Index = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class _Record(BaseModel):
+    """Shared by all records: nothing unknown, nothing changed after it is made, no NaN or infinity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ToolRecord(_Record):
+    """Versions that made the numbers."""
+
+    onnxcausal: str
+    onnxruntime: str
+    providers: list[str]
+
+
+class ModelRecord(_Record):
+    """The model analysed."""
+
+    file: str
+    sha256: Sha256
+
+
+class DataRecord(_Record):
+    """The data used; `reference_indices` only with `replace = mean`."""
+
+    source: str
+    sha256: Sha256
+    synthetic: bool
+    reference_indices: list[Index] | None = None
+
+
+class SettingsRecord(_Record):
+    """The method's settings; `preprocess` holds what was set of it."""
+
+    rule: Rule
+    alpha: Share
+    coverage: Share
+    beta: float
+    replace: Replace
+    outcome: OutcomeKind
+    samples: Index
+    seed: Index
+    engine: str
+    preprocess: dict[str, Any]
+
+
+class NodeRecord(_Record):
+    """One parent; `d` is null where the outcome is constant."""
+
+    index: Index
+    ate: float
+    ci: tuple[float, float]
+    d: float | None
+    p: Share
+    q: Share
+    role: Role
+
+
+class LayerRecord(_Record):
+    """One layer; `nodes` holds every parent, and is empty where no route leads to the layer."""
+
+    name: str
+    op_type: str
+    weight: str
+    parents: Index
+    children: Index
+    targets: list[Index]
+    flow: FlowKind
+    selected_by: SelectedBy
+    reason: str | None
+    nodes: list[NodeRecord]
+
+
+class OutcomeRecord(_Record):
+    """The observed outcome over the samples; effects below `floor` cannot be told from float noise."""
+
+    tensor: str
+    mean: float
+    sd: Annotated[float, Field(ge=0)]
+    floor: Annotated[float, Field(ge=0)]
+
+
+class GraphRecord(_Record):
+    """The causal graph of one class; layers run from the outcome upwards."""
+
+    target: Index
+    class_name: str | None
+    samples: Index
+    sample_indices: list[Index]
+    outcome: OutcomeRecord
+    layers: list[LayerRecord]
+
+
+class SkippedRecord(_Record):
+    """A class that could not be analysed."""
+
+    target: Index
+    class_name: str | None
+    reason: str
+
+
+class AnalysisFile(_Record):
+    """The content of `analysis.json`."""
+
+    format: Literal["onnxcausal-analysis/1"]
+    tool: ToolRecord
+    model: ModelRecord
+    data: DataRecord
+    settings: SettingsRecord
+    graphs: list[GraphRecord]
+    skipped: list[SkippedRecord]
+    notes: list[str]
+
+
+def to_json(analysis: Analysis) -> str:
+    """Return the content of `analysis.json`, ending in a newline."""
+    record = to_record(analysis).model_dump(mode="json")
+    if record["data"]["reference_indices"] is None:
+        del record["data"]["reference_indices"]
+    return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_record(analysis: Analysis) -> AnalysisFile:
+    """Return the analysis as it is written."""
+    settings = analysis.settings
+    return AnalysisFile(
+        format=FORMAT,
+        tool=ToolRecord(**analysis.versions, providers=list(analysis.providers)),
+        model=ModelRecord(file=analysis.model_file, sha256=analysis.model_sha256),
+        data=DataRecord(
+            source=analysis.data_source,
+            sha256=analysis.data_sha256,
+            synthetic=analysis.synthetic,
+            reference_indices=analysis.reference.tolist() or None,
+        ),
+        settings=SettingsRecord(
+            **{name: getattr(settings, name) for name in settings.__dataclass_fields__},
+            preprocess=dict(analysis.preprocess),
+        ),
+        graphs=[_graph(analysis, graph) for graph in analysis.graphs],
+        skipped=[
+            SkippedRecord(target=entry.target, class_name=analysis.class_name(entry.target), reason=entry.reason)
+            for entry in analysis.skipped
+        ],
+        notes=list(analysis.notes),
+    )
+
+
+def schema() -> str:
+    """Return the JSON Schema of `analysis.json`, as shipped in `SCHEMA_FILE`."""
+    return json.dumps(AnalysisFile.model_json_schema(), indent=1) + "\n"
+
+
+def _graph(analysis: Analysis, graph: CausalGraph) -> GraphRecord:
+    return GraphRecord(
+        target=graph.target,
+        class_name=analysis.class_name(graph.target),
+        samples=len(graph.samples),
+        sample_indices=graph.samples.tolist(),
+        outcome=OutcomeRecord(
+            tensor=analysis.outcome_tensor,
+            mean=float(graph.observed.mean()),
+            sd=float(graph.observed.std(ddof=1)),
+            floor=graph.floor,
+        ),
+        layers=[_layer(analysis, layer) for layer in graph.layers],
+    )
+
+
+def _layer(analysis: Analysis, layer: LayerResult) -> LayerRecord:
+    shape = analysis.layers[layer.name]
+    verdicts = layer.verdicts
+    reason = layer.reason if verdicts is None else verdicts.reason
+    return LayerRecord(
+        name=layer.name,
+        op_type=shape.op_type,
+        weight=shape.weight,
+        parents=shape.parents,
+        children=shape.children,
+        targets=layer.targets.tolist(),
+        flow=layer.flow,
+        selected_by=SelectedBy.NONE if verdicts is None else verdicts.selected_by,
+        reason=reason or None,
+        nodes=[] if verdicts is None else _nodes(layer),
+    )
+
+
+def _nodes(layer: LayerResult) -> list[NodeRecord]:
+    verdicts = layer.verdicts
+    assert verdicts is not None
+    columns = zip(
+        verdicts.ate.tolist(),
+        verdicts.low.tolist(),
+        verdicts.high.tolist(),
+        verdicts.d.tolist(),
+        verdicts.p.tolist(),
+        verdicts.q.tolist(),
+        verdicts.roles,
+        strict=True,
+    )
+    return [
+        NodeRecord(index=index, ate=ate, ci=(low, high), d=d if math.isfinite(d) else None, p=p, q=q, role=role)
+        for index, (ate, low, high, d, p, q, role) in enumerate(columns)
+    ]

@@ -1,0 +1,138 @@
+"""The output folder: written whole or not at all, never over another model's analysis."""
+
+import errno
+import io
+import json
+import os
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from onnxcausal.analysis.file import FORMAT, to_json
+from onnxcausal.analysis.result import Analysis
+from onnxcausal.errors import OutputError
+
+ANALYSIS_FILE = "analysis.json"
+EFFECTS_FILE = "effects.npz"
+PER_TARGET = re.compile(r"(graph|ate)-\d+\.(graphml|png)")
+"""Files that belong to one class; those of an earlier run are removed."""
+
+
+def check_folder(folder: Path, model_sha256: str, *, force: bool) -> None:
+    """Make sure, before any work, that the folder can take the analysis of a model.
+
+    Raises:
+        OutputError: the folder cannot be written, or holds another model's analysis and `force` is not given.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / ".writable", b"")
+        (folder / ".writable").unlink()
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    if force or not (folder / ANALYSIS_FILE).exists():
+        return
+    held = _model_of(folder / ANALYSIS_FILE)
+    if held != model_sha256:
+        raise OutputError(
+            "the output folder holds the analysis of another model",
+            where=str(folder),
+            why=f"its model has the hash {held[:12]}, this one {model_sha256[:12]}"
+            if held
+            else f"its {ANALYSIS_FILE} was not written by this tool",
+            remedy="choose another folder with --out, or pass --force to replace it",
+        )
+
+
+def save(analysis: Analysis, folder: Path, extra: Mapping[str, bytes]) -> None:
+    """Write the analysis: `effects.npz`, the extra files, and `analysis.json` last.
+
+    Each file is written beside its place and moved there, so that an interrupted or failed write leaves what was
+    there before.
+
+    Args:
+        analysis: the result.
+        folder: the output folder, which exists.
+        extra: content of further files, by name.
+
+    Raises:
+        OutputError: the disk is full, or the folder cannot be written.
+    """
+    files = {EFFECTS_FILE: effects_archive(analysis), **extra, ANALYSIS_FILE: to_json(analysis).encode()}
+    waiting = {name: folder / f".{name}.new" for name in files}
+    try:
+        for name, content in files.items():
+            _write(waiting[name], content)
+        for name in files:
+            waiting[name].replace(folder / name)
+        for old in folder.iterdir():
+            if PER_TARGET.fullmatch(old.name) and old.name not in files:
+                old.unlink()
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    finally:
+        for path in waiting.values():
+            path.unlink(missing_ok=True)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write one file whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    waiting = path.with_name(f".{path.name}.new")
+    try:
+        _write(waiting, content)
+        waiting.replace(path)
+    except OSError as error:
+        waiting.unlink(missing_ok=True)
+        raise _cannot_write(path, error) from error
+
+
+def effects_archive(analysis: Analysis) -> bytes:
+    """Return `effects.npz`: TE `[parents, samples]` under `TARGET/POSITION`, the layer's position in `layers`.
+
+    Positions stand in for layer names, which come from the model and may hold anything. Layers that no route leads
+    to have no entry.
+    """
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for graph in analysis.graphs:
+            for position, layer in enumerate(graph.layers):
+                if layer.effects is not None:
+                    entry = zipfile.ZipInfo(f"{graph.target}/{position}.npy")  # its date is fixed
+                    entry.compress_type = zipfile.ZIP_DEFLATED
+                    array = io.BytesIO()
+                    np.lib.format.write_array(array, layer.effects.te, allow_pickle=False)
+                    archive.writestr(entry, array.getvalue())
+    return content.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _model_of(path: Path) -> str:
+    """Return the hash of the model whose analysis a file holds; empty where it is none."""
+    try:
+        held = json.loads(path.read_bytes())
+        return str(held["model"]["sha256"]) if held["format"] == FORMAT else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _cannot_write(path: Path, error: OSError) -> OutputError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return OutputError(
+        "the disk is full" if full else "the output cannot be written",
+        where=str(path),
+        why=error.strerror or str(error),
+        remedy="free some space; what was there before is unchanged" if full else "choose another folder with --out",
+    )

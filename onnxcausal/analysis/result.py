@@ -1,0 +1,125 @@
+"""The result of an analysis."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxcausal.causal.graph import CausalGraph
+from onnxcausal.causal.intervention import Replace
+from onnxcausal.causal.outcome import OutcomeKind
+from onnxcausal.causal.significance import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of the method, as recorded.
+
+    Attributes:
+        rule: how roles are decided.
+        alpha: level of the false discovery rate and of the intervals.
+        coverage: share of the summed ATE that the strongest nodes carry.
+        beta: factor on the weights of a path.
+        replace: what stands in for what is taken away.
+        outcome: which scalar of the class scores.
+        samples: samples asked for per class.
+        seed: of every random choice.
+        engine: name of the engine.
+    """
+
+    rule: Rule = Rule.PAIRED
+    alpha: float = 0.05
+    coverage: float = 0.8
+    beta: float = 0.0
+    replace: Replace = Replace.ZERO
+    outcome: OutcomeKind = OutcomeKind.LOGIT
+    samples: int = 100
+    seed: int = 0
+    engine: str = "reference"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerShape:
+    """What an analysis records of a layer beside its effects."""
+
+    name: str
+    op_type: str
+    weight: str
+    parents: int
+    children: int
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A class that could not be analysed, and why."""
+
+    target: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """Causal graphs of some classes of one model, and all it takes to repeat them.
+
+    Attributes:
+        model_file: the model's file name.
+        model_sha256: hash of the model.
+        data_source: name of the data, without its folder.
+        data_sha256: hash of the data.
+        synthetic: whether the inputs were made up.
+        preprocess: preprocessing that was set, by key.
+        reference: positions in the data of the reference samples (`replace = mean`); empty otherwise.
+        settings: settings of the method.
+        outcome_tensor: the tensor that holds the class scores.
+        versions: version of each program that made the numbers.
+        providers: execution providers of the session.
+        layers: the model's layers by name, from input to outcome.
+        class_names: name of each class, if known.
+        graphs: one per analysed class.
+        skipped: classes that could not be analysed.
+        notes: what a reader must know beside the numbers, one sentence each.
+    """
+
+    model_file: str
+    model_sha256: str
+    data_source: str
+    data_sha256: str
+    synthetic: bool
+    preprocess: Mapping[str, object]
+    reference: NDArray[np.int64]
+    settings: Settings
+    outcome_tensor: str
+    versions: Mapping[str, str]
+    providers: tuple[str, ...]
+    layers: Mapping[str, LayerShape]
+    class_names: tuple[str, ...] | None
+    graphs: tuple[CausalGraph, ...]
+    skipped: tuple[Skipped, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def class_name(self, target: int) -> str | None:
+        """Return the name of a class, None where it is not known."""
+        return self.class_names[target] if self.class_names and target < len(self.class_names) else None
+
+    def title(self, target: int) -> str:
+        """Return how a class is shown to people: its index, and its name where known."""
+        name = self.class_name(target)
+        return str(target) if name is None else f"{target} ({name})"
+
+    def graph(self, target: int) -> CausalGraph:
+        """Return the graph of a class.
+
+        Raises:
+            KeyError: the class was not analysed.
+        """
+        return next(graph for graph in self.graphs if graph.target == target) if target in self.targets else _no(target)
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """Indices of the analysed classes."""
+        return tuple(graph.target for graph in self.graphs)
+
+
+def _no(target: int) -> CausalGraph:
+    raise KeyError(target)

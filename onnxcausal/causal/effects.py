@@ -1,0 +1,77 @@
+"""Treatment effects of the nodes of one layer (Ahmad et al. 2023, eq. 2)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from onnxcausal.causal.outcome import Floats
+from onnxcausal.errors import SamplesError
+
+FEWEST_SAMPLES = 2
+"""A variance needs two samples."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EffectTable:
+    """Treatment effects of every node of one layer on the same samples.
+
+    Attributes:
+        te: outcome under `do` less the observed outcome, `[parents, samples]`, in the outcome's unit.
+        observed: outcome without intervention, `[samples]`.
+    """
+
+    te: Floats
+    observed: Floats
+
+    def __post_init__(self) -> None:
+        """Hold the two shapes together."""
+        assert self.te.ndim == 2, self.te.shape  # noqa: PLR2004
+        assert self.observed.shape == self.te.shape[1:], (self.observed.shape, self.te.shape)
+
+    @property
+    def ate(self) -> Floats:
+        """Average treatment effect of each node, `[parents]`."""
+        return np.asarray(self.te.mean(axis=1))
+
+    @property
+    def under_do(self) -> Floats:
+        """Outcome under each intervention, `[parents, samples]`."""
+        return self.observed + self.te
+
+
+def estimate_effects(under_do: Floats, observed: Floats, floor: float) -> EffectTable:
+    """Return the treatment effects, with what is below the float noise set to exactly 0.
+
+    Args:
+        under_do: outcome under the intervention on each node, `[parents, samples]`.
+        observed: outcome of the null intervention, from the same session, `[samples]`.
+        floor: smallest effect that float noise cannot cause, in the outcome's unit, at least 0.
+
+    Raises:
+        SamplesError: fewer than two samples, or an outcome that is not finite.
+
+    >>> table = estimate_effects(np.array([[1.0, 1.0], [2.0, 3.0]]), np.array([2.0, 3.0 + 1e-9]), floor=1e-6)
+    >>> table.te
+    array([[-1., -2.],
+           [ 0.,  0.]])
+    """
+    assert floor >= 0, floor
+    count = len(observed)
+    if count < FEWEST_SAMPLES:
+        raise SamplesError(
+            f"{count} usable sample(s), but effects need at least {FEWEST_SAMPLES}",
+            where="samples of the target class",
+            why="the spread of an effect cannot be estimated from fewer",
+            remedy="supply more samples of the class that the model classifies correctly",
+        )
+    finite = np.isfinite(under_do).all() and np.isfinite(observed).all()
+    if not finite:
+        raise SamplesError(
+            "the model's outcome is NaN or infinite on some sample",
+            where="outcome under intervention" if np.isfinite(observed).all() else "outcome without intervention",
+            why="a value overflowed or was undefined inside the model",
+            remedy="check the preprocessing (rescale, mean, std); use a float32 model in place of float16",
+        )
+    te = under_do - observed
+    te[np.abs(te) < floor] = 0.0
+    return EffectTable(te=te, observed=observed)

@@ -1,0 +1,86 @@
+"""The program `onnxcausal` and what it returns to the shell."""
+
+import os
+import sys
+import traceback
+from importlib.metadata import version as version_of
+from typing import Annotated
+
+import click
+import typer
+
+from onnxcausal.cli.analyze import analyze_command
+from onnxcausal.errors import ConfigError, InterruptedRunError, OnnxCausalError
+
+app = typer.Typer(
+    name="onnxcausal",
+    help="Find by intervention which neurons of an ONNX model cause its decisions, with error control.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command("analyze")(analyze_command)
+
+
+@app.callback()
+def program(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+) -> None:
+    """Find by intervention which neurons of an ONNX model cause its decisions, with error control."""
+    if version:
+        print(f"onnxcausal {version_of('onnxcausal')}")
+        raise typer.Exit
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the program and exit: 0 done, 2 usage, 3 model, 4 data, 5 nothing to analyse, 70 internal, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    try:
+        app(arguments, standalone_mode=False)
+    except BrokenPipeError:  # the reader of stdout has gone: nobody is left to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (KeyboardInterrupt, click.Abort):
+        _fail(_interrupted(), debug=debug)
+    except click.ClickException as error:
+        _fail(_usage(error), debug=False)
+    except OnnxCausalError as error:
+        _fail(error, debug=debug)
+    except Exception as error:  # noqa: BLE001  # the last resort: no user sees a traceback unasked
+        _fail(_internal(error), debug=debug)
+
+
+def _fail(error: OnnxCausalError, *, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    print(error, file=sys.stderr)
+    sys.exit(error.exit_code)
+
+
+def _usage(error: click.ClickException) -> ConfigError:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "onnxcausal"
+    return ConfigError(
+        error.format_message().rstrip("."),
+        where=command,
+        why=context.command.get_usage(context).replace("\n", " ") if context is not None else "the arguments do not fit",
+        remedy=f"run {command} --help",
+    )
+
+
+def _interrupted() -> InterruptedRunError:
+    return InterruptedRunError(
+        "interrupted",
+        where="onnxcausal",
+        why="the run was stopped by Ctrl-C; nothing was written",
+        remedy="run the same command again",
+    )
+
+
+def _internal(error: Exception) -> OnnxCausalError:
+    return OnnxCausalError(
+        f"internal error: {type(error).__name__}",
+        where="onnxcausal",
+        why=str(error).strip().splitlines()[0] if str(error).strip() else "no message",
+        remedy="run again with --debug and report what it prints",
+    )

@@ -1,0 +1,71 @@
+"""Every error a user can cause, each tied to its exit code.
+
+    OnnxCausalError             70  internal, when raised as such
+    +-- ConfigError              2  usage or configuration
+    |   +-- OutputError          2  the output folder cannot take the result
+    +-- ModelError               3  model unsupported, broken or unsafe
+    +-- SamplesError             4  data problem
+    +-- NothingToAnalyseError    5  nothing to analyse
+    +-- InterruptedRunError    130  stopped by the user
+"""
+
+from typing import ClassVar
+
+
+class OnnxCausalError(Exception):
+    """An error told in four lines: what, where, why, what to do.
+
+    Attributes:
+        what: what happened, one sentence.
+        where: the op, tensor, file or key concerned.
+        why: the reason, as far as it is known.
+        remedy: what the reader can do now.
+    """
+
+    exit_code: ClassVar[int] = 70
+
+    def __init__(self, what: str, *, where: str, why: str, remedy: str) -> None:
+        """Take the four lines; none may be empty."""
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.why = why
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        """Return the four lines, as shown on stderr."""
+        return f"error: {self.what}\n  where: {self.where}\n  why:   {self.why}\n  do:    {self.remedy}"
+
+
+class ConfigError(OnnxCausalError):
+    """A flag, a sidecar key or an argument is wrong."""
+
+    exit_code = 2
+
+
+class OutputError(ConfigError):
+    """The output folder cannot be written or holds another analysis."""
+
+
+class ModelError(OnnxCausalError):
+    """The model file is unsupported, broken or unsafe."""
+
+    exit_code = 3
+
+
+class SamplesError(OnnxCausalError):
+    """The samples cannot be read, do not fit the model or are too few."""
+
+    exit_code = 4
+
+
+class NothingToAnalyseError(OnnxCausalError):
+    """The model is sound but holds nothing the method can intervene on."""
+
+    exit_code = 5
+
+
+class InterruptedRunError(OnnxCausalError):
+    """The user stopped the run."""
+
+    exit_code = 130

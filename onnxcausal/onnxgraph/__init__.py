@@ -1,0 +1,1 @@
+"""Everything that knows ONNX: files, layers, flow, masks, sessions, engines."""

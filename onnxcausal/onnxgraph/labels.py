@@ -1,0 +1,279 @@
+"""How one op hands on the children of a layer (method: section 2, "targets in a DAG").
+
+A tensor *carries* children of one source layer: every position holds the index of a child, or `NONE`. Ops that move
+values are executed on these indices by ONNX Runtime itself, so that an index map is exactly the op's own; ops that act channel by channel leave them; everything else mixes, and the flow is then untracked, never guessed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from onnxcausal.errors import ModelError
+from onnxcausal.onnxgraph.index import attribute, integers
+from onnxcausal.onnxgraph.runner import run_op
+
+Strand: TypeAlias = NDArray[np.int64]
+"""Child at each position of a tensor, of the tensor's rank; size 1 along an axis means the same all along it."""
+
+NONE = 0
+"""No child stands at this position; children are stored as index + 1, so that zero padding means no child."""
+
+MOST_STRANDS = 8
+"""More children than this at one position count as mixing."""
+
+POINTWISE = frozenset(
+    """Abs Acos Acosh Add And Asin Asinh Atan Atanh BitShift Ceil Celu Clip Cos Cosh Div Elu Equal Erf Exp Floor Gelu
+    Greater GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Less LessOrEqual Log Max Mean Min Mish
+    Mod Mul Neg Not Or PRelu Pow Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sub
+    Sum Swish Tan Tanh ThresholdedRelu Where Xor""".split()
+)
+"""Each position of the result depends on the same position of the operands alone."""
+
+FIRST_ALONE = frozenset(["BatchNormalization", "Cast", "CastLike", "DequantizeLinear", "Dropout", "QuantizeLinear"])
+"""The same, for the first operand; the others are parameters."""
+
+NORMALISING = frozenset(
+    """GroupNormalization InstanceNormalization LRN LayerNormalization LpNormalization MeanVarianceNormalization
+    RMSNormalization""".split()
+)
+"""Same channel, but for statistics that mix a little."""
+
+SPATIAL = frozenset(
+    "AveragePool GlobalAveragePool GlobalLpPool GlobalMaxPool LpPool MaxPool Resize Upsample".split()
+)
+"""Mix along the axes they act on, and only along those."""
+
+REDUCING = frozenset(
+    """ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
+    ReduceSumSquare""".split()
+)
+"""Mix along the reduced axes."""
+
+SQUASHING = frozenset(["Softmax", "LogSoftmax", "Hardmax"])
+"""Mix along their axis."""
+
+MOVING = frozenset(
+    "Concat DepthToSpace Expand Flatten Gather Pad Reshape Slice SpaceToDepth Split Squeeze Tile Transpose Unsqueeze".split()
+)
+"""Copy values to other positions."""
+
+BLIND = frozenset(["ConstantOfShape", "Shape", "Size"])
+"""Their result does not depend on values."""
+
+SOFTMAX_PER_AXIS_OPSET = 13
+"""Before it, Softmax runs over all axes from its axis on."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Carried:
+    """What a tensor carries of one layer's children.
+
+    Attributes:
+        strands: several where several children share a position (residual addition).
+        normalised: a normalisation was passed.
+        mixed: every position may depend on every child; no strands then.
+    """
+
+    strands: tuple[Strand, ...] = ()
+    normalised: bool = False
+    mixed: bool = False
+
+
+MIXED = Carried(mixed=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operand:
+    """One input of an op.
+
+    Attributes:
+        shape: its shape in the traced run; None where it was not seen.
+        value: what it holds, where that is fixed or was recorded.
+        carried: what it carries; None for nothing.
+    """
+
+    shape: tuple[int, ...] | None
+    value: NDArray[np.generic] | None = None
+    carried: Carried | None = None
+
+
+def hand_on(
+    op: onnx.NodeProto,
+    operands: Sequence[Operand | None],
+    shapes: Sequence[tuple[int, ...] | None],
+    opset: int,
+) -> tuple[Carried | None, ...]:
+    """Return what each output of an op carries, given what its inputs carry.
+
+    Args:
+        op: the op, not a layer.
+        operands: its inputs in order; None for optional ones left out.
+        shapes: shape of each output in the traced run, None where it was not seen.
+        opset: version of the default operator set.
+    """
+    carrying = [operand.carried for operand in operands if operand is not None and operand.carried is not None]
+    if not carrying or op.op_type in BLIND:
+        return (None,) * len(op.output)
+    if any(carried.mixed for carried in carrying) or op.domain not in ("", "ai.onnx"):
+        return (MIXED,) * len(op.output)
+    result = _first_output(op, operands, shapes, opset)
+    if isinstance(result, tuple):
+        return result
+    normalised = any(carried.normalised for carried in carrying) or op.op_type in NORMALISING
+    first = MIXED if result is None else Carried(_merged(result), normalised)
+    return (first, *[MIXED] * (len(op.output) - 1))
+
+
+def _first_output(
+    op: onnx.NodeProto, operands: Sequence[Operand | None], shapes: Sequence[tuple[int, ...] | None], opset: int
+) -> list[Strand] | tuple[Carried | None, ...] | None:
+    """Return the strands of the first output, or all outputs of a moving op; None where the op mixes."""
+    first = operands[0]
+    if op.op_type in POINTWISE:
+        rank = max((len(operand.shape) for operand in operands if operand and operand.shape is not None), default=0)
+        return [
+            strand.reshape((1,) * (rank - strand.ndim) + strand.shape)
+            for operand in operands
+            if operand is not None and operand.carried is not None
+            for strand in operand.carried.strands
+        ]
+    if op.op_type in MOVING:
+        return _moved(op, operands, opset)
+    if first is None or first.carried is None or first.shape is None:
+        return None  # the children stand in a parameter
+    strands = list(first.carried.strands)
+    if op.op_type in FIRST_ALONE | NORMALISING:
+        return strands
+    if op.op_type in SPATIAL:
+        return _unless_varying(strands, _spatial_axes(op, first.shape, shapes[0]))
+    if op.op_type in SQUASHING:
+        return _unless_varying(strands, _squashed_axes(op, len(first.shape), opset))
+    if op.op_type in REDUCING:
+        return _reduced(op, operands, first.shape, shapes[0])
+    return None
+
+
+def _merged(strands: Sequence[Strand]) -> tuple[Strand, ...]:
+    """Return fewer strands that say the same: children at different positions share one."""
+    merged: list[Strand] = []
+    for strand in map(compressed, strands):
+        for number, other in enumerate(merged):
+            if not ((strand != other) & (strand != NONE) & (other != NONE)).any():
+                merged[number] = compressed(np.maximum(strand, other))
+                break
+        else:
+            merged.append(strand)
+    return tuple(strand for strand in merged if strand.any())
+
+
+def compressed(strand: Strand) -> Strand:
+    """Return the strand with size 1 along every axis it does not change along."""
+    for axis, size in enumerate(strand.shape):
+        if size > 1:
+            first = strand.take([0], axis=axis)
+            if (strand == first).all():
+                strand = first
+    return strand
+
+
+def _unless_varying(strands: list[Strand], axes: Sequence[int] | None) -> list[Strand] | None:
+    """Return the strands if children do not change along the axes that are mixed, else None."""
+    if axes is None or any(strand.shape[axis] > 1 for strand in strands for axis in axes):
+        return None
+    return strands
+
+
+def _spatial_axes(
+    op: onnx.NodeProto, before: tuple[int, ...], after: tuple[int, ...] | None
+) -> tuple[int, ...] | None:
+    if after is None or len(after) != len(before):
+        return None
+    if op.op_type in ("Resize", "Upsample"):
+        return tuple(axis for axis, (old, new) in enumerate(zip(before, after, strict=True)) if old != new)
+    return tuple(range(2, len(before)))
+
+
+def _squashed_axes(op: onnx.NodeProto, rank: int, opset: int) -> tuple[int, ...]:
+    if opset >= SOFTMAX_PER_AXIS_OPSET:
+        return (attribute(op, "axis", -1) % rank,)
+    return tuple(range(attribute(op, "axis", 1) % rank, rank))
+
+
+def _reduced(
+    op: onnx.NodeProto,
+    operands: Sequence[Operand | None],
+    before: tuple[int, ...],
+    after: tuple[int, ...] | None,
+) -> list[Strand] | None:
+    first = operands[0]
+    assert first is not None
+    assert first.carried is not None
+    axes = integers(op, "axes")
+    if axes is None and len(operands) > 1 and operands[1] is not None:
+        value = operands[1].value
+        if value is None:
+            return None
+        axes = tuple(int(axis) for axis in np.atleast_1d(value))
+    if not axes:
+        axes = () if attribute(op, "noop_with_empty_axes", 0) else tuple(range(len(before)))
+    axes = tuple(axis % len(before) for axis in axes)
+    strands = _unless_varying(list(first.carried.strands), axes)
+    if strands is None or after is None or len(after) == len(before):
+        return strands
+    return [strand.squeeze(axis=axes) for strand in strands]
+
+
+def _moved(op: onnx.NodeProto, operands: Sequence[Operand | None], opset: int) -> tuple[Carried | None, ...] | None:
+    """Execute the op on the children themselves."""
+    carriers = [operand.carried for operand in operands if operand is not None and operand.carried is not None]
+    count = max(len(carried.strands) for carried in carriers)
+    normalised = any(carried.normalised for carried in carriers)
+    outputs: list[list[Strand]] = [[] for _ in op.output]
+    for number in range(count):
+        inputs = [_labels(op, position, operand, number) for position, operand in enumerate(operands)]
+        if any(given is None and operand is not None for given, operand in zip(inputs, operands, strict=True)):
+            return None
+        try:
+            results = run_op(op, inputs, opset)
+        except ModelError:  # whatever keeps the op from running alone: the flow is not known
+            return None
+        for found, result in zip(outputs, results, strict=True):
+            found.append(_without_borders(op, operands, number, np.rint(result).astype(np.int64)))
+    return tuple(Carried(merged, normalised) if (merged := _merged(found)) else None for found in outputs)
+
+
+def _labels(op: onnx.NodeProto, position: int, operand: Operand | None, number: int) -> NDArray[np.generic] | None:
+    """Return one operand of a moving op: the children it carries, none at all, or its own value (a parameter).
+
+    Children are given as float32, the one type that every op takes, which is exact up to 2^24.
+    """
+    if operand is None:
+        return None
+    is_data = position == 0 or op.op_type == "Concat"
+    if not is_data:
+        fill = op.op_type == "Pad" and position == 2  # noqa: PLR2004  # the value of the border: no child
+        return np.zeros((), np.float32) if fill else operand.value
+    if operand.shape is None:
+        return None
+    strands = operand.carried.strands if operand.carried is not None else ()
+    if number >= len(strands):
+        return np.zeros(operand.shape, np.float32)
+    return np.broadcast_to(strands[number], operand.shape).astype(np.float32)
+
+
+def _without_borders(op: onnx.NodeProto, operands: Sequence[Operand | None], number: int, result: Strand) -> Strand:
+    """Return the strand of a padded tensor with its border given to the child it surrounds.
+
+    A border around a map is part of the map: else a pooling that follows would seem to mix children.
+    """
+    first = operands[0]
+    if op.op_type != "Pad" or first is None or first.carried is None or number >= len(first.carried.strands):
+        return result
+    for axis, size in enumerate(first.carried.strands[number].shape):
+        if size == 1:
+            result = result.max(axis=axis, keepdims=True)
+    return result

@@ -1,0 +1,216 @@
+"""Which ops are layers: their weights, parents, children and groups (method: section 1)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxcausal.onnxgraph.constants import leaf_of, value_of
+from onnxcausal.onnxgraph.index import GraphIndex, attribute
+from onnxcausal.onnxgraph.rewrite import fresh
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A weighted op.
+
+    Attributes:
+        name: the op's name; where that is empty or doubled, with the output's name.
+        op_type: Conv, ConvTranspose, Gemm or MatMul.
+        op: position of the op in the graph.
+        data: tensor that holds the parents.
+        output: tensor that holds the children.
+        weight_input: at which of the op's inputs the weight stands.
+        weight: the stored tensor behind the weight.
+        weight_shape: shape of the weight where the op uses it.
+        parents: number of parent features (channels of a Conv, features of a Gemm or MatMul).
+        children: number of children.
+        groups: parents and children fall into this many groups; a parent reaches its own group only.
+        parent_axis: axis of `data` along which the parents stand.
+        child_axis: axis of `output` along which the children stand; None where there is one child without an axis.
+        weight_parent_axis: axis of the weight along which the parents of one group, or all, stand.
+        weight_child_axis: the same for the children; None where there is one child without an axis.
+    """
+
+    name: str
+    op_type: str
+    op: int
+    data: str
+    output: str
+    weight_input: int
+    weight: str
+    weight_shape: tuple[int, ...]
+    parents: int
+    children: int
+    groups: int
+    parent_axis: int
+    child_axis: int | None
+    weight_parent_axis: int
+    weight_child_axis: int | None
+
+    def group_of_parents(self) -> NDArray[np.int64]:
+        """Return the group of each parent, `[parents]`."""
+        return np.arange(self.parents) // (self.parents // self.groups)
+
+    def group_of_children(self) -> NDArray[np.int64]:
+        """Return the group of each child, `[children]`."""
+        return np.arange(self.children) // (self.children // self.groups)
+
+
+def find_layers(index: GraphIndex) -> tuple[Layer, ...]:
+    """Return the layers of a graph in topological order, names unique."""
+    taken: set[str] = set()
+    return tuple(_with_unique_name(layer, taken) for layer in _found(index))
+
+
+def _found(index: GraphIndex) -> Iterator[Layer]:
+    for number, op in enumerate(index.ops):
+        if op.domain not in ("", "ai.onnx"):
+            continue
+        if op.op_type in ("Conv", "ConvTranspose"):
+            layer = _convolution(index, number)
+        elif op.op_type == "Gemm":
+            layer = _gemm(index, number)
+        elif op.op_type == "MatMul":
+            layer = _matmul(index, number)
+        else:
+            continue
+        if layer is not None:
+            yield layer
+
+
+def _convolution(index: GraphIndex, number: int) -> Layer | None:
+    """Conv weights are [children, parents / groups, ...]; ConvTranspose weights [parents, children / groups, ...]."""
+    op = index.ops[number]
+    shape = _fixed_shape(index, op.input[1])
+    if shape is None or _is_fixed(index, op.input[0]):
+        return None
+    groups = attribute(op, "group", 1)
+    transposed = op.op_type == "ConvTranspose"
+    parents, children = (shape[0], shape[1] * groups) if transposed else (shape[1] * groups, shape[0])
+    return _layer(
+        index,
+        number,
+        weight_input=1,
+        shape=shape,
+        parents=parents,
+        children=children,
+        groups=groups,
+        axes=(1, 1),
+        weight_axes=(0, 1) if transposed else (1, 0),
+    )
+
+
+def _gemm(index: GraphIndex, number: int) -> Layer | None:
+    """Y = alpha op(A) op(B) + beta C; either operand may be the weight."""
+    op = index.ops[number]
+    trans_a, trans_b = attribute(op, "transA", 0), attribute(op, "transB", 0)
+    shape_a, shape_b = _fixed_shape(index, op.input[0]), _fixed_shape(index, op.input[1])
+    if (shape_a is None) == (shape_b is None):
+        return None
+    if shape_b is not None:
+        weight_input, shape = 1, shape_b
+        axes, weight_axes = (0 if trans_a else 1, 1), (1, 0) if trans_b else (0, 1)
+    else:
+        assert shape_a is not None
+        weight_input, shape = 0, shape_a
+        axes, weight_axes = (1 if trans_b else 0, 0), (0, 1) if trans_a else (1, 0)
+    return _layer(
+        index,
+        number,
+        weight_input=weight_input,
+        shape=shape,
+        parents=shape[weight_axes[0]],
+        children=shape[weight_axes[1]],
+        axes=axes,
+        weight_axes=weight_axes,
+    )
+
+
+def _matmul(index: GraphIndex, number: int) -> Layer | None:
+    """Matrix product over the last two axes, with numpy's treatment of vectors."""
+    op = index.ops[number]
+    shape_a, shape_b = _fixed_shape(index, op.input[0]), _fixed_shape(index, op.input[1])
+    if (shape_a is None) == (shape_b is None):
+        return None
+    weight_input = 0 if shape_b is None else 1
+    shape = shape_a if shape_b is None else shape_b
+    if not shape:
+        return None
+    assert shape is not None
+    # As data @ W the parents are the last axis, as W @ data the last but one; a vector has no children axis.
+    data_axis = -1 if weight_input else -2
+    if len(shape) == 1:
+        return _layer(
+            index,
+            number,
+            weight_input=weight_input,
+            shape=shape,
+            parents=shape[0],
+            children=1,
+            axes=(data_axis, None),
+            weight_axes=(0, None),
+        )
+    weight_axes = (-2, -1) if weight_input else (-1, -2)
+    return _layer(
+        index,
+        number,
+        weight_input=weight_input,
+        shape=shape,
+        parents=shape[weight_axes[0]],
+        children=shape[weight_axes[1]],
+        axes=(data_axis, data_axis),
+        weight_axes=weight_axes,
+    )
+
+
+def _layer(
+    index: GraphIndex,
+    number: int,
+    *,
+    weight_input: int,
+    shape: tuple[int, ...],
+    parents: int,
+    children: int,
+    axes: tuple[int, int | None],
+    weight_axes: tuple[int, int | None],
+    groups: int = 1,
+) -> Layer:
+    op = index.ops[number]
+    weight = leaf_of(index, op.input[weight_input])
+    assert weight is not None
+    return Layer(
+        name=op.name,
+        op_type=op.op_type,
+        op=number,
+        data=op.input[1 - weight_input],
+        output=op.output[0],
+        weight_input=weight_input,
+        weight=weight,
+        weight_shape=shape,
+        parents=parents,
+        children=children,
+        groups=groups,
+        parent_axis=axes[0],
+        child_axis=axes[1],
+        weight_parent_axis=weight_axes[0],
+        weight_child_axis=weight_axes[1],
+    )
+
+
+def _is_fixed(index: GraphIndex, tensor: str) -> bool:
+    return leaf_of(index, tensor) is not None
+
+
+def _fixed_shape(index: GraphIndex, tensor: str) -> tuple[int, ...] | None:
+    """Return the shape of a fixed tensor where it is used, None where it is not fixed."""
+    if tensor in index.initializers:
+        return tuple(index.initializers[tensor].dims)
+    value = value_of(index, tensor)
+    return None if value is None else value.shape
+
+
+def _with_unique_name(layer: Layer, taken: set[str]) -> Layer:
+    wanted = layer.name or f"{layer.op_type}/{layer.output}"
+    return replace(layer, name=fresh(f"{wanted}/{layer.output}" if wanted in taken else wanted, taken))

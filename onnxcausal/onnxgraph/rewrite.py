@@ -1,0 +1,42 @@
+"""Small steps that every rewrite of a graph is made of."""
+
+from collections.abc import Mapping
+
+import onnx
+
+
+def splice(
+    graph: onnx.GraphProto,
+    *,
+    before: Mapping[int, onnx.NodeProto] | None = None,
+    after: Mapping[int, onnx.NodeProto] | None = None,
+) -> None:
+    """Insert ops into a graph in place, each before or after the op at the given position."""
+    ops: list[onnx.NodeProto] = []
+    for number, op in enumerate(graph.node):
+        around = ((before or {}).get(number), op, (after or {}).get(number))
+        ops += [onnx.NodeProto.FromString(part.SerializeToString()) for part in around if part is not None]
+    del graph.node[:]
+    graph.node.extend(ops)
+
+
+def fresh(wanted: str, taken: set[str]) -> str:
+    """Return a name that is not taken, and take it."""
+    name, number = wanted, 1
+    while name in taken:
+        number += 1
+        name = f"{wanted}_{number}"
+    taken.add(name)
+    return name
+
+
+def names_in(graph: onnx.GraphProto) -> set[str]:
+    """Return every name used in a graph: tensors, ops, inputs and outputs, those inside bodies included."""
+    names = {value.name for value in [*graph.input, *graph.output, *graph.value_info]}
+    names |= {tensor.name for tensor in graph.initializer}
+    for op in graph.node:
+        names |= {op.name, *op.input, *op.output}
+        for entry in op.attribute:
+            for body in [entry.g, *entry.graphs] if entry.type in (entry.GRAPH, entry.GRAPHS) else []:
+                names |= names_in(body)
+    return names

@@ -1,0 +1,194 @@
+"""The main job: from a model file and samples to the causal graph of every class."""
+
+from collections.abc import Iterable
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+import numpy as np
+
+from onnxcausal.analysis.folder import check_folder, save
+from onnxcausal.analysis.result import Analysis, LayerShape, Skipped
+from onnxcausal.causal.effects import FEWEST_SAMPLES
+from onnxcausal.causal.graph import CausalGraph
+from onnxcausal.errors import SamplesError
+from onnxcausal.onnxgraph import runner
+from onnxcausal.onnxgraph.model import load_model
+from onnxcausal.onnxgraph.runner import Provider
+from onnxcausal.pipeline.configuration import Configured, configure, full_name
+from onnxcausal.pipeline.infer import infer_graph
+from onnxcausal.pipeline.prepare import Arrays, Prepared, prepare
+from onnxcausal.pipeline.progress import Progress, Silent
+from onnxcausal.report.files import report_files
+from onnxcausal.samples.choose import Chosen, choose_correct
+from onnxcausal.samples.synthetic import SOURCE
+
+
+def analyze(
+    model: str | Path,
+    data: str | Path | Arrays | None = None,
+    *,
+    out: str | Path | None = None,
+    force: bool = False,
+    config: str | Path | None = None,
+    provider: str | None = None,
+    progress: Progress | None = None,
+    **settings: object,
+) -> Analysis:
+    """Return the causal graphs of a model; the same job as `onnxcausal analyze`.
+
+    Args:
+        model: the `.onnx` file; the sidecar beside it is used if it exists.
+        data: file or folder of samples, or arrays `(x [samples, ...], y [samples])`; default: what the sidecar
+            names, else synthetic probe inputs.
+        out: folder to write the outputs to; default: nothing is written.
+        force: replace another model's analysis in `out`.
+        config: a configuration file in place of the sidecar.
+        provider: execution provider, as `NAME` or `NAME:key=value`; default: CUDA where there is a device, else CPU.
+        progress: told what happens.
+        **settings: any key of the sidecar: `targets`, `samples`, `rule`, `alpha`, `coverage`, `beta`, `replace`,
+            `outcome`, `seed`, `input`, `output`, `resize`, `mean` and so on; None leaves what the sidecar says.
+
+    Raises:
+        ConfigError: a setting is unknown or wrong, or `out` cannot be written.
+        ModelError: the model is unsupported or broken.
+        SamplesError: the data cannot be used.
+        NothingToAnalyseError: the model has no layer.
+    """
+    given = {full_name(key): (f"argument {key}", value) for key, value in settings.items() if value is not None}
+    arrays = data if isinstance(data, tuple) else None
+    if data is not None and arrays is None:
+        given["data.source"] = ("argument data", str(data))
+    return run(
+        Path(model),
+        configure(Path(model), Path(config) if config else None, given),
+        arrays=arrays,
+        out=Path(out) if out else None,
+        force=force,
+        provider=Provider.parse(provider) if provider else None,
+        progress=progress or Silent(),
+    )
+
+
+def run(
+    path: Path,
+    configured: Configured,
+    *,
+    arrays: Arrays | None = None,
+    out: Path | None = None,
+    force: bool = False,
+    provider: Provider | None = None,
+    progress: Progress,
+) -> Analysis:
+    """Return the causal graphs of a model, and write them where asked.
+
+    Args:
+        path: the model file.
+        configured: everything the run needs to know.
+        arrays: data in memory, in place of what is configured.
+        out: output folder; None writes nothing.
+        force: replace another model's analysis in `out`.
+        provider: execution provider.
+        progress: told what happens.
+
+    Raises:
+        OnnxCausalError: as `analyze` says.
+    """
+    model = load_model(path)
+    if out is not None:
+        check_folder(out, model.sha256, force=force)
+    prepared = prepare(model, configured.values, arrays=arrays, provider=provider)
+    flow = prepared.wiring.flow
+    nodes = sum(len(found) for found in flow.nodes.values())
+    graphs: list[CausalGraph] = []
+    skipped: list[Skipped] = []
+    notes = _notes(prepared)
+    unreadable = list(prepared.reference.unreadable if prepared.reference else ())
+    progress.begin(nodes * len(prepared.targets))
+    for target in prepared.targets:
+        progress.target(str(target))
+        chosen = choose_correct(
+            prepared.samples, target, prepared.settings.samples, prepared.settings.seed, prepared.network.scores
+        )
+        unreadable += chosen.unreadable
+        if len(chosen.indices) < FEWEST_SAMPLES:
+            skipped.append(Skipped(target, _too_few(chosen)))
+            progress.skip(nodes)
+            continue
+        if len(chosen.indices) < prepared.settings.samples:
+            notes.append(f"class {target}: {len(chosen.indices)} usable samples, {prepared.settings.samples} asked for")
+        graphs.append(
+            infer_graph(prepared.engine, flow, target, prepared.classes, chosen, prepared.settings, progress)
+        )
+    if not graphs:
+        raise _nothing_usable(prepared, skipped)
+    analysis = _analysis(prepared, configured, graphs, skipped, [*notes, *_note_unreadable(unreadable)])
+    if out is not None:
+        save(analysis, out, report_files(analysis))
+    return analysis
+
+
+def _analysis(
+    prepared: Prepared,
+    configured: Configured,
+    graphs: Iterable[CausalGraph],
+    skipped: Iterable[Skipped],
+    notes: Iterable[str],
+) -> Analysis:
+    """Put the graphs together with all it takes to repeat them."""
+    model, samples, flow = prepared.network.model, prepared.samples, prepared.wiring.flow
+    preprocess = configured.values.preprocess.model_dump(mode="json", exclude_none=True)
+    return Analysis(
+        model_file=model.name,
+        model_sha256=model.sha256,
+        data_source=samples.source,
+        data_sha256=samples.digest(),
+        synthetic=samples.synthetic,
+        preprocess=preprocess,
+        reference=prepared.reference.indices if prepared.reference else np.empty(0, np.int64),
+        settings=prepared.settings,
+        outcome_tensor=prepared.network.outcome.tensor,
+        versions={"onnxcausal": version_of("onnxcausal"), "onnxruntime": runner.version()},
+        providers=prepared.engine.providers,
+        layers={
+            layer.name: LayerShape(
+                layer.name, layer.op_type, layer.weight, len(flow.nodes[layer.name]), layer.children
+            )
+            for layer in flow.layers
+        },
+        class_names=prepared.class_names,
+        graphs=tuple(graphs),
+        skipped=tuple(skipped),
+        notes=tuple(notes),
+    )
+
+
+def _notes(prepared: Prepared) -> list[str]:
+    """Return what a reader must know before the first number."""
+    notes = []
+    if prepared.samples.synthetic:
+        notes.append(f"{SOURCE}: no data was given, so effects are those on noise that the model labelled itself")
+    if prepared.network.outcome.squashed_by:
+        notes.append(f"effects are measured before {prepared.network.outcome.squashed_by}, which was cut off")
+    return notes
+
+
+def _note_unreadable(unreadable: list[str]) -> list[str]:
+    names = sorted({Path(name).name for name in unreadable})
+    return [f"{len(set(unreadable))} unreadable image(s) were left out, e.g. {names[0]}"] if names else []
+
+
+def _too_few(chosen: Chosen) -> str:
+    if not len(chosen.indices):
+        return f"no correctly classified sample among {chosen.examined}"
+    return (
+        f"{len(chosen.indices)} correctly classified sample(s) among {chosen.examined}, at least {FEWEST_SAMPLES} needed"
+    )
+
+
+def _nothing_usable(prepared: Prepared, skipped: list[Skipped]) -> SamplesError:
+    return SamplesError(
+        "no class can be analysed",
+        where=prepared.samples.source,
+        why="; ".join(f"class {entry.target}: {entry.reason}" for entry in skipped[:3]) + (" ..." if len(skipped) > 3 else ""),  # noqa: PLR2004
+        remedy=f"check labels and preprocessing: each class needs {FEWEST_SAMPLES} samples the model classifies correctly",
+    )

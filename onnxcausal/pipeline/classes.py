@@ -1,0 +1,92 @@
+"""Classes of a model: how many, their names, and which are analysed."""
+
+import ast
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxcausal.errors import ConfigError, SamplesError
+
+METADATA_KEYS = ("names", "class_names", "classes", "labels", "id2label")
+"""Metadata properties in which exporters store class names, as a list or as a mapping from index to name."""
+
+
+def names_in_metadata(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
+    """Return the class names in a model's metadata, None where there are none that can be understood.
+
+    >>> names_in_metadata({"names": "{0: 'cat', 1: 'dog'}"})
+    ('cat', 'dog')
+    """
+    for key in METADATA_KEYS:
+        names = _as_names(metadata[key]) if key in metadata else None
+        if names:
+            return names
+    return None
+
+
+def resolve_targets(
+    asked: Sequence[int | str] | None, labels: NDArray[np.int64], classes: int, names: Sequence[str] | None, source: str
+) -> tuple[int, ...]:
+    """Return the indices of the classes to analyse, ascending.
+
+    Args:
+        asked: indices or names; None for every class present in the data.
+        labels: class index of every sample.
+        classes: number of the model's classes.
+        names: name of each class, if known.
+        source: name of the data, for errors.
+
+    Raises:
+        SamplesError: a label outside the model's classes.
+        ConfigError: an unknown class was asked for.
+    """
+    outside = labels[(labels < 0) | (labels >= classes)]
+    if len(outside):
+        raise SamplesError(
+            "the data has labels outside the model's classes",
+            where=f"{source}, label {int(outside[0])}",
+            why=f"the model has {classes} classes, 0 to {classes - 1}",
+            remedy="check the labels, and that the model belongs to the data (a background class shifts them by one)",
+        )
+    present = np.unique(labels).tolist()
+    if asked is None:
+        return tuple(present)
+    return tuple(sorted({_index(target, present, names) for target in asked}))
+
+
+def _index(target: int | str, present: list[int], names: Sequence[str] | None) -> int:
+    known = {name: index for index, name in enumerate(names or ()) if index in present}
+    text = str(target).strip()
+    index = int(text) if text.isdecimal() else known.get(text, -1)
+    if index in present:
+        return index
+    near = difflib.get_close_matches(text, list(known), n=1)
+    shown = ", ".join(map(str, present[:20])) + (" ..." if len(present) > 20 else "")  # noqa: PLR2004
+    raise ConfigError(
+        f"unknown target {target!r}",
+        where="targets",
+        why=f"the data has the classes {shown}",
+        remedy=f"did you mean {near[0]!r}?" if near else "choose among them, by index or by name",
+    )
+
+
+def _as_names(text: str) -> tuple[str, ...] | None:
+    """Return names written as JSON or as a Python literal: a list, or a mapping from index to name."""
+    held: object = None
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            held = parse(text)
+            break
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+    if isinstance(held, dict):
+        try:
+            held = [name for _, name in sorted((int(index), name) for index, name in held.items())]
+        except (TypeError, ValueError):
+            return None
+    if isinstance(held, list | tuple) and held and all(isinstance(name, str | int) for name in held):
+        return tuple(map(str, held))
+    return None

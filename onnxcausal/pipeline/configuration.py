@@ -1,0 +1,224 @@
+"""What a run needs to know: defaults, the sidecar beside the model, flags; later ones win.
+
+The sidecar is `model.toml` beside `model.onnx`. Unknown keys are errors that name the nearest known one.
+"""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from onnxcausal.analysis.result import Settings
+from onnxcausal.causal.intervention import Replace
+from onnxcausal.causal.outcome import OutcomeKind
+from onnxcausal.causal.significance import Rule
+from onnxcausal.errors import ConfigError
+from onnxcausal.samples.preprocess import Channels, Layout, Preprocess
+
+Size = Annotated[int, Field(ge=1)]
+DEFAULT = "default"
+"""Where a value comes from that nobody set."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataSection(_Section):
+    """Where the samples come from; paths in a sidecar are relative to it."""
+
+    source: str | None = None
+    labels: str | None = None
+    label_column: str | None = None
+    skip_bad: bool = False
+
+
+class PreprocessSection(_Section):
+    """Preprocessing of integer images."""
+
+    resize: Size | tuple[Size, Size] | None = None
+    center_crop: Size | tuple[Size, Size] | None = None
+    rescale: float | None = None
+    mean: tuple[float, ...] | None = None
+    std: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] | None = None
+    channels: Channels | None = None
+    layout: Layout | None = None
+
+
+class ModelSection(_Section):
+    """Which tensors of the model are used."""
+
+    input: str | None = None
+    output: str | None = None
+
+
+class AnalysisSection(_Section):
+    """The method's settings."""
+
+    targets: tuple[int | str, ...] | None = None
+    samples: Annotated[int, Field(ge=2)] = 100
+    rule: Rule = Rule.PAIRED
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    coverage: Annotated[float, Field(gt=0, le=1)] = 0.8
+    beta: Annotated[float, Field(ge=0, le=1)] = 0.0
+    replace: Replace = Replace.ZERO
+    outcome: OutcomeKind = OutcomeKind.LOGIT
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Configuration(_Section):
+    """Everything a run needs to know."""
+
+    data: DataSection = DataSection()
+    preprocess: PreprocessSection = PreprocessSection()
+    model: ModelSection = ModelSection()
+    analysis: AnalysisSection = AnalysisSection()
+
+    def to_preprocess(self) -> Preprocess:
+        """Return the preprocessing as the samples take it."""
+        return Preprocess(**{name: getattr(self.preprocess, name) for name in PreprocessSection.model_fields})
+
+    def to_settings(self, engine: str) -> Settings:
+        """Return the settings of the method as they are recorded."""
+        values = {name: getattr(self.analysis, name) for name in AnalysisSection.model_fields if name != "targets"}
+        return Settings(**values, engine=engine)
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The merged configuration and where each value came from.
+
+    Attributes:
+        values: the configuration.
+        origins: by `section.key`: "default", the file's name or the flag.
+    """
+
+    values: Configuration
+    origins: Mapping[str, str]
+
+
+def configure(model: Path, config: Path | None, flags: Mapping[str, tuple[str, object]]) -> Configured:
+    """Return the configuration of a run.
+
+    Args:
+        model: the model file, whose sidecar is used if it exists.
+        config: a file to use in place of the sidecar.
+        flags: by `section.key`, the flag's name and its value; only flags that were given.
+
+    Raises:
+        ConfigError: a file is missing or not TOML, a key is unknown, a value is wrong.
+    """
+    path = config or model.with_suffix(".toml")
+    merged: dict[str, dict[str, object]] = {}
+    origins: dict[str, str] = {}
+    if config is not None or path.is_file():
+        for section, values in _read_toml(path).items():
+            _check_known(path.name, section, values)
+            merged[section] = dict(values)
+            origins |= {f"{section}.{key}": path.name for key in values}
+        _resolve_paths(merged.get("data", {}), path.parent)
+    for name, (flag, value) in flags.items():
+        section, key = name.split(".")
+        merged.setdefault(section, {})[key] = value
+        origins[name] = flag
+    try:
+        values = Configuration.model_validate(merged)
+    except ValidationError as error:
+        raise _invalid(error, origins) from error
+    return Configured(values, origins)
+
+
+def full_name(key: str) -> str:
+    """Return `section.key` of a key, whose names are unique over the sections.
+
+    Raises:
+        ConfigError: there is no such key.
+    """
+    sections = {name: section for section in Configuration.model_fields for name in _keys(section)}
+    _check_name("arguments", key, key, list(sections))
+    return f"{sections[key]}.{key}"
+
+
+def show(configured: Configured) -> str:
+    """Return the merged configuration as TOML, each value with a comment that says where it came from.
+
+    Keys without a value are shown as comments.
+    """
+    lines = []
+    for section in Configuration.model_fields:
+        lines.append(f"[{section}]")
+        values = getattr(configured.values, section).model_dump(mode="json")
+        for key, value in values.items():
+            written = f"# {key} is not set" if value is None else f"{key} = {json.dumps(value, ensure_ascii=False)}"
+            lines.append(f"{written:<40} # {configured.origins.get(f'{section}.{key}', DEFAULT)}")
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(
+            "the configuration file cannot be read",
+            where=str(path),
+            why=str(error),
+            remedy="supply a TOML file with the sections " + ", ".join(f"[{name}]" for name in Configuration.model_fields),
+        ) from error
+
+
+def _check_known(file: str, section: str, values: object) -> None:
+    """Refuse unknown sections and keys."""
+    _check_name(file, f"[{section}]", section, list(Configuration.model_fields))
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"{section} is not a section",
+            where=file,
+            why="settings stand in sections",
+            remedy=f"write a line [{section}] and the settings below it",
+        )
+    for key in values:
+        _check_name(file, f"[{section}] {key}", key, _keys(section))
+
+
+def _keys(section: str) -> list[str]:
+    """Return the keys of a section."""
+    annotation = Configuration.model_fields[section].annotation
+    assert annotation is not None
+    assert issubclass(annotation, _Section)
+    return list(annotation.model_fields)
+
+
+def _check_name(file: str, where: str, name: str, known: list[str]) -> None:
+    if name in known:
+        return
+    near = difflib.get_close_matches(name, known, n=1)
+    raise ConfigError(
+        f"unknown key {name!r}",
+        where=f"{file}, {where}",
+        why=f"known are {', '.join(known)}",
+        remedy=f"did you mean {near[0]!r}?" if near else "remove it",
+    )
+
+
+def _resolve_paths(data: dict[str, object], folder: Path) -> None:
+    """Make the paths of a sidecar relative to its folder."""
+    for key in ("source", "labels"):
+        if isinstance(data.get(key), str):
+            data[key] = str(folder / str(data[key]))
+
+
+def _invalid(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
+    first = error.errors()[0]
+    section, key = str(first["loc"][0]), str(first["loc"][1]) if len(first["loc"]) > 1 else ""
+    return ConfigError(
+        f"the value of {key or section} is not allowed",
+        where=f"{origins.get(f'{section}.{key}', DEFAULT)}, [{section}] {key}",
+        why=f"{first['msg']}; got {first['input']!r}",
+        remedy="correct the value; onnxcausal analyze --show-config lists all settings",
+    )

@@ -1,0 +1,112 @@
+"""The causal graph of one class: layer by layer, from the outcome upwards (Ahmad et al. 2023, alg. 1)."""
+
+from functools import partial
+
+import numpy as np
+
+from onnxcausal.analysis.result import Settings
+from onnxcausal.causal.effects import EffectTable, estimate_effects
+from onnxcausal.causal.graph import CausalGraph, LayerResult
+from onnxcausal.causal.intervention import Intervention
+from onnxcausal.causal.outcome import outcome_of
+from onnxcausal.causal.paired import assess_paired
+from onnxcausal.causal.significance import Rule, Verdicts
+from onnxcausal.causal.welch import assess_welch
+from onnxcausal.onnxgraph.engine import Engine, Probe
+from onnxcausal.onnxgraph.flow import Flow, Targets
+from onnxcausal.onnxgraph.layers import Layer
+from onnxcausal.pipeline.progress import Progress
+from onnxcausal.samples.choose import Chosen
+
+
+def infer_graph(
+    engine: Engine, flow: Flow, target: int, classes: int, chosen: Chosen, settings: Settings, progress: Progress
+) -> CausalGraph:
+    """Return the causal graph of one class.
+
+    Args:
+        engine: runs interventions.
+        flow: layers and how they are connected.
+        target: the class.
+        classes: number of the model's classes.
+        chosen: samples of the class.
+        settings: settings of the method.
+        progress: told what happens.
+
+    Raises:
+        SamplesError: too few samples, or an outcome that is not finite.
+    """
+    outcome = partial(outcome_of, target=target, kind=settings.outcome)
+    entering = np.arange(classes) if settings.outcome.depends_on_every_class else np.array([target])
+    observation = engine.observe(chosen.x, outcome)
+    graph = CausalGraph(target, chosen.indices, observation.outcome, observation.floor)
+    for layer in reversed(flow.layers):
+        targets = flow.targets(layer, graph.necessary, entering)
+        progress.layer(layer.name)
+        if len(targets.children):
+            intervention = Intervention(settings.beta, settings.replace)
+            probe = Probe(layer, flow.nodes[layer.name], targets.children, intervention)
+            under_do = engine.outcomes(probe, chosen.x, outcome, progress.done)
+            effects = estimate_effects(under_do, observation.outcome, observation.floor)
+            result = _tested(probe, targets, effects, assess(effects, settings), _links(flow, layer, targets, graph))
+        else:
+            result = _untested(flow, layer, targets)
+            progress.skip(len(flow.nodes[layer.name]))
+        graph = graph.with_layer(result)
+    return graph
+
+
+def assess(table: EffectTable, settings: Settings) -> Verdicts:
+    """Return the roles of a layer's nodes under the rule that is set."""
+    match settings.rule:
+        case Rule.PAIRED:
+            return assess_paired(table, alpha=settings.alpha, coverage=settings.coverage)
+        case Rule.WELCH:
+            return assess_welch(table, alpha=settings.alpha)
+
+
+def _links(flow: Flow, layer: Layer, targets: Targets, graph: CausalGraph) -> tuple[tuple[str, int, int], ...]:
+    """Return where the targets of a layer flow to: necessary nodes of the layers below."""
+    necessary = {name: set(nodes.tolist()) for name, nodes in graph.necessary.items()}
+    children = set(targets.children.tolist())
+    return tuple(
+        (below, child, node)
+        for below, child, node in flow.node_links(layer)
+        if child in children and node in necessary.get(below, ())
+    )
+
+
+def _tested(
+    probe: Probe,
+    targets: Targets,
+    effects: EffectTable,
+    verdicts: Verdicts,
+    links: tuple[tuple[str, int, int], ...],
+) -> LayerResult:
+    """Return what interventions on every parent of one layer showed."""
+    return LayerResult(
+        name=probe.layer.name,
+        targets=targets.children,
+        flow=targets.kind,
+        connected=probe.connected(),
+        effects=effects,
+        verdicts=verdicts,
+        links=links,
+        to_outcome=targets.to_outcome,
+    )
+
+
+def _untested(flow: Flow, layer: Layer, targets: Targets) -> LayerResult:
+    """Return the result of a layer that no route leads to."""
+    below = sorted({link.consumer for link in flow.links[layer.name] if link.consumer is not None})
+    return LayerResult(
+        name=layer.name,
+        targets=targets.children,
+        flow=targets.kind,
+        connected=np.empty((len(flow.nodes[layer.name]), 0), np.bool_),
+        effects=None,
+        verdicts=None,
+        reason=f"the route ended below: no necessary parent in {', '.join(below)}"
+        if below
+        else "no path leads from here to the outcome of this class",
+    )

@@ -1,0 +1,50 @@
+"""The table on the terminal."""
+
+from collections.abc import Iterator
+
+from onnxcausal.analysis.result import Analysis
+from onnxcausal.causal.graph import CausalGraph, LayerResult
+from onnxcausal.causal.significance import Role
+from onnxcausal.report.text import printable, shortened
+
+ROLES = (Role.NECESSARY, Role.NOISY, Role.MINOR, Role.NEUTRAL, Role.DEAD)
+NAME_WIDTH = 36
+"""Longest layer name shown whole."""
+
+
+def summary(analysis: Analysis) -> str:
+    """Return a short table per class: layers from the outcome upwards, and how many nodes have each role."""
+    lines = [
+        f"{printable(analysis.model_file)}: causal graphs of {len(analysis.graphs)} class(es), "
+        f"{analysis.settings.outcome.value} of tensor {printable(analysis.outcome_tensor)}, "
+        f"rule {analysis.settings.rule.value}, {analysis.providers[0]}",
+        *(f"note: {printable(note)}" for note in analysis.notes),
+    ]
+    for graph in analysis.graphs:
+        lines += ["", *_graph(analysis, graph)]
+    for entry in analysis.skipped:
+        lines += ["", f"class {printable(analysis.title(entry.target))} skipped: {printable(entry.reason)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _graph(analysis: Analysis, graph: CausalGraph) -> Iterator[str]:
+    width = min(NAME_WIDTH, max(len("layer"), *(len(printable(layer.name)) for layer in graph.layers)))
+    yield (
+        f"class {printable(analysis.title(graph.target))}: {len(graph.samples)} samples, "
+        f"mean outcome {graph.observed.mean():.4g}"
+    )
+    yield f"  {'layer':<{width}} {'parents':>8}" + "".join(f"{role.value:>10}" for role in ROLES)
+    for layer in graph.layers:
+        yield f"  {shortened(layer.name, width):<{width}} {analysis.layers[layer.name].parents:>8}{_roles(layer)}"
+
+
+def _roles(layer: LayerResult) -> str:
+    if layer.verdicts is None:
+        return f"  {printable(layer.reason)}"
+    counts = "".join(f"{len(layer.having(role)):>10}" for role in ROLES)
+    remarks = [remark for remark in (_flow_remark(layer), layer.verdicts.reason) if remark]
+    return counts + (f"  {'; '.join(remarks)}" if remarks else "")
+
+
+def _flow_remark(layer: LayerResult) -> str:
+    return "" if layer.flow.value == "tracked" else f"flow {layer.flow.value}"

@@ -1,0 +1,23 @@
+"""Strings that come from a model or from file names, made safe to show."""
+
+
+def printable(text: str) -> str:
+    """Return the text with everything that is not printable replaced: terminal codes, line breaks, bidi controls.
+
+    >>> printable("conv\\x1b[31m")
+    'conv�[31m'
+    """
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def shortened(text: str, width: int) -> str:
+    """Return the text with its middle left out where it is longer than `width`.
+
+    >>> shortened("layer3.0.conv2.weight", 11)
+    'layer…eight'
+    """
+    text = printable(text)
+    if len(text) <= width:
+        return text
+    half = (width - 1) // 2
+    return f"{text[: width - 1 - half]}…{text[len(text) - half :]}"

@@ -1,0 +1,181 @@
+"""Arrays in memory: `.npz` files, IDX pairs, tables and what Python callers pass."""
+
+import gzip
+import hashlib
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxcausal.errors import SamplesError
+from onnxcausal.samples.preprocess import Preprocess, image_to_input, normalised
+from onnxcausal.samples.source import Batch, Indices, InputSpec, Inputs, Samples, fit_to_input
+
+IDX_UBYTE = 0x08
+"""Type code of unsigned bytes in an IDX header (LeCun, The MNIST database)."""
+
+
+def array_samples(
+    x: NDArray[np.generic],
+    y: NDArray[np.generic],
+    spec: InputSpec,
+    settings: Preprocess,
+    *,
+    source: str,
+    class_names: Sequence[str] | None = None,
+) -> Samples:
+    """Return arrays as samples.
+
+    Integer arrays of two or three dimensions per sample or fewer go through the preprocessing: images
+    `[samples, height, width]`, `[samples, height, width, 1 or 3]` or `[samples, 1 or 3, height, width]`, else
+    features, of which only rescale, mean and std apply. Float arrays are taken as they are.
+
+    Args:
+        x: inputs, `[samples, ...]`.
+        y: class indices, `[samples]`.
+        spec: the model's input.
+        settings: the preprocessing.
+        source: name of the data, as recorded.
+        class_names: name of each class index, when known.
+
+    Raises:
+        SamplesError: wrong types or shapes.
+    """
+    labels = _labels(y, source)
+    if x.ndim < 2 or len(x) != len(labels):  # noqa: PLR2004
+        raise SamplesError(
+            "x and y do not belong together",
+            where=source,
+            why=f"x is {list(x.shape)}, y is {list(y.shape)}",
+            remedy="supply x [samples, ...] and y [samples]",
+        )
+    if x.dtype.kind not in "iubf":
+        raise SamplesError(
+            f"x has the type {x.dtype}",
+            where=source,
+            why="inputs are numbers",
+            remedy="store x as integers (grey levels, preprocessed) or floats (taken as they are)",
+        )
+    prepared = settings.for_input(spec) if _is_image(x) else settings
+    first = _prepared(x[:1], spec, prepared, source)
+    assert first.dtype == np.float32
+
+    def read(wanted: Indices) -> Batch:
+        return Batch(_prepared(x[wanted], spec, prepared, source), wanted)
+
+    def digest() -> str:
+        whole = hashlib.sha256()
+        for array in (x, y):
+            whole.update(f"{array.dtype.str}{array.shape}".encode())
+            whole.update(np.ascontiguousarray(array).tobytes())
+        return whole.hexdigest()
+
+    return Samples(source, labels, read, digest, tuple(class_names) if class_names else None)
+
+
+def read_npz(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    """Return `x` and `y` of an `.npz` file. Pickled objects are refused.
+
+    Raises:
+        SamplesError: not an `.npz` file, damaged, or without `x` and `y`.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = list(file.files)
+            if {"x", "y"} <= set(names):
+                return file["x"], file["y"]
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise SamplesError(
+            "the data file cannot be read",
+            where=str(path),
+            why=str(error).splitlines()[0],
+            remedy="supply an .npz file written by numpy.savez(path, x=..., y=...) without Python objects",
+        ) from error
+    raise SamplesError(
+        "the data file has no arrays named x and y",
+        where=str(path),
+        why=f"it holds {', '.join(names) or 'nothing'}",
+        remedy="store inputs as x [samples, ...] and class indices as y [samples]",
+    )
+
+
+def read_idx_pair(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    """Return images and labels of an IDX pair, gzipped or not; `path` is either of the two files.
+
+    The other file is the one whose name has `labels` for `images` and `idx1` for `idx3`, or the reverse.
+
+    Raises:
+        SamplesError: a file is missing or is no IDX file.
+    """
+    images = path.with_name(path.name.replace("labels", "images").replace("idx1", "idx3"))
+    labels = path.with_name(images.name.replace("images", "labels").replace("idx3", "idx1"))
+    for part in (images, labels):
+        if not part.is_file():
+            raise SamplesError(
+                "half of an IDX pair is missing",
+                where=str(part),
+                why="images and labels stand in two files, named like train-images-idx3-ubyte and "
+                "train-labels-idx1-ubyte",
+                remedy="put both into one folder",
+            )
+    return _read_idx(images), _read_idx(labels)
+
+
+def _read_idx(path: Path) -> NDArray[np.generic]:
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        dimensions = content[3]
+        sizes = np.frombuffer(content, ">u4", count=dimensions, offset=4)
+        if content[:2] == b"\0\0" and content[2] == IDX_UBYTE and dimensions:
+            count = int(np.prod(sizes, dtype=np.int64))
+            values = np.frombuffer(content, np.uint8, count=count, offset=4 + 4 * dimensions)
+            return values.reshape([int(size) for size in sizes])
+        why = "its header is not that of an IDX file of unsigned bytes"
+    except (OSError, EOFError, IndexError, ValueError) as error:
+        why = f"it is damaged or cut short ({error})"
+    raise SamplesError(
+        "an IDX file cannot be read", where=str(path), why=why, remedy="supply the file as published, gzipped or not"
+    )
+
+
+def _labels(y: NDArray[np.generic], source: str) -> Indices:
+    """Return class indices as int64; whole-numbered floats are accepted."""
+    whole = y.dtype.kind in "iub" or (y.dtype.kind == "f" and bool(np.all(y == np.round(y.astype(np.float64)))))
+    if y.ndim != 1 or not whole:
+        raise SamplesError(
+            "the labels are not class indices",
+            where=source,
+            why=f"y has the type {y.dtype} and the shape {list(y.shape)}",
+            remedy="supply y as whole numbers, one class index per sample",
+        )
+    return y.astype(np.int64)
+
+
+def _is_image(x: NDArray[np.generic]) -> bool:
+    """Whether integer samples are images: rows and columns, with 1 or 3 channels first, last or not at all."""
+    if x.dtype.kind not in "iu":
+        return False
+    with_channels = 4
+    return x.ndim == with_channels - 1 or (x.ndim == with_channels and (x.shape[3] in (1, 3) or x.shape[1] in (1, 3)))
+
+
+def _prepared(x: NDArray[np.generic], spec: InputSpec, settings: Preprocess, source: str) -> Inputs:
+    if x.dtype.kind == "f":
+        return fit_to_input(x.astype(np.float32), spec, source)
+    if not _is_image(x):
+        return fit_to_input(normalised(x.astype(np.float32), settings), spec, source)
+    if x.min(initial=0) < 0 or x.max(initial=0) > np.iinfo(np.uint8).max:
+        raise SamplesError(
+            "integer images hold values outside 0..255",
+            where=source,
+            why=f"the values run from {x.min()} to {x.max()}",
+            remedy="store images as uint8, or as floats that are already preprocessed",
+        )
+    images = x.astype(np.uint8)
+    if images.ndim == 3:  # noqa: PLR2004
+        images = images[:, :, :, None]
+    elif images.shape[3] not in (1, 3):
+        images = images.transpose(0, 2, 3, 1)
+    return fit_to_input(np.stack([image_to_input(image, settings) for image in images]), spec, source)

@@ -1,0 +1,86 @@
+"""Which samples a class is analysed on: correctly classified, seeded, recorded (method: section 2)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxcausal.errors import SamplesError
+from onnxcausal.samples.source import Indices, Inputs, Samples
+
+READ_AT_ONCE = 64
+"""Samples read before the model is asked about them: bounds memory."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chosen:
+    """The samples a class is analysed on.
+
+    Attributes:
+        x: inputs, `[samples, ...]`.
+        indices: their positions in the source, in the order of `x`.
+        examined: how many samples of the class the model was asked about.
+        unreadable: names of the samples left out because they could not be read.
+    """
+
+    x: Inputs
+    indices: Indices
+    examined: int
+    unreadable: tuple[str, ...] = ()
+
+
+def choose_correct(
+    samples: Samples, target: int, count: int, seed: int, predict: Callable[[Inputs], NDArray[np.floating]]
+) -> Chosen:
+    """Return up to `count` samples of a class that the model classifies correctly, in seeded random order.
+
+    The choice for one class depends on the seed and the class alone, not on which other classes are analysed.
+
+    Args:
+        samples: the data.
+        target: the class.
+        count: how many to find.
+        seed: of the order in which samples are tried.
+        predict: class scores `[samples, classes]` of inputs.
+    """
+    order = np.random.default_rng([seed, target]).permutation(np.flatnonzero(samples.labels == target))
+    x: list[Inputs] = []
+    indices: list[int] = []
+    unreadable: list[str] = []
+    examined = 0
+    while examined < len(order) and len(indices) < count:
+        batch = samples.read(order[examined : examined + READ_AT_ONCE])
+        examined = min(examined + READ_AT_ONCE, len(order))
+        unreadable += batch.unreadable
+        if len(batch.indices):
+            correct = np.flatnonzero(predict(batch.x).argmax(axis=1) == target)
+            x.append(batch.x[correct])
+            indices += batch.indices[correct].tolist()
+    found = np.concatenate(x)[:count] if x else np.empty((0,), np.float32)
+    return Chosen(found, np.array(indices[:count], np.int64), examined, tuple(unreadable))
+
+
+def choose_balanced(samples: Samples, count: int, seed: int) -> Chosen:
+    """Return about `count` reference samples, equally many of each class, right or wrong alike.
+
+    A class with fewer samples than its share gives all it has.
+
+    Raises:
+        SamplesError: not one of them could be read.
+    """
+    classes = np.unique(samples.labels)
+    share = -(-count // len(classes))
+    picked = [
+        np.random.default_rng([seed, int(label), 1]).permutation(np.flatnonzero(samples.labels == label))[:share]
+        for label in classes
+    ]
+    batch = samples.read(np.concatenate(picked))
+    if not len(batch.indices):
+        raise SamplesError(
+            "no reference sample can be read",
+            where=samples.source,
+            why=f"all of {sum(map(len, picked))} are unreadable, e.g. {batch.unreadable[0]}",
+            remedy="repair the data, or use --replace zero, which needs no reference",
+        )
+    return Chosen(batch.x, batch.indices, len(batch.indices), batch.unreadable)

@@ -1,0 +1,152 @@
+"""Folders of images, one sub-folder per class."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxcausal.errors import OnnxCausalError, SamplesError
+from onnxcausal.samples.classnames import index_of_names
+from onnxcausal.samples.preprocess import Preprocess, image_to_input
+from onnxcausal.samples.source import Batch, Indices, InputSpec, Samples, fit_to_input
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
+
+
+class MissingLibraryError(SamplesError):
+    """OpenCV cannot be loaded."""
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Return an image's grey levels, `[height, width, 1 or 3]`, red first, upright.
+
+    EXIF rotation is applied, alpha dropped, palettes expanded, 16-bit levels divided by 257 (the full range stays
+    the full range). Images that are grey in the file come back with one channel.
+
+    Raises:
+        SamplesError: the file is no image, or is damaged.
+    """
+    cv2 = _opencv()
+    encoded = np.fromfile(path, np.uint8)
+    flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR  # ANYCOLOR, unlike UNCHANGED, applies EXIF and drops alpha
+    try:
+        image = cv2.imdecode(encoded, flags) if len(encoded) else None
+    except cv2.error:
+        image = None
+    if image is None:
+        raise SamplesError(
+            "an image cannot be read",
+            where=str(path),
+            why="it is empty, damaged or of an unknown format" if len(encoded) else "the file is empty",
+            remedy="repair or remove the file, or pass --skip-bad to leave such images out",
+        )
+    if image.dtype == np.uint16:
+        image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if image.ndim == 2:  # noqa: PLR2004
+        return np.asarray(image[:, :, None], np.uint8)
+    return np.ascontiguousarray(image[:, :, 2::-1], np.uint8)
+
+
+def image_folder(
+    folder: Path, spec: InputSpec, settings: Preprocess, class_names: Sequence[str] | None, *, skip_bad: bool
+) -> Samples:
+    """Return the images of a folder as samples; nothing but file names is read until samples are asked for.
+
+    Args:
+        folder: holds one sub-folder per class.
+        spec: the model's input.
+        settings: the preprocessing.
+        class_names: name of each class index, when known; sub-folders are matched to them. Without, sub-folders
+            named by numbers are those class indices, and other names are counted in sorted order.
+        skip_bad: leave unreadable images out instead of raising.
+
+    Raises:
+        SamplesError: no sub-folder, no image, or a sub-folder that matches no class.
+    """
+    folders = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    files = [_image_files(folder / name) for name in folders]
+    kept = [(name, found) for name, found in zip(folders, files, strict=True) if found]
+    if not kept:
+        raise SamplesError(
+            "the folder holds no images by class",
+            where=str(folder),
+            why=f"no sub-folder contains a file ending in {', '.join(sorted(SUFFIXES))}",
+            remedy="arrange the images as FOLDER/CLASS/IMAGE",
+        )
+    indices, names = index_of_names([name for name, _ in kept], class_names, str(folder))
+    paths = [path for _, found in kept for path in found]
+    labels = np.repeat(indices, [len(found) for _, found in kept]).astype(np.int64)
+    prepared = settings.for_input(spec)
+
+    def read(wanted: Indices) -> Batch:
+        return _read(paths, wanted, spec, prepared, skip_bad=skip_bad)
+
+    return Samples(folder.name, labels, read, lambda: _digest(folder, paths), names)
+
+
+def _image_files(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.rglob("*") if entry.suffix.lower() in SUFFIXES and entry.is_file())
+
+
+def _read(paths: list[Path], wanted: Indices, spec: InputSpec, settings: Preprocess, *, skip_bad: bool) -> Batch:
+    def read_one(index: int) -> NDArray[np.float32] | OnnxCausalError:
+        try:
+            return image_to_input(read_image(paths[index]), settings)
+        except SamplesError as error:
+            return error
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        results = list(pool.map(read_one, [int(index) for index in wanted]))
+    for result in results:
+        if isinstance(result, MissingLibraryError) or (isinstance(result, OnnxCausalError) and not skip_bad):
+            raise result
+    images = [(i, result) for i, result in zip(wanted, results, strict=True) if isinstance(result, np.ndarray)]
+    unreadable = tuple(
+        str(paths[int(i)]) for i, result in zip(wanted, results, strict=True) if not isinstance(result, np.ndarray)
+    )
+    kept = np.array([i for i, _ in images], np.int64)
+    if not images:
+        return Batch(np.empty((0, *(size or 0 for size in spec.shape[1:])), np.float32), kept, unreadable)
+    shapes = {image.shape for _, image in images}
+    if len(shapes) > 1:
+        raise SamplesError(
+            "the images have different sizes",
+            where=str(paths[int(kept[0])].parent.parent),
+            why=f"after preprocessing: {', '.join(str(list(shape)) for shape in sorted(shapes)[:3])}",
+            remedy="set [preprocess] resize and center_crop so that every image fits the model's input",
+        )
+    x = fit_to_input(np.stack([image for _, image in images]), spec, paths[int(kept[0])].parent.parent.name)
+    return Batch(x, kept, unreadable)
+
+
+def _digest(folder: Path, paths: list[Path]) -> str:
+    """Return one hash over the names and contents of all images."""
+
+    def digest_one(path: Path) -> bytes:
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").digest()
+        return path.relative_to(folder).as_posix().encode() + b"\0" + content
+
+    whole = hashlib.sha256()
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for part in pool.map(digest_one, paths):
+            whole.update(part)
+    return whole.hexdigest()
+
+
+def _opencv():  # type: ignore[no-untyped-def]  # noqa: ANN202  # a module has no useful static type here
+    """Return OpenCV, loaded at the first image; its system libraries may be missing on a slim machine."""
+    try:
+        import cv2  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingLibraryError(
+            "OpenCV cannot be loaded, which decodes images",
+            where="import cv2",
+            why=str(error),
+            remedy="install its system libraries (Debian, Ubuntu: apt-get install libgl1 libglib2.0-0 libxcb1)",
+        ) from error
+    return cv2

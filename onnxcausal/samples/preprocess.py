@@ -1,0 +1,138 @@
+"""Preprocessing of images, with the names of torchvision and of Hugging Face configuration files."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxcausal.errors import ConfigError
+from onnxcausal.samples.resize import center_crop, resize, resize_shorter_side
+from onnxcausal.samples.source import InputSpec, Inputs
+
+GREY_WEIGHTS = (0.299, 0.587, 0.114)
+"""Luminance of red, green and blue (ITU-R BT.601), as used by Pillow and OpenCV."""
+
+
+class Channels(StrEnum):
+    """Order of an image's channels as the model takes them."""
+
+    RGB = "rgb"
+    """Red, green, blue."""
+    BGR = "bgr"
+    """Blue, green, red."""
+    GRAY = "gray"
+    """One channel of luminance."""
+
+
+class Layout(StrEnum):
+    """Order of an image's axes as the model takes them."""
+
+    NCHW = "nchw"
+    """Channels before rows and columns."""
+    NHWC = "nhwc"
+    """Channels last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """What happens to integer images before the model sees them, in this order.
+
+    Attributes:
+        resize: one number for the shorter side, or (height, width); None leaves the size.
+        center_crop: one number for a square, or (height, width); None crops nothing.
+        rescale: factor on the grey levels; None leaves 0..255.
+        mean: subtracted per channel after rescaling.
+        std: divides per channel after that.
+        channels: None follows the model's input.
+        layout: None follows the model's input.
+    """
+
+    resize: int | tuple[int, int] | None = None
+    center_crop: int | tuple[int, int] | None = None
+    rescale: float | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    channels: Channels | None = None
+    layout: Layout | None = None
+
+    def for_input(self, spec: InputSpec) -> "Preprocess":
+        """Return these settings with channels and layout filled in from the model's input."""
+        layout = self.layout or _layout_of(spec)
+        channels = self.channels or _channels_of(spec, layout)
+        for key, values in (("mean", self.mean), ("std", self.std)):
+            count = 1 if channels is Channels.GRAY else 3
+            if values is not None and len(values) not in (1, count):
+                raise ConfigError(
+                    f"preprocess.{key} has {len(values)} values",
+                    where=f"[preprocess] {key}",
+                    why=f"the image has {count} channel(s) ({channels.value})",
+                    remedy=f"give one value, or {count}",
+                )
+        return Preprocess(self.resize, self.center_crop, self.rescale, self.mean, self.std, channels, layout)
+
+
+def image_to_input(image: NDArray[np.uint8], settings: Preprocess) -> Inputs:
+    """Return one image as the model takes it, float32, `[channels, height, width]` or `[height, width, channels]`.
+
+    Args:
+        image: grey levels `[height, width, channels]`, channels 1 (grey) or 3 (red, green, blue).
+        settings: with channels and layout filled in (`Preprocess.for_input`).
+    """
+    assert settings.channels is not None
+    assert settings.layout is not None
+    image = _resized(_with_channels(image, settings.channels), settings)
+    x = normalised(image.astype(np.float32), settings)
+    return np.ascontiguousarray(x.transpose(2, 0, 1)) if settings.layout is Layout.NCHW else x
+
+
+def normalised(values: Inputs, settings: Preprocess) -> Inputs:
+    """Return the values rescaled, with mean and std taken out along the last axis."""
+    if settings.rescale is not None:
+        values = values * np.float32(settings.rescale)
+    if settings.mean is not None:
+        values = values - np.asarray(settings.mean, np.float32)
+    if settings.std is not None:
+        values = values / np.asarray(settings.std, np.float32)
+    return values
+
+
+def _with_channels(image: NDArray[np.uint8], channels: Channels) -> NDArray[np.uint8]:
+    if channels is Channels.GRAY:
+        if image.shape[2] == 1:
+            return image
+        return np.floor(image @ np.asarray(GREY_WEIGHTS) + 0.5).astype(np.uint8)[:, :, None]
+    if image.shape[2] == 1:
+        image = np.repeat(image, 3, axis=2)
+    return image if channels is Channels.RGB else image[:, :, ::-1]
+
+
+def _resized(image: NDArray[np.uint8], settings: Preprocess) -> NDArray[np.uint8]:
+    match settings.resize:
+        case (height, width):
+            image = resize(image, height, width)
+        case int(side):
+            image = resize_shorter_side(image, side)
+    match settings.center_crop:
+        case (height, width):
+            image = center_crop(image, height, width)
+        case int(side):
+            image = center_crop(image, side, side)
+    return image
+
+
+def _layout_of(spec: InputSpec) -> Layout:
+    """Return NHWC where only the last axis has 1 or 3 entries, else NCHW."""
+    image_axes = 4
+    if len(spec.shape) == image_axes and spec.shape[3] in (1, 3) and spec.shape[1] not in (1, 3):
+        return Layout.NHWC
+    return Layout.NCHW
+
+
+def _channels_of(spec: InputSpec, layout: Layout) -> Channels:
+    """Return RGB where the input has three channels, else grey."""
+    image_axes = 4
+    if len(spec.shape) != image_axes:
+        return Channels.GRAY
+    size = spec.shape[1 if layout is Layout.NCHW else 3]
+    return Channels.RGB if size == 3 else Channels.GRAY  # noqa: PLR2004

@@ -1,0 +1,117 @@
+"""Samples: labelled inputs that are read when they are needed, not before."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxcausal.errors import SamplesError
+
+Indices: TypeAlias = NDArray[np.int64]
+Inputs: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """What the model's input takes.
+
+    Attributes:
+        name: the input's name.
+        shape: sizes, None where any size fits; the first is the batch.
+        is_integer: whether the tensor's type is an integer one.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    is_integer: bool = False
+
+    def __str__(self) -> str:
+        """Return the name and shape as a reader of error messages expects them."""
+        return f"{self.name} [{', '.join('any' if size is None else str(size) for size in self.shape)}]"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Some samples, read.
+
+    Attributes:
+        x: inputs as the model takes them, `[samples, ...]`.
+        indices: position of each in the source; fewer than were asked for where some could not be read.
+        unreadable: names of those that could not be read and were left out.
+    """
+
+    x: Inputs
+    indices: Indices
+    unreadable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """A labelled source of inputs.
+
+    Attributes:
+        source: the source's name without its folder, as recorded in results.
+        labels: class index of every sample, `[samples]`.
+        class_names: name of each class, if the source knows them.
+        synthetic: whether the inputs are made up and labelled by the model itself.
+        read: reads the samples at the given positions.
+        digest: computes the SHA-256 of the source's content (hexadecimal).
+    """
+
+    source: str
+    labels: Indices
+    read: Callable[[Indices], Batch] = field(repr=False)
+    digest: Callable[[], str] = field(repr=False)
+    class_names: tuple[str, ...] | None = None
+    synthetic: bool = False
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.labels)
+
+
+def fit_to_input(x: Inputs, spec: InputSpec, source: str) -> Inputs:
+    """Return the inputs in the shape of the model's input.
+
+    A sample with as many values as the input takes is reshaped row by row (an image for a flat input); any other
+    mismatch is refused.
+
+    Args:
+        x: inputs, `[samples, ...]`.
+        spec: the model's input.
+        source: where the inputs come from, for the error.
+
+    Raises:
+        SamplesError: the shape does not fit, or a value is not finite.
+    """
+    if not np.isfinite(x).all():
+        first = int(np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(axis=1))[0])
+        raise SamplesError(
+            "the data holds NaN or infinity",
+            where=f"{source}, in sample {first} of the batch just read",
+            why="an outcome computed from it means nothing",
+            remedy="remove or repair such samples",
+        )
+    wanted = spec.shape[1:]
+    if len(wanted) == x.ndim - 1 and all(
+        want in (None, have) for want, have in zip(wanted, x.shape[1:], strict=True)
+    ):
+        return x
+    fixed = [size for size in wanted if size is not None]
+    if len(fixed) == len(wanted) and int(np.prod(fixed)) == int(np.prod(x.shape[1:])) and _only_layout_differs(x, fixed):
+        return x.reshape(len(x), *fixed)
+    raise SamplesError(
+        "the data's shape does not fit the model's input",
+        where=f"{source} against input {spec}",
+        why=f"after preprocessing one sample is {list(x.shape[1:])}",
+        remedy="set [preprocess] resize, center_crop, channels or layout, or supply arrays of the input's shape",
+    )
+
+
+def _only_layout_differs(x: Inputs, wanted: Sequence[int]) -> bool:
+    """Whether reshaping keeps the order of values: flattening, or axes of size 1 more or fewer."""
+    have = [size for size in x.shape[1:] if size != 1]
+    want = [size for size in wanted if size != 1]
+    return have == want or len(want) <= 1 or len(have) <= 1
