@@ -1,12 +1,12 @@
 """Every error a user can cause, each tied to its exit code.
 
-    OnnxCausalError             70  internal, when raised as such
-    +-- ConfigError              2  usage or configuration
-    |   +-- OutputError          2  the output folder cannot take the result
-    +-- ModelError               3  model unsupported, broken or unsafe
-    +-- SamplesError             4  data problem
-    +-- NothingToAnalyseError    5  nothing to analyse
-    +-- InterruptedRunError    130  stopped by the user
+OnnxCausalError             70  internal, when raised as such
++-- ConfigError              2  usage or configuration
+|   +-- OutputError          2  the output folder cannot take the result
++-- ModelError               3  model unsupported, broken or unsafe
++-- SamplesError             4  data problem
++-- NothingToAnalyseError    5  nothing to analyse
++-- InterruptedRunError    130  stopped by the user
 """
 
 from typing import ClassVar

@@ -6,7 +6,7 @@ versions give the same bytes.
 
 import json
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,7 +16,7 @@ from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.outcome import OutcomeKind
 from onnxcausal.causal.significance import Role, Rule, SelectedBy
 
-FORMAT = "onnxcausal-analysis/1"
+FORMAT: Final = "onnxcausal-analysis/1"
 SCHEMA_FILE = "analysis-1.schema.json"
 """The shipped JSON Schema, beside this module."""
 
@@ -128,7 +128,7 @@ class SkippedRecord(_Record):
 class AnalysisFile(_Record):
     """The content of `analysis.json`."""
 
-    format: Literal["onnxcausal-analysis/1"]
+    format: Literal["onnxcausal-analysis/1"] = FORMAT
     tool: ToolRecord
     model: ModelRecord
     data: DataRecord
@@ -150,7 +150,6 @@ def to_record(analysis: Analysis) -> AnalysisFile:
     """Return the analysis as it is written."""
     settings = analysis.settings
     return AnalysisFile(
-        format=FORMAT,
         tool=ToolRecord(**analysis.versions, providers=list(analysis.providers)),
         model=ModelRecord(file=analysis.model_file, sha256=analysis.model_sha256),
         data=DataRecord(

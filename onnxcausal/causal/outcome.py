@@ -40,16 +40,16 @@ def outcome_of(scores: NDArray[np.floating], target: int, kind: OutcomeKind = Ou
     -0.4076
     """
     assert scores.ndim == 2, scores.shape  # noqa: PLR2004
-    exact = scores.astype(np.float64)
-    chosen = exact[:, target]
+    exact: Floats = scores.astype(np.float64)
+    chosen: Floats = exact[:, target]
     match kind:
         case OutcomeKind.LOGIT:
-            return chosen.copy()
+            return chosen
         case OutcomeKind.MARGIN:
             rivals: Floats = np.delete(exact, target, axis=1).max(axis=1)
-            return chosen - rivals
+            return np.subtract(chosen, rivals)
         case OutcomeKind.LOG_PROB:
             # Without the maximum, a float64 exponential overflows from scores of 710 on.
             highest = exact.max(axis=1)
             spread: Floats = np.log(np.exp(exact - highest[:, None]).sum(axis=1))
-            return chosen - highest - spread
+            return np.subtract(chosen - highest, spread)

@@ -39,7 +39,7 @@ def assess_welch(table: EffectTable, *, alpha: float = 0.05) -> Verdicts:
     """
     ate = table.ate
     error = _standard_error(table)
-    dead = ~table.te.any(axis=1)
+    dead = np.asarray((table.te == 0).all(axis=1))
     necessary, necessary_by = _select(table, error, dead, sign=-1)
     noisy, noisy_by = _select(table, error, dead, sign=1)
     margin = error * stats.norm.isf(alpha / 2)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 INPUTS, METHOD, OUTPUTS = "Samples", "Method", "Output"
 
 
-def analyze_command(  # noqa: D417  # the options document themselves
+def analyze_command(  # the options document themselves
     model: Annotated[Path, typer.Argument(help="The .onnx file. Its sidecar is the .toml file of the same name.")],
     *,
     data: Annotated[
@@ -31,14 +31,14 @@ def analyze_command(  # noqa: D417  # the options document themselves
     skip_bad: Annotated[
         bool | None, typer.Option("--skip-bad", help="Leave unreadable images out.", rich_help_panel=INPUTS)
     ] = None,
-    resize: Annotated[
-        str | None, typer.Option(help="Shorter side, or HEIGHT,WIDTH.", rich_help_panel=INPUTS)
-    ] = None,
+    resize: Annotated[str | None, typer.Option(help="Shorter side, or HEIGHT,WIDTH.", rich_help_panel=INPUTS)] = None,
     center_crop: Annotated[
         str | None, typer.Option(help="Side of a square, or HEIGHT,WIDTH.", rich_help_panel=INPUTS)
     ] = None,
     rescale: Annotated[float | None, typer.Option(help="Factor on grey levels 0..255.", rich_help_panel=INPUTS)] = None,
-    mean: Annotated[str | None, typer.Option(help="Per channel, after rescaling: R,G,B.", rich_help_panel=INPUTS)] = None,
+    mean: Annotated[
+        str | None, typer.Option(help="Per channel, after rescaling: R,G,B.", rich_help_panel=INPUTS)
+    ] = None,
     std: Annotated[str | None, typer.Option(help="Per channel: R,G,B.", rich_help_panel=INPUTS)] = None,
     channels: Annotated[str | None, typer.Option(metavar="rgb|bgr|gray", rich_help_panel=INPUTS)] = None,
     layout: Annotated[str | None, typer.Option(metavar="nchw|nhwc", rich_help_panel=INPUTS)] = None,
@@ -172,7 +172,9 @@ def _run(
     if stats is not None:
         write_file(stats, (json.dumps(progress.statistics(), indent=1) + "\n").encode())
     if not quiet:
-        print(f"{progress.interventions:,} interventions in {progress.seconds:.1f} s, written to {out}", file=sys.stderr)
+        print(
+            f"{progress.interventions:,} interventions in {progress.seconds:.1f} s, written to {out}", file=sys.stderr
+        )
 
 
 def _list(text: str | None) -> list[str] | None:

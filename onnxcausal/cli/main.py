@@ -33,7 +33,7 @@ def program(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the program and exit: 0 done, 2 usage, 3 model, 4 data, 5 nothing to analyse, 70 internal, 130 interrupted."""
+    """Run the program and exit with its code: 0 when done, else that of the error (`onnxcausal.errors`)."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     try:
@@ -63,7 +63,9 @@ def _usage(error: click.ClickException) -> ConfigError:
     return ConfigError(
         error.format_message().rstrip("."),
         where=command,
-        why=context.command.get_usage(context).replace("\n", " ") if context is not None else "the arguments do not fit",
+        why=context.command.get_usage(context).replace("\n", " ")
+        if context is not None
+        else "the arguments do not fit",
         remedy=f"run {command} --help",
     )
 

@@ -73,9 +73,7 @@ class Engine(Protocol):
         """Return the outcome of the null intervention, and its float noise."""
         ...
 
-    def outcomes(
-        self, probe: Probe, x: Inputs, outcome: ScoresToOutcome, done: Callable[[int], None]
-    ) -> Floats:
+    def outcomes(self, probe: Probe, x: Inputs, outcome: ScoresToOutcome, done: Callable[[int], None]) -> Floats:
         """Return the outcome under the intervention on each node, `[nodes, samples]`.
 
         Args:

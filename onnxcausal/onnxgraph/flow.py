@@ -71,9 +71,7 @@ class Flow:
     links: Mapping[str, tuple[Link, ...]]
     nodes: Mapping[str, tuple[NDArray[np.int64], ...]]
 
-    def targets(
-        self, layer: Layer, necessary: Mapping[str, NDArray[np.int64]], classes: NDArray[np.int64]
-    ) -> Targets:
+    def targets(self, layer: Layer, necessary: Mapping[str, NDArray[np.int64]], classes: NDArray[np.int64]) -> Targets:
         """Return the children of a layer that flow into a necessary parent below, or into the outcome.
 
         Args:
@@ -135,9 +133,7 @@ def find_flow(index: GraphIndex, layers: Sequence[Layer], outcome: str, trace: T
     return Flow(tuple(layers), links, nodes)
 
 
-def _links(
-    index: GraphIndex, source: Layer, by_op: Mapping[int, Layer], outcome: str, trace: Trace
-) -> Iterator[Link]:
+def _links(index: GraphIndex, source: Layer, by_op: Mapping[int, Layer], outcome: str, trace: Trace) -> Iterator[Link]:
     """Carry the children of one layer downwards, op by op, until they meet other layers or the outcome."""
     carried: dict[str, Carried] = {source.output: _origin(source, trace)}
     reached = {use.op for use in index.uses.get(source.output, ())}
@@ -189,9 +185,7 @@ def _outputs(
     operands = [_operand(index, name, carried, trace, parameters=parameters) if name else None for name in op.input]
     shapes = [trace.shapes.get(name) for name in op.output]
     outputs = hand_on(op, operands, shapes, index.opset)
-    return tuple(
-        MIXED if handed is not None and len(handed.strands) > MOST_STRANDS else handed for handed in outputs
-    )
+    return tuple(MIXED if handed is not None and len(handed.strands) > MOST_STRANDS else handed for handed in outputs)
 
 
 def _operand(

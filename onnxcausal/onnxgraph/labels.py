@@ -1,7 +1,8 @@
 """How one op hands on the children of a layer (method: section 2, "targets in a DAG").
 
 A tensor *carries* children of one source layer: every position holds the index of a child, or `NONE`. Ops that move
-values are executed on these indices by ONNX Runtime itself, so that an index map is exactly the op's own; ops that act channel by channel leave them; everything else mixes, and the flow is then untracked, never guessed.
+values are executed on these indices by ONNX Runtime itself, so that an index map is exactly the op's own. Ops that act
+channel by channel leave them. Everything else mixes, and the flow is then untracked, never guessed.
 """
 
 from collections.abc import Sequence
@@ -26,10 +27,72 @@ MOST_STRANDS = 8
 """More children than this at one position count as mixing."""
 
 POINTWISE = frozenset(
-    """Abs Acos Acosh Add And Asin Asinh Atan Atanh BitShift Ceil Celu Clip Cos Cosh Div Elu Equal Erf Exp Floor Gelu
-    Greater GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Less LessOrEqual Log Max Mean Min Mish
-    Mod Mul Neg Not Or PRelu Pow Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sub
-    Sum Swish Tan Tanh ThresholdedRelu Where Xor""".split()
+    [
+        "Abs",
+        "Acos",
+        "Acosh",
+        "Add",
+        "And",
+        "Asin",
+        "Asinh",
+        "Atan",
+        "Atanh",
+        "BitShift",
+        "Ceil",
+        "Celu",
+        "Clip",
+        "Cos",
+        "Cosh",
+        "Div",
+        "Elu",
+        "Equal",
+        "Erf",
+        "Exp",
+        "Floor",
+        "Gelu",
+        "Greater",
+        "GreaterOrEqual",
+        "HardSigmoid",
+        "HardSwish",
+        "Identity",
+        "IsInf",
+        "IsNaN",
+        "LeakyRelu",
+        "Less",
+        "LessOrEqual",
+        "Log",
+        "Max",
+        "Mean",
+        "Min",
+        "Mish",
+        "Mod",
+        "Mul",
+        "Neg",
+        "Not",
+        "Or",
+        "PRelu",
+        "Pow",
+        "Reciprocal",
+        "Relu",
+        "Round",
+        "Selu",
+        "Shrink",
+        "Sigmoid",
+        "Sign",
+        "Sin",
+        "Sinh",
+        "Softplus",
+        "Softsign",
+        "Sqrt",
+        "Sub",
+        "Sum",
+        "Swish",
+        "Tan",
+        "Tanh",
+        "ThresholdedRelu",
+        "Where",
+        "Xor",
+    ]
 )
 """Each position of the result depends on the same position of the operands alone."""
 
@@ -37,19 +100,36 @@ FIRST_ALONE = frozenset(["BatchNormalization", "Cast", "CastLike", "DequantizeLi
 """The same, for the first operand; the others are parameters."""
 
 NORMALISING = frozenset(
-    """GroupNormalization InstanceNormalization LRN LayerNormalization LpNormalization MeanVarianceNormalization
-    RMSNormalization""".split()
+    [
+        "GroupNormalization",
+        "InstanceNormalization",
+        "LRN",
+        "LayerNormalization",
+        "LpNormalization",
+        "MeanVarianceNormalization",
+        "RMSNormalization",
+    ]
 )
 """Same channel, but for statistics that mix a little."""
 
 SPATIAL = frozenset(
-    "AveragePool GlobalAveragePool GlobalLpPool GlobalMaxPool LpPool MaxPool Resize Upsample".split()
+    ["AveragePool", "GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "LpPool", "MaxPool", "Resize", "Upsample"]
 )
 """Mix along the axes they act on, and only along those."""
 
 REDUCING = frozenset(
-    """ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
-    ReduceSumSquare""".split()
+    [
+        "ReduceL1",
+        "ReduceL2",
+        "ReduceLogSum",
+        "ReduceLogSumExp",
+        "ReduceMax",
+        "ReduceMean",
+        "ReduceMin",
+        "ReduceProd",
+        "ReduceSum",
+        "ReduceSumSquare",
+    ]
 )
 """Mix along the reduced axes."""
 
@@ -57,7 +137,22 @@ SQUASHING = frozenset(["Softmax", "LogSoftmax", "Hardmax"])
 """Mix along their axis."""
 
 MOVING = frozenset(
-    "Concat DepthToSpace Expand Flatten Gather Pad Reshape Slice SpaceToDepth Split Squeeze Tile Transpose Unsqueeze".split()
+    [
+        "Concat",
+        "DepthToSpace",
+        "Expand",
+        "Flatten",
+        "Gather",
+        "Pad",
+        "Reshape",
+        "Slice",
+        "SpaceToDepth",
+        "Split",
+        "Squeeze",
+        "Tile",
+        "Transpose",
+        "Unsqueeze",
+    ]
 )
 """Copy values to other positions."""
 
@@ -120,41 +215,43 @@ def hand_on(
         return (None,) * len(op.output)
     if any(carried.mixed for carried in carrying) or op.domain not in ("", "ai.onnx"):
         return (MIXED,) * len(op.output)
-    result = _first_output(op, operands, shapes, opset)
-    if isinstance(result, tuple):
-        return result
+    if op.op_type in MOVING:
+        return _moved(op, operands, opset) or (MIXED,) * len(op.output)
+    if op.op_type in POINTWISE:
+        strands: list[Strand] | None = _pointwise(operands)
+    else:
+        strands = _from_first(op, operands, shapes[0], opset)
     normalised = any(carried.normalised for carried in carrying) or op.op_type in NORMALISING
-    first = MIXED if result is None else Carried(_merged(result), normalised)
+    first = MIXED if strands is None else Carried(_merged(strands), normalised)
     return (first, *[MIXED] * (len(op.output) - 1))
 
 
-def _first_output(
-    op: onnx.NodeProto, operands: Sequence[Operand | None], shapes: Sequence[tuple[int, ...] | None], opset: int
-) -> list[Strand] | tuple[Carried | None, ...] | None:
-    """Return the strands of the first output, or all outputs of a moving op; None where the op mixes."""
+def _pointwise(operands: Sequence[Operand | None]) -> list[Strand]:
+    """Return the strands of all operands, which broadcast against each other."""
+    present = [operand for operand in operands if operand is not None]
+    rank = max((len(operand.shape) for operand in present if operand.shape is not None), default=0)
+    strands = [strand for operand in present if operand.carried is not None for strand in operand.carried.strands]
+    return [strand.reshape((1,) * (rank - strand.ndim) + strand.shape) for strand in strands]
+
+
+def _from_first(
+    op: onnx.NodeProto, operands: Sequence[Operand | None], after: tuple[int, ...] | None, opset: int
+) -> list[Strand] | None:
+    """Return the strands of an op that works on its first operand; None where it mixes."""
     first = operands[0]
-    if op.op_type in POINTWISE:
-        rank = max((len(operand.shape) for operand in operands if operand and operand.shape is not None), default=0)
-        return [
-            strand.reshape((1,) * (rank - strand.ndim) + strand.shape)
-            for operand in operands
-            if operand is not None and operand.carried is not None
-            for strand in operand.carried.strands
-        ]
-    if op.op_type in MOVING:
-        return _moved(op, operands, opset)
     if first is None or first.carried is None or first.shape is None:
         return None  # the children stand in a parameter
     strands = list(first.carried.strands)
     if op.op_type in FIRST_ALONE | NORMALISING:
         return strands
-    if op.op_type in SPATIAL:
-        return _unless_varying(strands, _spatial_axes(op, first.shape, shapes[0]))
-    if op.op_type in SQUASHING:
-        return _unless_varying(strands, _squashed_axes(op, len(first.shape), opset))
     if op.op_type in REDUCING:
-        return _reduced(op, operands, first.shape, shapes[0])
-    return None
+        return _reduced(op, operands, strands, first.shape, after)
+    axes = None
+    if op.op_type in SPATIAL:
+        axes = _spatial_axes(op, first.shape, after)
+    elif op.op_type in SQUASHING:
+        axes = _squashed_axes(op, len(first.shape), opset)
+    return _unless_varying(strands, axes)
 
 
 def _merged(strands: Sequence[Strand]) -> tuple[Strand, ...]:
@@ -187,9 +284,7 @@ def _unless_varying(strands: list[Strand], axes: Sequence[int] | None) -> list[S
     return strands
 
 
-def _spatial_axes(
-    op: onnx.NodeProto, before: tuple[int, ...], after: tuple[int, ...] | None
-) -> tuple[int, ...] | None:
+def _spatial_axes(op: onnx.NodeProto, before: tuple[int, ...], after: tuple[int, ...] | None) -> tuple[int, ...] | None:
     if after is None or len(after) != len(before):
         return None
     if op.op_type in ("Resize", "Upsample"):
@@ -206,12 +301,11 @@ def _squashed_axes(op: onnx.NodeProto, rank: int, opset: int) -> tuple[int, ...]
 def _reduced(
     op: onnx.NodeProto,
     operands: Sequence[Operand | None],
+    strands: list[Strand],
     before: tuple[int, ...],
     after: tuple[int, ...] | None,
 ) -> list[Strand] | None:
-    first = operands[0]
-    assert first is not None
-    assert first.carried is not None
+    """Return the strands after a reduction; None where it mixes or its axes are not known."""
     axes = integers(op, "axes")
     if axes is None and len(operands) > 1 and operands[1] is not None:
         value = operands[1].value
@@ -221,10 +315,10 @@ def _reduced(
     if not axes:
         axes = () if attribute(op, "noop_with_empty_axes", 0) else tuple(range(len(before)))
     axes = tuple(axis % len(before) for axis in axes)
-    strands = _unless_varying(list(first.carried.strands), axes)
-    if strands is None or after is None or len(after) == len(before):
-        return strands
-    return [strand.squeeze(axis=axes) for strand in strands]
+    kept = _unless_varying(strands, axes)
+    if kept is None or after is None or len(after) == len(before):
+        return kept
+    return [strand.squeeze(axis=axes) for strand in kept]
 
 
 def _moved(op: onnx.NodeProto, operands: Sequence[Operand | None], opset: int) -> tuple[Carried | None, ...] | None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from onnxcausal.errors import ModelError
+from onnxcausal.onnxgraph.index import attribute
 from onnxcausal.onnxgraph.layers import Layer
 from onnxcausal.onnxgraph.rewrite import fresh, names_in, splice
 
@@ -124,23 +125,23 @@ def _edges(layer: Layer, mask: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return a view of the mask as `[weight's parents, weight's children]`."""
     parent = _axis(layer, layer.weight_parent_axis)
     if layer.weight_child_axis is None:
-        return mask.reshape(-1, 1)
+        return mask[:, None]
     child = _axis(layer, layer.weight_child_axis)
     moved = np.moveaxis(mask, (parent, child), (-2, -1))
-    return moved.reshape(moved.shape[-2:])
+    return moved[(0,) * (moved.ndim - 2)]
 
 
 def _weight_type(graph: onnx.GraphProto, tensor: str) -> int:
     """Return the element type of a weight where it is used."""
     for stored in graph.initializer:
         if stored.name == tensor:
-            return stored.data_type
+            return int(stored.data_type)
     op = next(op for op in graph.node if tensor in op.output)
     match op.op_type:
         case "Constant":
             return _constant_type(op)
         case "Cast":
-            return next(int(entry.i) for entry in op.attribute if entry.name == "to")
+            return attribute(op, "to", onnx.TensorProto.FLOAT)
         case "DequantizeLinear":  # yields the type of its scale
             return _weight_type(graph, op.input[1])
         case _:

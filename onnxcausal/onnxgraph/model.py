@@ -121,7 +121,7 @@ def serialise(proto: onnx.ModelProto, name: str) -> bytes:
     """
     size = sum(len(tensor.raw_data) for tensor in proto.graph.initializer)
     if size < SERIALISED_LIMIT:
-        return proto.SerializeToString()
+        return bytes(proto.SerializeToString())
     raise ModelError(
         "the model is too large to be rewritten in memory",
         where=name,

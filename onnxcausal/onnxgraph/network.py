@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 import onnx
+from numpy.typing import NDArray
 
 from onnxcausal.errors import ModelError, NothingToAnalyseError
 from onnxcausal.onnxgraph.cut import cut_at
@@ -15,7 +15,7 @@ from onnxcausal.onnxgraph.model import Model
 from onnxcausal.onnxgraph.outcome import OutcomeTensor, find_outcome
 from onnxcausal.onnxgraph.runner import Provider, Runner
 from onnxcausal.onnxgraph.trace import Trace
-from onnxcausal.samples.source import InputSpec, Inputs
+from onnxcausal.samples.source import Inputs, InputSpec
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -58,7 +58,8 @@ def find_outcome(model: Model, name: str | None = None) -> OutcomeTensor:
         raise ModelError(
             "the model has several outputs",
             where=model.name,
-            why="any of them could be the decision: " + ", ".join(_describe(model.proto, output) for output, _ in scores),
+            why="any of them could be the decision: "
+            + ", ".join(_describe(model.proto, output) for output, _ in scores),
             remedy="choose one with --output, or output under [model] in the sidecar",
         )
     raise ModelError(
@@ -101,5 +102,7 @@ def _unknown_tensor(model: Model, index: GraphIndex, name: str) -> ConfigError:
 
 def _describe(proto: onnx.ModelProto, name: str) -> str:
     value = next(value for value in proto.graph.output if value.name == name)
-    sizes = [str(size.dim_value) if size.dim_value else (size.dim_param or "?") for size in value.type.tensor_type.shape.dim]
+    sizes = [
+        str(size.dim_value) if size.dim_value else (size.dim_param or "?") for size in value.type.tensor_type.shape.dim
+    ]
     return f"{name} [{', '.join(sizes)}]"

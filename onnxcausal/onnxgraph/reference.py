@@ -73,9 +73,7 @@ class ReferenceEngine:
         noise = float(np.abs(observed - again).max(initial=0.0))
         return Observation(observed, max(noise, FLOAT_NOISE * float(np.abs(observed).max(initial=0.0))))
 
-    def outcomes(
-        self, probe: Probe, x: Inputs, outcome: ScoresToOutcome, done: Callable[[int], None]
-    ) -> Floats:
+    def outcomes(self, probe: Probe, x: Inputs, outcome: ScoresToOutcome, done: Callable[[int], None]) -> Floats:
         """Return the outcome under the intervention on each node, `[nodes, samples]`."""
         results = np.empty((len(probe.nodes), len(x)))
         mean = self._mean_output(probe.layer, {}) if self._reference is not None else None

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from onnxcausal.errors import ConfigError, ModelError
-from onnxcausal.onnxgraph.trace import Trace
 from onnxcausal.onnxgraph.model import serialise
-from onnxcausal.samples.source import InputSpec, Inputs
+from onnxcausal.onnxgraph.trace import Trace
+from onnxcausal.samples.source import Inputs, InputSpec
 
 LARGEST_BATCH = 64
 """Samples run at once where the model leaves the batch open: bounds memory."""
@@ -153,9 +153,7 @@ class Runner:
         return results
 
 
-def run_op(
-    op: onnx.NodeProto, inputs: Sequence[NDArray[np.generic] | None], opset: int
-) -> list[NDArray[np.generic]]:
+def run_op(op: onnx.NodeProto, inputs: Sequence[NDArray[np.generic] | None], opset: int) -> list[NDArray[np.generic]]:
     """Return the outputs of one op on given inputs, computed on the CPU.
 
     Args:

@@ -11,9 +11,9 @@ import onnx
 from onnx import helper, numpy_helper
 
 from onnxcausal.errors import ModelError
-from onnxcausal.onnxgraph.trace import Trace
 from onnxcausal.onnxgraph.layers import Layer
 from onnxcausal.onnxgraph.rewrite import fresh, names_in, splice
+from onnxcausal.onnxgraph.trace import Trace
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -117,7 +117,15 @@ def run(
         if len(chosen.indices) < prepared.settings.samples:
             notes.append(f"class {target}: {len(chosen.indices)} usable samples, {prepared.settings.samples} asked for")
         graphs.append(
-            infer_graph(prepared.engine, flow, target, prepared.classes, chosen, prepared.settings, progress)
+            infer_graph(
+                prepared.engine,
+                flow,
+                target,
+                classes=prepared.classes,
+                chosen=chosen,
+                settings=prepared.settings,
+                progress=progress,
+            )
         )
     if not graphs:
         raise _nothing_usable(prepared, skipped)
@@ -150,9 +158,7 @@ def _analysis(
         versions={"onnxcausal": version_of("onnxcausal"), "onnxruntime": runner.version()},
         providers=prepared.engine.providers,
         layers={
-            layer.name: LayerShape(
-                layer.name, layer.op_type, layer.weight, len(flow.nodes[layer.name]), layer.children
-            )
+            layer.name: LayerShape(layer.name, layer.op_type, layer.weight, len(flow.nodes[layer.name]), layer.children)
             for layer in flow.layers
         },
         class_names=prepared.class_names,
@@ -180,15 +186,15 @@ def _note_unreadable(unreadable: list[str]) -> list[str]:
 def _too_few(chosen: Chosen) -> str:
     if not len(chosen.indices):
         return f"no correctly classified sample among {chosen.examined}"
-    return (
-        f"{len(chosen.indices)} correctly classified sample(s) among {chosen.examined}, at least {FEWEST_SAMPLES} needed"
-    )
+    usable = f"{len(chosen.indices)} correctly classified sample(s) among {chosen.examined}"
+    return f"{usable}, at least {FEWEST_SAMPLES} needed"
 
 
 def _nothing_usable(prepared: Prepared, skipped: list[Skipped]) -> SamplesError:
     return SamplesError(
         "no class can be analysed",
         where=prepared.samples.source,
-        why="; ".join(f"class {entry.target}: {entry.reason}" for entry in skipped[:3]) + (" ..." if len(skipped) > 3 else ""),  # noqa: PLR2004
-        remedy=f"check labels and preprocessing: each class needs {FEWEST_SAMPLES} samples the model classifies correctly",
+        why="; ".join(f"class {entry.target}: {entry.reason}" for entry in skipped[:3])
+        + (" ..." if len(skipped) > 3 else ""),  # noqa: PLR2004
+        remedy=f"check labels and preprocessing: a class needs {FEWEST_SAMPLES} samples that the model gets right",
     )

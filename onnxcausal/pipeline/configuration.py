@@ -127,10 +127,10 @@ def configure(model: Path, config: Path | None, flags: Mapping[str, tuple[str, o
         merged.setdefault(section, {})[key] = value
         origins[name] = flag
     try:
-        values = Configuration.model_validate(merged)
+        configuration = Configuration.model_validate(merged)
     except ValidationError as error:
         raise _invalid(error, origins) from error
-    return Configured(values, origins)
+    return Configured(configuration, origins)
 
 
 def full_name(key: str) -> str:
@@ -168,7 +168,8 @@ def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
             "the configuration file cannot be read",
             where=str(path),
             why=str(error),
-            remedy="supply a TOML file with the sections " + ", ".join(f"[{name}]" for name in Configuration.model_fields),
+            remedy="supply a TOML file with the sections "
+            + ", ".join(f"[{name}]" for name in Configuration.model_fields),
         ) from error
 
 
@@ -188,10 +189,7 @@ def _check_known(file: str, section: str, values: object) -> None:
 
 def _keys(section: str) -> list[str]:
     """Return the keys of a section."""
-    annotation = Configuration.model_fields[section].annotation
-    assert annotation is not None
-    assert issubclass(annotation, _Section)
-    return list(annotation.model_fields)
+    return list(type(getattr(Configuration(), section)).model_fields)
 
 
 def _check_name(file: str, where: str, name: str, known: list[str]) -> None:

@@ -20,7 +20,14 @@ from onnxcausal.samples.choose import Chosen
 
 
 def infer_graph(
-    engine: Engine, flow: Flow, target: int, classes: int, chosen: Chosen, settings: Settings, progress: Progress
+    engine: Engine,
+    flow: Flow,
+    target: int,
+    *,
+    classes: int,
+    chosen: Chosen,
+    settings: Settings,
+    progress: Progress,
 ) -> CausalGraph:
     """Return the causal graph of one class.
 

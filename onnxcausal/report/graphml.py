@@ -50,7 +50,7 @@ def graphml(analysis: Analysis, graph: CausalGraph) -> bytes:
         for element in _edges(layer, number, position):
             _add(body, "edge", element)
     ET.indent(root, " ")
-    return ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+    return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
 
 
 def _nodes(layer: LayerResult, number: int) -> Iterator[_Element]:

@@ -71,9 +71,7 @@ def _label_rows(axes: Axes, analysis: Analysis, graph: CausalGraph) -> None:
     axes.set_xticks([])
     axes.set_yticks(
         [row + 0.5 for row in range(len(graph.layers))],
-        labels=[
-            f"{shortened(layer.name, 34)}  [{analysis.layers[layer.name].parents}]" for layer in graph.layers
-        ],
+        labels=[f"{shortened(layer.name, 34)}  [{analysis.layers[layer.name].parents}]" for layer in graph.layers],
         fontsize=8,
     )
     axes.tick_params(left=False)

@@ -90,9 +90,7 @@ def _draw_edges(axes: Axes, graph: CausalGraph, layer: LayerResult, row: int) ->
     )
 
 
-def _edges_up(
-    graph: CausalGraph, layer: LayerResult, row: int
-) -> Iterator[tuple[float, tuple[float, float], float]]:
+def _edges_up(graph: CausalGraph, layer: LayerResult, row: int) -> Iterator[tuple[float, tuple[float, float], float]]:
     """Yield (position, (position, row) at the other end, strength) of the layer's edges to the nearest row below."""
     rows = {other.name: number for number, other in enumerate(graph.layers[:row])}
     ends: dict[int, list[tuple[int, int]]] = defaultdict(list)

@@ -14,12 +14,12 @@ NAME_WIDTH = 36
 
 def summary(analysis: Analysis) -> str:
     """Return a short table per class: layers from the outcome upwards, and how many nodes have each role."""
-    lines = [
+    settings = analysis.settings
+    head = (
         f"{printable(analysis.model_file)}: causal graphs of {len(analysis.graphs)} class(es), "
-        f"{analysis.settings.outcome.value} of tensor {printable(analysis.outcome_tensor)}, "
-        f"rule {analysis.settings.rule.value}, {analysis.providers[0]}",
-        *(f"note: {printable(note)}" for note in analysis.notes),
-    ]
+        f"{settings.outcome.value} of tensor {printable(analysis.outcome_tensor)}, rule {settings.rule.value}, {analysis.providers[0]}"
+    )
+    lines = [head, *(f"note: {printable(note)}" for note in analysis.notes)]
     for graph in analysis.graphs:
         lines += ["", *_graph(analysis, graph)]
     for entry in analysis.skipped:

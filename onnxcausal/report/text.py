@@ -4,7 +4,7 @@
 def printable(text: str) -> str:
     """Return the text with everything that is not printable replaced: terminal codes, line breaks, bidi controls.
 
-    >>> printable("conv\\x1b[31m")
+    >>> printable("conv" + chr(27) + "[31m")
     'conv�[31m'
     """
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from onnxcausal.errors import SamplesError
 from onnxcausal.samples.preprocess import Preprocess, image_to_input, normalised
-from onnxcausal.samples.source import Batch, Indices, InputSpec, Inputs, Samples, fit_to_input
+from onnxcausal.samples.source import Batch, Indices, Inputs, InputSpec, Samples, fit_to_input
 
 IDX_UBYTE = 0x08
 """Type code of unsigned bytes in an IDX header (LeCun, The MNIST database)."""

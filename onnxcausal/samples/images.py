@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,7 +139,7 @@ def _digest(folder: Path, paths: list[Path]) -> str:
     return whole.hexdigest()
 
 
-def _opencv():  # type: ignore[no-untyped-def]  # noqa: ANN202  # a module has no useful static type here
+def _opencv() -> ModuleType:
     """Return OpenCV, loaded at the first image; its system libraries may be missing on a slim machine."""
     try:
         import cv2  # noqa: PLC0415

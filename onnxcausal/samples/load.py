@@ -57,7 +57,9 @@ def load_samples(
         raise SamplesError(
             "the data holds one class only",
             where=str(source),
-            why=f"all {len(samples)} samples have the label {int(samples.labels[0])}" if len(samples) else "it is empty",
+            why=f"all {len(samples)} samples have the label {int(samples.labels[0])}"
+            if len(samples)
+            else "it is empty",
             remedy="supply samples of at least two classes: whether the model is right shows only against another",
         )
     return samples

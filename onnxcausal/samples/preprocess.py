@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from onnxcausal.errors import ConfigError
 from onnxcausal.samples.resize import center_crop, resize, resize_shorter_side
-from onnxcausal.samples.source import InputSpec, Inputs
+from onnxcausal.samples.source import Inputs, InputSpec
 
 GREY_WEIGHTS = (0.299, 0.587, 0.114)
 """Luminance of red, green and blue (ITU-R BT.601), as used by Pillow and OpenCV."""
@@ -89,11 +89,11 @@ def image_to_input(image: NDArray[np.uint8], settings: Preprocess) -> Inputs:
 def normalised(values: Inputs, settings: Preprocess) -> Inputs:
     """Return the values rescaled, with mean and std taken out along the last axis."""
     if settings.rescale is not None:
-        values = values * np.float32(settings.rescale)
+        values = np.asarray(values * np.float32(settings.rescale), np.float32)
     if settings.mean is not None:
-        values = values - np.asarray(settings.mean, np.float32)
+        values = np.asarray(values - np.asarray(settings.mean), np.float32)
     if settings.std is not None:
-        values = values / np.asarray(settings.std, np.float32)
+        values = np.asarray(values / np.asarray(settings.std), np.float32)
     return values
 
 
@@ -101,7 +101,7 @@ def _with_channels(image: NDArray[np.uint8], channels: Channels) -> NDArray[np.u
     if channels is Channels.GRAY:
         if image.shape[2] == 1:
             return image
-        return np.floor(image @ np.asarray(GREY_WEIGHTS) + 0.5).astype(np.uint8)[:, :, None]
+        return np.asarray(np.floor(image @ np.asarray(GREY_WEIGHTS) + 0.5), np.uint8)[:, :, None]
     if image.shape[2] == 1:
         image = np.repeat(image, 3, axis=2)
     return image if channels is Channels.RGB else image[:, :, ::-1]

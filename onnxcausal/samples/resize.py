@@ -65,4 +65,4 @@ def _weights(size: int, wanted: int) -> NDArray[np.float32]:
 
 
 def _round(values: NDArray[np.floating]) -> NDArray[np.uint8]:
-    return np.clip(np.floor(values + 0.5), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.floor(values + 0.5), 0, 255), np.uint8)

@@ -95,12 +95,14 @@ def fit_to_input(x: Inputs, spec: InputSpec, source: str) -> Inputs:
             remedy="remove or repair such samples",
         )
     wanted = spec.shape[1:]
-    if len(wanted) == x.ndim - 1 and all(
-        want in (None, have) for want, have in zip(wanted, x.shape[1:], strict=True)
-    ):
+    if len(wanted) == x.ndim - 1 and all(want in (None, have) for want, have in zip(wanted, x.shape[1:], strict=True)):
         return x
     fixed = [size for size in wanted if size is not None]
-    if len(fixed) == len(wanted) and int(np.prod(fixed)) == int(np.prod(x.shape[1:])) and _only_layout_differs(x, fixed):
+    if (
+        len(fixed) == len(wanted)
+        and int(np.prod(fixed)) == int(np.prod(x.shape[1:]))
+        and _only_layout_differs(x, fixed)
+    ):
         return x.reshape(len(x), *fixed)
     raise SamplesError(
         "the data's shape does not fit the model's input",

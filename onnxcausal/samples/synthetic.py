@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.errors import SamplesError
-from onnxcausal.samples.source import Batch, Indices, InputSpec, Inputs, Samples
+from onnxcausal.samples.source import Batch, Indices, Inputs, InputSpec, Samples
 
 SOURCE = "synthetic probe inputs"
 """Name of the source wherever it is shown."""

@@ -1,0 +1,221 @@
+"""Flow between layers, held to what perturbing a child really changes."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from hypothesis import HealthCheck, given, settings
+from onnx import TensorProto, helper
+
+from onnxcausal.causal.graph import FlowKind
+from onnxcausal.onnxgraph.layers import Layer
+from tests.networks import BLOCKS, HEADS, Builder, classifier, classifiers
+from tests.opened import Opened, open_proto
+
+
+def images(seed: int, count: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(count, 4, 6, 6)).astype(np.float32)
+
+
+def between_layers(opened: Opened) -> tuple[ort.InferenceSession, list[str]]:
+    """Return a session that maps layer outputs to layer inputs: the model with its layers taken out."""
+    proto = onnx.ModelProto()
+    proto.CopyFrom(opened.network.part)
+    graph = proto.graph
+    removed = {layer.output for layer in opened.layers}
+    kept = [op for op in graph.node if op.output[0] not in removed]
+    del graph.node[:]
+    graph.node.extend(kept)
+    for tensor in sorted(removed):
+        graph.input.append(helper.make_tensor_value_info(tensor, TensorProto.FLOAT, None))
+    made = {output for op in kept for output in op.output}
+    wanted = sorted({layer.data for layer in opened.layers} & made | {opened.network.outcome.tensor} & made)
+    del graph.output[:]
+    graph.output.extend(onnx.ValueInfoProto(name=tensor) for tensor in wanted)
+    return ort.InferenceSession(proto.SerializeToString()), wanted
+
+
+def layer_outputs(opened: Opened, x: np.ndarray) -> dict[str, np.ndarray]:
+    proto = onnx.ModelProto()
+    proto.CopyFrom(opened.network.part)
+    names = [layer.output for layer in opened.layers]
+    del proto.graph.output[:]
+    proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    values = ort.InferenceSession(proto.SerializeToString()).run(names, {"x": x})
+    return dict(zip(names, values, strict=True))
+
+
+def changed_features(opened: Opened, layer: Layer, child: int) -> Iterator[tuple[str | None, set[int]]]:
+    """Yield the features of each consumer that change when one child changes and every other layer is held."""
+    session, wanted = between_layers(opened)
+    x = images(0)
+    feeds = layer_outputs(opened, x) | {"x": x}
+    feeds = {given.name: feeds[given.name] for given in session.get_inputs()}
+    changed: dict[str, set[int]] = {tensor: set() for tensor in wanted}
+    if layer.output in feeds and wanted:
+        for size in (0.7, -0.9, 30.0, -40.0):  # large ones open every rectifier
+            moved = feeds[layer.output].copy()
+            position = [slice(None)] * moved.ndim
+            assert layer.child_axis is not None
+            position[layer.child_axis] = child  # type: ignore[call-overload]  # an index in place of a slice
+            moved[tuple(position)] += size * np.random.default_rng(1).uniform(0.5, 1.5, moved[tuple(position)].shape)
+            for base in (feeds, {name: value + 5 for name, value in feeds.items()}):
+                before = session.run(wanted, base)
+                after = session.run(wanted, base | {layer.output: base[layer.output] + moved - feeds[layer.output]})
+                for tensor, old, new in zip(wanted, before, after, strict=True):
+                    changed[tensor] |= features_that_differ(opened, tensor, old, new)
+    for consumer in opened.layers:
+        if consumer.data == layer.output:
+            yield consumer.name, {child}
+        elif consumer.data in changed:
+            yield consumer.name, changed[consumer.data]
+    outcome = opened.network.outcome.tensor
+    yield None, {child} if outcome == layer.output else changed.get(outcome, set())
+
+
+def features_that_differ(opened: Opened, tensor: str, old: np.ndarray, new: np.ndarray) -> set[int]:
+    axes = {consumer.parent_axis for consumer in opened.layers if consumer.data == tensor} or {1}
+    (axis,) = axes
+    rows = np.moveaxis(old != new, axis, 0)
+    return set(np.flatnonzero(rows.reshape(len(rows), -1).any(axis=1)).tolist())
+
+
+def assert_links_are_what_perturbation_shows(opened: Opened) -> None:
+    for layer in opened.layers:
+        links = {link.consumer: link for link in opened.wiring.flow.links[layer.name]}
+        for child in range(layer.children):
+            for consumer, features in changed_features(opened, layer, child):
+                link = links.get(consumer)
+                if link is None:
+                    assert not features, (layer.name, child, consumer)
+                elif link.kind is FlowKind.TRACKED:
+                    found = set(link.features[link.children == child].tolist())
+                    assert found == features, (layer.name, child, consumer)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@given(drawn=classifiers())
+def test_tracked_links_are_exactly_what_perturbing_a_child_changes(drawn: tuple[onnx.ModelProto, int]) -> None:
+    model, seed = drawn
+    assert_links_are_what_perturbation_shows(open_proto(model, images(seed)))
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("block", BLOCKS)
+def test_every_block_and_head_is_tracked(block: str, head: str) -> None:
+    opened = open_proto(classifier(["conv", block], head, 1), images(1))
+    kinds = {link.kind for links in opened.wiring.flow.links.values() for link in links}
+    assert kinds <= {FlowKind.TRACKED, FlowKind.NORMALISED}
+    assert (FlowKind.NORMALISED in kinds) == (head == "tokens")
+
+
+def test_a_flattened_channel_is_one_node_with_its_whole_block() -> None:
+    opened = open_proto(classifier(["conv"], "flatten", 0), images(0))
+    dense = opened.layers[1]
+    nodes = opened.wiring.flow.nodes[dense.name]
+    assert [node.tolist() for node in nodes] == [list(range(36 * c, 36 * (c + 1))) for c in range(4)]
+
+
+def test_a_channel_flattened_channels_last_is_every_fourth_feature() -> None:
+    opened = open_proto(classifier(["conv"], "matmul", 0), images(0))
+    nodes = opened.wiring.flow.nodes[opened.layers[1].name]
+    assert [node.tolist() for node in nodes] == [list(range(c, 144, 4)) for c in range(4)]
+
+
+def test_a_flattened_input_has_one_node_per_feature() -> None:
+    builder = Builder(np.random.default_rng(0))
+    output = builder.add("Gemm", [builder.add("Flatten", ["x"]), builder.weight(3, 144)], transB=1)
+    opened = open_proto(builder.model(["N", 4, 6, 6], output), images(0))
+    assert len(opened.wiring.flow.nodes[opened.layers[0].name]) == 144
+
+
+def test_targets_of_a_residual_branch_are_the_necessary_channels_of_the_sum() -> None:
+    opened = open_proto(classifier(["residual", "conv"], "average", 0), images(0))
+    first, second, last, dense = opened.layers
+    necessary = {dense.name: np.array([0]), last.name: np.array([1, 3])}
+    targets = opened.wiring.flow.targets(second, necessary, np.array([2]))
+    assert targets.children.tolist() == [1, 3]
+    assert targets.kind is FlowKind.TRACKED
+    necessary[second.name] = np.array([0, 2])
+    assert opened.wiring.flow.targets(first, necessary, np.array([2])).children.tolist() == [0, 2]
+
+
+def test_a_layer_whose_consumers_have_no_necessary_node_has_no_target() -> None:
+    opened = open_proto(classifier(["conv", "conv"], "average", 0), images(0))
+    first, second, dense = opened.layers
+    necessary = {dense.name: np.array([0, 1]), second.name: np.empty(0, np.int64)}
+    assert opened.wiring.flow.targets(first, necessary, np.array([0])).children.tolist() == []
+
+
+MIXING = {
+    "softmax over channels": lambda b, x: b.add("Softmax", [x], axis=1),
+    "mean over channels": lambda b, x: b.add("Sub", [x, b.add("ReduceMean", [x], axes=[1])]),
+    "product of maps": lambda b, x: b.add("MatMul", [x, b.add("Transpose", [x], perm=[0, 1, 3, 2])]),
+    "cumulative sum": lambda b, x: b.add("CumSum", [x, b.store(np.array(1, np.int64))]),
+    "pooling over channels": lambda b, x: b.add(
+        "Transpose",
+        [b.add("AveragePool", [b.add("Transpose", [x], perm=[0, 2, 1, 3])], kernel_shape=[3, 1], pads=[1, 0, 1, 0])],
+        perm=[0, 2, 1, 3],
+    ),
+}
+"""What lies between two convolutions, of which the second mixes channels."""
+STILL_TRACKED = frozenset(["product of maps"])
+"""A product over rows and columns leaves channels apart, but the tool does not know it: it may not guess."""
+
+
+@pytest.mark.parametrize("what", MIXING)
+def test_behind_a_mixing_op_every_child_is_a_target_and_the_result_says_so(what: str) -> None:
+    builder = Builder(np.random.default_rng(0))
+    first = builder.add("Conv", ["x", builder.weight(4, 4, 3, 3)], pads=[1] * 4)
+    second = builder.add("Conv", [MIXING[what](builder, first), builder.weight(3, 4, 3, 3)], pads=[1] * 4)
+    output = builder.add("ReduceMean", [second], axes=[2, 3], keepdims=0)
+    opened = open_proto(builder.model(["N", 4, 6, 6], output), images(0))
+    top, bottom = opened.layers
+    targets = opened.wiring.flow.targets(top, {bottom.name: np.array([2])}, np.array([0]))
+    assert targets.children.tolist() == [0, 1, 2, 3]
+    assert targets.kind is FlowKind.UNTRACKED
+
+
+@pytest.mark.parametrize("op_type", ["InstanceNormalization", "LRN", "GroupNormalization", "LayerNormalization"])
+def test_a_normalisation_keeps_the_channel_and_is_recorded(op_type: str) -> None:
+    builder = Builder(np.random.default_rng(0))
+    first = builder.add("Conv", ["x", builder.weight(4, 4, 3, 3)], pads=[1] * 4)
+    match op_type:
+        case "LRN":
+            normal = builder.add("LRN", [first], size=3)
+        case "InstanceNormalization":
+            normal = builder.add(op_type, [first, builder.weight(4), builder.weight(4)])
+        case "GroupNormalization":
+            normal = builder.add(op_type, [first, builder.weight(4), builder.weight(4)], num_groups=2)
+        case _:
+            normal = builder.add(op_type, [first, builder.weight(4, 6, 6), builder.weight(4, 6, 6)], axis=1)
+    second = builder.add("Conv", [normal, builder.weight(3, 4, 3, 3)])
+    output = builder.add("ReduceMax", [second, builder.integers(2, 3)], keepdims=0)
+    opened = open_proto(builder.model(["N", 4, 6, 6], output, opset=21), images(0))
+    top, bottom = opened.layers
+    targets = opened.wiring.flow.targets(top, {bottom.name: np.array([2])}, np.array([0]))
+    assert targets.children.tolist() == [2]
+    assert targets.kind is FlowKind.NORMALISED
+
+
+def test_tensors_that_a_body_takes_from_outside_are_mixed() -> None:
+    builder = Builder(np.random.default_rng(0))
+    first = builder.add("Conv", ["x", builder.weight(4, 4, 3, 3)], pads=[1] * 4)
+    bodies = {
+        f"{branch}_branch": helper.make_graph(
+            [helper.make_node("Relu" if branch == "then" else "Neg", [first], [f"{branch}_out"])],
+            branch,
+            [],
+            [helper.make_tensor_value_info(f"{branch}_out", TensorProto.FLOAT, None)],
+        )
+        for branch in ("then", "else")
+    }
+    chosen = builder.add("If", [builder.store(np.array([True]))], **bodies)
+    second = builder.add("Conv", [chosen, builder.weight(3, 4, 3, 3)])
+    opened = open_proto(
+        builder.model(["N", 4, 6, 6], builder.add("ReduceMean", [second], axes=[2, 3], keepdims=0)), images(0)
+    )
+    targets = opened.wiring.flow.targets(opened.layers[0], {opened.layers[1].name: np.array([1])}, np.array([0]))
+    assert targets.kind is FlowKind.UNTRACKED

@@ -1,0 +1,113 @@
+"""Models opened for tests without files."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from onnxcausal.causal.intervention import Intervention, Replace
+from onnxcausal.causal.outcome import outcome_of
+from onnxcausal.onnxgraph.constants import value_of
+from onnxcausal.onnxgraph.engine import Engine, Probe
+from onnxcausal.onnxgraph.index import index_graph
+from onnxcausal.onnxgraph.layers import Layer
+from onnxcausal.onnxgraph.model import Model
+from onnxcausal.onnxgraph.network import Network, Wiring, find_wiring, open_network
+from onnxcausal.onnxgraph.reference import ReferenceEngine
+from tests.oracles import Array, run_float64
+
+Inputs = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model with its wiring."""
+
+    proto: onnx.ModelProto
+    network: Network
+    wiring: Wiring
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        return self.wiring.flow.layers
+
+    def layer(self, name: str) -> Layer:
+        return next(layer for layer in self.layers if layer.name == name)
+
+    def engine(self, reference: Inputs | None = None) -> Engine:
+        return ReferenceEngine(self.network, self.wiring, reference=reference)
+
+    def edited_scores(
+        self, layer: Layer, features: NDArray[np.int64], children: NDArray[np.int64], factor: float, x: Inputs
+    ) -> Array:
+        """Return float64 class scores after editing the layer's weight itself, `[samples, classes]`."""
+        index = index_graph(self.network.part, self.network.model.opset)
+        tensor = self.network.part.graph.node[layer.op].input[layer.weight_input]
+        stored = value_of(index, tensor)
+        assert stored is not None
+        edited = edit(layer, stored.astype(np.float64), features, children, factor)
+        weights = {(layer.output, layer.weight_input): edited}
+        return _table(run_float64(self.network.part, self.network.outcome.tensor, x, weights))
+
+    def exact_scores(self, x: Inputs) -> Array:
+        """Return the model's class scores in float64, `[samples, classes]`."""
+        return _table(run_float64(self.network.part, self.network.outcome.tensor, x))
+
+
+def open_proto(proto: onnx.ModelProto, x: Inputs, output: str | None = None) -> Opened:
+    """Open a model; `x` shows the shapes."""
+    digest = hashlib.sha256(proto.SerializeToString()).hexdigest()
+    network = open_network(Model("in_code.onnx", proto, digest), output=output)
+    return Opened(proto, network, find_wiring(network, x))
+
+
+def edit(layer: Layer, weight: Array, features: NDArray[np.int64], children: NDArray[np.int64], factor: float) -> Array:
+    """Return the weight with each edge from a feature to a child multiplied: one edge at a time, as ONNX defines it."""
+    edited = weight.copy()
+    parents_per_group, children_per_group = layer.parents // layer.groups, layer.children // layer.groups
+    for feature in features.tolist():
+        for child in children.tolist():
+            if feature // parents_per_group != child // children_per_group:
+                continue
+            match layer.op_type:
+                case "Conv":
+                    edited[child, feature % parents_per_group] *= factor
+                case "ConvTranspose":
+                    edited[feature, child % children_per_group] *= factor
+                case _:
+                    edges = np.moveaxis(edited, layer.weight_parent_axis, 0)[feature]
+                    if layer.weight_child_axis is None:
+                        edited[feature] *= factor
+                    else:
+                        after = layer.weight_child_axis % weight.ndim
+                        after -= after > layer.weight_parent_axis % weight.ndim
+                        np.moveaxis(edges, after, 0)[child] *= factor
+    return edited
+
+
+def treatment_effects(
+    opened: Opened,
+    layer: Layer,
+    targets: NDArray[np.int64],
+    x: Inputs,
+    target_class: int,
+    *,
+    beta: float = 0.0,
+    reference: Inputs | None = None,
+) -> tuple[Array, float]:
+    """Return TE of every node by the engine, `[nodes, samples]`, and the float floor; nothing set to 0."""
+    engine = opened.engine(reference)
+    replace = Replace.ZERO if reference is None else Replace.MEAN
+    probe = Probe(layer, opened.wiring.flow.nodes[layer.name], targets, Intervention(beta, replace))
+
+    def outcome(scores: NDArray[np.floating]) -> Array:
+        return outcome_of(scores, target_class)
+
+    observation = engine.observe(x, outcome)
+    return engine.outcomes(probe, x, outcome, lambda _: None) - observation.outcome, observation.floor
+
+
+def _table(scores: Array) -> Array:
+    return scores.reshape(len(scores), -1)
