@@ -7,28 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.networks import BLOCKS, HEADS, classifier, classifiers, mlp
-from tests.opened import Opened, open_proto, treatment_effects
+from tests.opened import Opened, assert_equal_to_edited_weights, open_proto, treatment_effects
 
-TOLERANCE = 1e-5
-"""Of the logit scale."""
 GENERATED = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 
 
 def images(seed: int, count: int = 5) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(count, 4, 6, 6)).astype(np.float32)
-
-
-def assert_equal_to_edited_weights(opened: Opened, x: np.ndarray, beta: float, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    exact = opened.exact_scores(x)
-    scale = np.abs(exact).max()
-    for layer in opened.layers:
-        targets = np.sort(rng.choice(layer.children, rng.integers(1, layer.children + 1), replace=False))
-        te, _ = treatment_effects(opened, layer, targets, x, 1, beta=beta)
-        for node in rng.choice(len(te), min(3, len(te)), replace=False):
-            features = opened.wiring.flow.nodes[layer.name][node]
-            expected = opened.edited_scores(layer, features, targets, beta, x)[:, 1] - exact[:, 1]
-            np.testing.assert_allclose(te[node], expected, rtol=0, atol=TOLERANCE * scale, err_msg=layer.name)
 
 
 @GENERATED
