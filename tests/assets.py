@@ -1,13 +1,15 @@
 """Real models and data kept beside the project, for tests that skip where they are absent."""
 
+import io
 import zipfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from onnxcausal.samples.arrays import read_idx_pair
 
@@ -59,30 +61,16 @@ def cifar() -> NDArray[np.uint8]:
     """Return some CIFAR-10 images, `[images, 32, 32, 3]`."""
     with zipfile.ZipFile(CIFAR) as archive:
         names = sorted(name for name in archive.namelist() if name.endswith((".jpg", ".jpeg", ".png")))[::250]
-        encoded = [np.frombuffer(archive.read(name), np.uint8) for name in names]
-    return np.stack([cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1] for data in encoded])
+        images = [np.asarray(Image.open(io.BytesIO(archive.read(name))).convert("RGB")) for name in names]
+    return np.stack(images)
 
 
 def prepared(name: str, count: int) -> NDArray[np.float32]:
     """Return real inputs of a model."""
     images = cifar() if name.startswith("cifar") else mnist()[0][:, :, :, None]
-    x = images[:count].astype(np.float32)
-    match PREPARED[name].split()[0]:
-        case "x/255":
-            x = x / 255
-        case "x/127.5-1":
-            x = x / 127.5 - 1
-        case "mnist":
-            x = (x / 255 - 0.1307) / 0.3081
-        case "resize32":
-            x = np.stack([cv2.resize(image, (32, 32))[:, :, None] for image in x])
-        case "x3":
-            x = np.repeat(x, 3, axis=3)
-        case "imagenet":
-            x = (x / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
-        case "cifar":
-            x = (x / 255 - np.array([0.4914, 0.4822, 0.4465])) / np.array([0.247, 0.2435, 0.2616])
-    match PREPARED[name].split()[-1]:
+    levels, _, layout = PREPARED[name].partition(" ")
+    x: NDArray[np.float64] = LEVELS[levels](images[:count].astype(np.float64))
+    match layout:
         case "nhwc":
             pass
         case "hw":
@@ -92,3 +80,16 @@ def prepared(name: str, count: int) -> NDArray[np.float32]:
         case _:
             x = x.transpose(0, 3, 1, 2)
     return np.ascontiguousarray(x, np.float32)
+
+
+LEVELS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "x": lambda x: x,
+    "x/255": lambda x: x / 255,
+    "x/127.5-1": lambda x: x / 127.5 - 1,
+    "mnist": lambda x: (x / 255 - 0.1307) / 0.3081,
+    "resize32": lambda x: np.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0))),
+    "x3": lambda x: np.repeat(x, 3, axis=3),
+    "imagenet": lambda x: (x / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225]),
+    "cifar": lambda x: (x / 255 - np.array([0.4914, 0.4822, 0.4465])) / np.array([0.247, 0.2435, 0.2616]),
+}
+"""What is done to grey levels, by its name in `PREPARED`."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
@@ -21,7 +22,7 @@ class Builder:
     ops: list[onnx.NodeProto] = field(default_factory=list)
     stored: dict[str, NDArray[np.generic]] = field(default_factory=dict)
 
-    def add(self, op_type: str, inputs: Sequence[str], **attributes: object) -> str:
+    def add(self, op_type: str, inputs: Sequence[str], **attributes: Any) -> str:
         """Append an op of one output; return the output's name."""
         output = f"{op_type.lower()}_{len(self.ops)}"
         self.ops.append(helper.make_node(op_type, list(inputs), [output], name=f"/{output}/{op_type}", **attributes))

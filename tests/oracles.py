@@ -33,7 +33,7 @@ def to_float64(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def run_float64(
-    proto: onnx.ModelProto, tensor: str, x: Array, weights: Mapping[tuple[str, int], Array] | None = None
+    proto: onnx.ModelProto, tensor: str, x: NDArray[np.floating], weights: Mapping[tuple[str, int], Array] | None = None
 ) -> Array:
     """Return a tensor of the model in float64, by ONNX's reference evaluator.
 
@@ -52,8 +52,8 @@ def run_float64(
     del model.graph.output[:]
     model.graph.output.append(onnx.ValueInfoProto(name=tensor))
     fed = next(value.name for value in model.graph.input if value.name not in stored)
-    result: Array = ReferenceEvaluator(model, new_ops=[ConvTranspose]).run(None, {fed: x.astype(np.float64)})[0]
-    return result
+    (result,) = ReferenceEvaluator(model, new_ops=[ConvTranspose]).run(None, {fed: x.astype(np.float64)})
+    return np.asarray(result)
 
 
 class ConvTranspose(OpRun):

@@ -55,7 +55,6 @@ def estimate_effects(under_do: Floats, observed: Floats, floor: float) -> Effect
     array([[-1., -2.],
            [ 0.,  0.]])
     """
-    assert floor >= 0, floor
     count = len(observed)
     if count < FEWEST_SAMPLES:
         raise SamplesError(
@@ -72,6 +71,7 @@ def estimate_effects(under_do: Floats, observed: Floats, floor: float) -> Effect
             why="a value overflowed or was undefined inside the model",
             remedy="check the preprocessing (rescale, mean, std); use a float32 model in place of float16",
         )
+    assert floor >= 0, floor
     te = under_do - observed
     te[np.abs(te) < floor] = 0.0
     return EffectTable(te=te, observed=observed)

@@ -50,6 +50,16 @@ class LayerResult:
     reason: str = ""
 
     @property
+    def roles(self) -> tuple[Role, ...]:
+        """Role of every parent; empty when there was no target."""
+        return () if self.verdicts is None else self.verdicts.roles
+
+    @property
+    def ate(self) -> Floats:
+        """Average treatment effect of every parent, `[parents]`; empty when there was no target."""
+        return np.empty(0) if self.verdicts is None else self.verdicts.ate
+
+    @property
     def necessary(self) -> NDArray[np.int64]:
         """Indices of the necessary parents `J`, ascending."""
         return self.having(Role.NECESSARY)

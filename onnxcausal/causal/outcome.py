@@ -42,14 +42,11 @@ def outcome_of(scores: NDArray[np.floating], target: int, kind: OutcomeKind = Ou
     assert scores.ndim == 2, scores.shape  # noqa: PLR2004
     exact: Floats = scores.astype(np.float64)
     chosen: Floats = exact[:, target]
-    match kind:
-        case OutcomeKind.LOGIT:
-            return chosen
-        case OutcomeKind.MARGIN:
-            rivals: Floats = np.delete(exact, target, axis=1).max(axis=1)
-            return np.subtract(chosen, rivals)
-        case OutcomeKind.LOG_PROB:
-            # Without the maximum, a float64 exponential overflows from scores of 710 on.
-            highest = exact.max(axis=1)
-            spread: Floats = np.log(np.exp(exact - highest[:, None]).sum(axis=1))
-            return np.subtract(chosen - highest, spread)
+    if kind is OutcomeKind.LOGIT:
+        return np.array(chosen)
+    with np.errstate(invalid="ignore"):  # infinite scores give NaN here, which `estimate_effects` refuses
+        if kind is OutcomeKind.MARGIN:
+            return np.asarray(chosen - np.delete(exact, target, axis=1).max(axis=1))
+        # Without the maximum, a float64 exponential overflows from scores of 710 on.
+        highest = exact.max(axis=1)
+        return np.asarray(chosen - highest - np.log(np.exp(exact - highest[:, None]).sum(axis=1)))

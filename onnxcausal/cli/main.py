@@ -6,7 +6,6 @@ import traceback
 from importlib.metadata import version as version_of
 from typing import Annotated
 
-import click
 import typer
 
 from onnxcausal.cli.analyze import analyze_command
@@ -15,21 +14,23 @@ from onnxcausal.errors import ConfigError, InterruptedRunError, OnnxCausalError
 app = typer.Typer(
     name="onnxcausal",
     help="Find by intervention which neurons of an ONNX model cause its decisions, with error control.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 app.command("analyze")(analyze_command)
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def program(
+    context: typer.Context,
     *,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
 ) -> None:
     """Find by intervention which neurons of an ONNX model cause its decisions, with error control."""
     if version:
         print(f"onnxcausal {version_of('onnxcausal')}")
-        raise typer.Exit
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(ConfigError.exit_code)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -37,12 +38,15 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
     try:
-        app(arguments, standalone_mode=False)
+        code = app(arguments, standalone_mode=False)
+        if code == InterruptedRunError.exit_code:  # Typer's answer to Ctrl-C
+            _fail(_interrupted(), debug=debug)
+        sys.exit(code)
     except BrokenPipeError:  # the reader of stdout has gone: nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         _fail(_interrupted(), debug=debug)
-    except click.ClickException as error:
+    except typer.TyperException as error:
         _fail(_usage(error), debug=False)
     except OnnxCausalError as error:
         _fail(error, debug=debug)
@@ -57,7 +61,7 @@ def _fail(error: OnnxCausalError, *, debug: bool) -> None:
     sys.exit(error.exit_code)
 
 
-def _usage(error: click.ClickException) -> ConfigError:
+def _usage(error: typer.TyperException) -> ConfigError:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "onnxcausal"
     return ConfigError(

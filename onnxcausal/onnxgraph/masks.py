@@ -127,8 +127,10 @@ def _edges(layer: Layer, mask: NDArray[np.float64]) -> NDArray[np.float64]:
     if layer.weight_child_axis is None:
         return mask[:, None]
     child = _axis(layer, layer.weight_child_axis)
-    moved = np.moveaxis(mask, (parent, child), (-2, -1))
-    return moved[(0,) * (moved.ndim - 2)]
+    moved: NDArray[np.float64] = np.moveaxis(mask, (parent, child), (-2, -1))
+    while moved.ndim > 2:  # noqa: PLR2004
+        moved = moved[0]
+    return moved
 
 
 def _weight_type(graph: onnx.GraphProto, tensor: str) -> int:

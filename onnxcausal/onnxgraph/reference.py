@@ -70,7 +70,8 @@ class ReferenceEngine:
         """
         observed = self._outcome(x, outcome, {})
         again = self._outcome(x, outcome, {}, batch=max(1, min(len(x), LARGEST_BATCH) // 2 - 1))
-        noise = float(np.abs(observed - again).max(initial=0.0))
+        with np.errstate(invalid="ignore"):  # an infinite outcome is refused later, with a better message
+            noise = float(np.abs(observed - again).max(initial=0.0))
         return Observation(observed, max(noise, FLOAT_NOISE * float(np.abs(observed).max(initial=0.0))))
 
     def outcomes(self, probe: Probe, x: Inputs, outcome: ScoresToOutcome, done: Callable[[int], None]) -> Floats:

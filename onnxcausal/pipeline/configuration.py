@@ -113,7 +113,7 @@ def configure(model: Path, config: Path | None, flags: Mapping[str, tuple[str, o
     Raises:
         ConfigError: a file is missing or not TOML, a key is unknown, a value is wrong.
     """
-    path = config or model.with_suffix(".toml")
+    path = config or model.parent / f"{model.stem}.toml"
     merged: dict[str, dict[str, object]] = {}
     origins: dict[str, str] = {}
     if config is not None or path.is_file():

@@ -5,7 +5,7 @@ layer). Two kinds of edges: `path` (a necessary parent to a target child of the 
 `flow` (a target child to the parent it becomes in a layer below, or to the outcome).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from xml.etree import ElementTree as ET
 
@@ -22,6 +22,7 @@ NODE_KEYS = {
     "q": "double",
 }
 EDGE_KEYS = {"kind": "string", "strength": "double"}
+GRAPH_KEYS = {"model": "string", "data": "string", "target": "string", "outcome": "string"}
 OUTCOME = "outcome"
 
 
@@ -36,10 +37,17 @@ class _Element:
 def graphml(analysis: Analysis, graph: CausalGraph) -> bytes:
     """Return the causal graph of one class as GraphML."""
     root = ET.Element("graphml", xmlns="http://graphml.graphdrawing.org/xmlns")
-    for target, keys in (("node", NODE_KEYS), ("edge", EDGE_KEYS)):
+    for target, keys in (("graph", GRAPH_KEYS), ("node", NODE_KEYS), ("edge", EDGE_KEYS)):
         for name, kind in keys.items():
             ET.SubElement(root, "key", {"id": f"{target}-{name}", "for": target, "attr.name": name, "attr.type": kind})
     body = ET.SubElement(root, "graph", id=f"class-{graph.target}", edgedefault="directed")
+    described = {
+        "model": analysis.model_file,
+        "data": analysis.data_source,
+        "target": analysis.title(graph.target),
+        "outcome": f"{analysis.settings.outcome.value} of tensor {analysis.outcome_tensor}",
+    }
+    _describe(body, "graph", described)
     position = {layer.name: number for number, layer in enumerate(graph.layers)}
     outcome = {"kind": OUTCOME, "layer": analysis.title(graph.target), "index": graph.target}
     _add(body, "node", _Element({"id": OUTCOME}, outcome))
@@ -79,8 +87,11 @@ def _edges(layer: LayerResult, number: int, position: dict[str, int]) -> Iterato
 
 
 def _add(body: ET.Element, target: str, element: _Element) -> None:
-    written = ET.SubElement(body, target, element.attributes)
-    for name, value in element.data.items():
+    _describe(ET.SubElement(body, target, element.attributes), target, element.data)
+
+
+def _describe(written: ET.Element, target: str, data: Mapping[str, object]) -> None:
+    for name, value in data.items():
         ET.SubElement(written, "data", key=f"{target}-{name}").text = printable(
             repr(value) if isinstance(value, float) else str(value)
         )

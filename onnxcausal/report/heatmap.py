@@ -12,7 +12,7 @@ from onnxcausal.report.text import printable, shortened
 
 ROW = 0.42
 """Height of a layer's row, in inches."""
-MARGINS = 1.9
+MARGINS = 1.75
 """Height of title, legend and colour bar, in inches."""
 DECADES = 100.0
 """The colour scale is logarithmic over effects down to this fraction of the largest, linear below."""
@@ -44,7 +44,7 @@ def heatmap(analysis: Analysis, graph: CausalGraph) -> bytes:
     if shown is not None:
         colours = figure.colorbar(shown, cax=bar, orientation="horizontal")
         ticks = [-limit, -limit / 10, 0, limit / 10, limit]
-        colours.set_ticks(ticks, labels=[f"{tick:+.2g} %" if tick else "0" for tick in ticks])
+        colours.set_ticks(ticks, labels=[f"{tick:+.3g} %" if tick else "0" for tick in ticks])
         colours.ax.tick_params(labelsize=7)
         colours.set_label(f"ATE relative to the mean {analysis.settings.outcome.value}", fontsize=8)
     _legend(axes, height)

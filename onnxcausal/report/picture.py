@@ -20,7 +20,7 @@ LOWEST = 0.34
 """Height of a row in a deep one."""
 ROOM = 14.0
 """Height the rows of a middling network share, in inches."""
-MARGINS = 1.6
+MARGINS = 1.1
 """Height of title and legend, in inches."""
 MOST_EDGES = 120
 """Edges drawn between two rows: the strongest."""
@@ -38,7 +38,7 @@ def picture(analysis: Analysis, graph: CausalGraph) -> bytes:
     row_height = min(TALLEST, max(LOWEST, ROOM / rows))
     height = MARGINS + row_height * (rows + 1)
     figure = new_figure(height)
-    axes = figure.add_axes((LEFT / WIDTH, 0.7 / height, 1 - (LEFT + RIGHT) / WIDTH, row_height * (rows + 1) / height))
+    axes = figure.add_axes((LEFT / WIDTH, 0.5 / height, 1 - (LEFT + RIGHT) / WIDTH, row_height * (rows + 1) / height))
     axes.set_xlim(0, 1)
     axes.set_ylim(rows - 0.4, OUTCOME_ROW - 0.6)
     axes.axis("off")
@@ -86,6 +86,7 @@ def _draw_edges(axes: Axes, graph: CausalGraph, layer: LayerResult, row: int) ->
             colors=[(*red, 0.08 + 0.5 * strength) for strength in strengths],
             linewidths=[0.3 + 1.4 * strength for strength in strengths],
             zorder=1,
+            clip_on=False,
         )
     )
 
@@ -130,6 +131,7 @@ def _draw_nodes(axes: Axes, layer: LayerResult, row: int, row_height: float) -> 
             edgecolors="#555555" if selected else "#bbbbbb",
             linewidths=0.4,
             zorder=3 if selected else 2,
+            clip_on=False,
         )
 
 

@@ -17,7 +17,8 @@ def summary(analysis: Analysis) -> str:
     settings = analysis.settings
     head = (
         f"{printable(analysis.model_file)}: causal graphs of {len(analysis.graphs)} class(es), "
-        f"{settings.outcome.value} of tensor {printable(analysis.outcome_tensor)}, rule {settings.rule.value}, {analysis.providers[0]}"
+        f"{settings.outcome.value} of tensor {printable(analysis.outcome_tensor)}, rule {settings.rule.value}, "
+        f"{analysis.providers[0]}"
     )
     lines = [head, *(f"note: {printable(note)}" for note in analysis.notes)]
     for graph in analysis.graphs:

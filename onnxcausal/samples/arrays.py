@@ -82,7 +82,7 @@ def read_npz(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
         SamplesError: not an `.npz` file, damaged, or without `x` and `y`.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             names = list(file.files)
             if {"x", "y"} <= set(names):
                 return file["x"], file["y"]

@@ -33,7 +33,8 @@ def test_effects_in_every_layer_equal_a_float64_edit_of_the_weights(name: str) -
 @pytest.mark.parametrize("name", ["mnist_lenet", "digits_lenet"])
 def test_effects_in_the_shipped_models_equal_a_float64_edit_of_the_weights(name: str) -> None:
     model = load_model(SHIPPED / f"{name}.onnx")
-    x = np.pad(mnist()[0][:6].astype(np.float32) / 255, ((0, 0), (2, 2), (2, 2)))[:, None]
+    images = np.pad(mnist()[0][:6], ((0, 0), (2, 2), (2, 2)))[:, None]
+    x = np.asarray(images / 255, np.float32)
     assert_equal_to_edited_weights(open_proto(model.proto, x), x, 0.3, seed=2, nodes=10)
 
 

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.networks import BLOCKS, HEADS, classifier, classifiers, mlp
 from tests.opened import Opened, assert_equal_to_edited_weights, open_proto, treatment_effects
+from tests.oracles import Array, run_float64
 
 GENERATED = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 
@@ -74,9 +75,9 @@ def test_the_mean_in_place_of_a_path_equals_the_definition() -> None:
     opened = open_proto(mlp(weights, [rng.normal(size=6), np.zeros(3)]), x)
     te, floor = treatment_effects(opened, opened.layers[0], np.array([1, 4]), x, 2, beta=0.2, reference=reference)
     bias = onnx.numpy_helper.to_array(opened.proto.graph.initializer[1]).astype(np.float64)
-    w0, w1 = (np.float32(weight).astype(np.float64) for weight in weights)
+    w0, w1 = (weight.astype(np.float32).astype(np.float64) for weight in weights)
     for node in range(5):
-        z = x @ w0.T + bias
+        z: Array = x @ w0.T + bias
         changed = z.copy()
         for child in (1, 4):
             path = w0[child, node] * (x[:, node] - reference[:, node].astype(np.float64).mean())
@@ -91,18 +92,16 @@ def test_the_mean_keeps_the_maps_of_a_padded_convolution() -> None:
     layer = opened.layers[0]
     te, floor = treatment_effects(opened, layer, np.array([0, 2]), x, 0, reference=reference)
     for node in range(layer.parents):
-        centred = x.astype(np.float64)
+        centred = np.array(x, np.float64)
         # Removing the path and adding its mean equals running with that parent at its mean, for the targets alone.
         centred[:, node] = reference[:, node].astype(np.float64).mean(axis=0)
-        z, z_mean = (opened_layer_output(opened, data) for data in (x.astype(np.float64), centred))
+        z, z_mean = opened_layer_output(opened, x.astype(np.float64)), opened_layer_output(opened, centred)
         z[:, [0, 2]] = z_mean[:, [0, 2]]
         expected = after_first_layer(opened, z) - opened.exact_scores(x)[:, 0]
         np.testing.assert_allclose(te[node], expected, rtol=0, atol=20 * floor)
 
 
-def opened_layer_output(opened: Opened, x: np.ndarray) -> np.ndarray:
-    from tests.oracles import run_float64  # noqa: PLC0415
-
+def opened_layer_output(opened: Opened, x: Array) -> Array:
     return run_float64(opened.network.part, opened.layers[0].output, x)
 
 

@@ -1,0 +1,33 @@
+"""Run every check of the project, the slow tests included; stop at the first that fails.
+
+    python tools/check.py
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+CHECKS = (
+    ("ruff", "format", "--check", "."),
+    ("ruff", "check", "."),
+    ("mypy",),
+    ("lint-imports",),
+    ("pytest", "-m", "slow or not slow"),
+)
+
+
+def main() -> int:
+    """Return the exit code of the first check that fails, 0 when all pass."""
+    for command in CHECKS:
+        print("$", " ".join(command), flush=True)
+        # The tools of this interpreter's environment, whether or not it is activated.
+        program = Path(sys.executable).with_name(command[0])
+        code = subprocess.run([program, *command[1:]], cwd=ROOT, check=False).returncode
+        if code:
+            return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
