@@ -1,6 +1,6 @@
 """Run every check of the project, the slow tests included; stop at the first that fails.
 
-    python tools/check.py
+python tools/check.py
 """
 
 import subprocess

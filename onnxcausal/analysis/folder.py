@@ -22,15 +22,16 @@ PER_TARGET = re.compile(r"(graph|ate)-\d+\.(graphml|png)")
 
 
 def check_folder(folder: Path, model_sha256: str, *, force: bool) -> None:
-    """Make sure, before any work, that the folder can take the analysis of a model.
+    """Make sure, before any work, that the folder can take the analysis of a model; leave no trace.
 
     Raises:
         OutputError: the folder cannot be written, or holds another model's analysis and `force` is not given.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / ".writable", b"")
-        (folder / ".writable").unlink()
+        nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        probe = nearest / f".{ANALYSIS_FILE}.new"
+        _write(probe, b"")
+        probe.unlink()
     except OSError as error:
         raise _cannot_write(folder, error) from error
     if force or not (folder / ANALYSIS_FILE).exists():
@@ -55,7 +56,7 @@ def save(analysis: Analysis, folder: Path, extra: Mapping[str, bytes]) -> None:
 
     Args:
         analysis: the result.
-        folder: the output folder, which exists.
+        folder: the output folder; made if it does not exist.
         extra: content of further files, by name.
 
     Raises:
@@ -64,6 +65,7 @@ def save(analysis: Analysis, folder: Path, extra: Mapping[str, bytes]) -> None:
     files = {EFFECTS_FILE: effects_archive(analysis), **extra, ANALYSIS_FILE: to_json(analysis).encode()}
     waiting = {name: folder / f".{name}.new" for name in files}
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             _write(waiting[name], content)
         for name in files:

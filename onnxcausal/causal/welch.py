@@ -88,9 +88,9 @@ def _mean_ratio(table: EffectTable) -> Floats:
 
 
 def _reason(necessary_by: SelectedBy, noisy_by: SelectedBy) -> str:
-    parts = []
-    if necessary_by is SelectedBy.NONE:
-        parts.append("neither the z-test nor the fallback selects a necessary node")
-    if noisy_by is SelectedBy.FALLBACK:
-        parts.append("noisy nodes selected by the fallback")
+    """Return what the roles alone do not say: which step selected, where it was not the test."""
+    parts = ["neither the z-test nor the fallback selects a necessary node"] if necessary_by is SelectedBy.NONE else []
+    fallen = [name for name, by in (("necessary", necessary_by), ("noisy", noisy_by)) if by is SelectedBy.FALLBACK]
+    if fallen:
+        parts.append(f"{' and '.join(fallen)} nodes selected by the fallback")
     return "; ".join(parts)

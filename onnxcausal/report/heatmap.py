@@ -78,6 +78,8 @@ def _label_rows(axes: Axes, analysis: Analysis, graph: CausalGraph) -> None:
     for side in axes.spines.values():
         side.set_visible(False)
     for row, layer in enumerate(graph.layers):
+        if layer.verdicts is None:
+            continue
         counts = f"{len(layer.necessary)} necessary\n{len(layer.having(Role.NOISY))} noisy"
         axes.text(1.01, row + 0.5, counts, fontsize=7, va="center", color="#333333")
 

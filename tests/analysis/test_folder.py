@@ -24,9 +24,14 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_new_folder_is_made_and_left_clean(tmp_path: Path) -> None:
+def test_the_check_of_a_new_folder_leaves_no_trace(tmp_path: Path) -> None:
     check_folder(tmp_path / "a" / "b", "0" * 64, force=False)
-    assert names(tmp_path / "a" / "b") == []
+    assert names(tmp_path) == []
+
+
+def test_a_new_folder_is_made_when_there_is_something_to_write(analysis: Analysis, tmp_path: Path) -> None:
+    save(analysis, tmp_path / "a" / "b", {})
+    assert names(tmp_path / "a" / "b") == ["analysis.json", "effects.npz"]
 
 
 def test_the_same_model_is_analysed_again_another_needs_force(analysis: Analysis, tmp_path: Path) -> None:
