@@ -43,13 +43,22 @@ class Builder:
         """Store an integer vector."""
         return self.store(np.array(values, np.int64))
 
-    def model(self, input_shape: Sequence[int | str], output: str, opset: int = OPSET) -> onnx.ModelProto:
+    def model(
+        self,
+        input_shape: Sequence[int | str],
+        output: str,
+        *,
+        opset: int = OPSET,
+        output_rank: int = 2,
+        output_type: int = TensorProto.FLOAT,
+    ) -> onnx.ModelProto:
         """Return the model, checked."""
+        sizes = [f"size_{axis}" for axis in range(output_rank)]
         graph = helper.make_graph(
             self.ops,
             "generated",
             [helper.make_tensor_value_info("x", TensorProto.FLOAT, list(input_shape))],
-            [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["rows", "classes"])],
+            [helper.make_tensor_value_info(output, output_type, sizes)],
             [numpy_helper.from_array(values, name) for name, values in self.stored.items()],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=IR_VERSION)

@@ -5,7 +5,6 @@ import io
 import json
 import os
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -99,18 +98,16 @@ def effects_archive(analysis: Analysis) -> bytes:
     """Return `effects.npz`: TE `[parents, samples]` under `TARGET/POSITION`, the layer's position in `layers`.
 
     Positions stand in for layer names, which come from the model and may hold anything. Layers that no route leads
-    to have no entry.
+    to have no entry. `data` names the data the effects were measured on.
     """
+    arrays = {"data": np.array(analysis.data_source)}
+    for graph in analysis.graphs:
+        for position, layer in enumerate(graph.layers):
+            if layer.effects is not None:
+                arrays[f"{graph.target}/{position}"] = layer.effects.te
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for graph in analysis.graphs:
-            for position, layer in enumerate(graph.layers):
-                if layer.effects is not None:
-                    entry = zipfile.ZipInfo(f"{graph.target}/{position}.npy")  # its date is fixed
-                    entry.compress_type = zipfile.ZIP_DEFLATED
-                    array = io.BytesIO()
-                    np.lib.format.write_array(array, layer.effects.te, allow_pickle=False)
-                    archive.writestr(entry, array.getvalue())
+    # numpy dates the entries of an archive alike, so that the same effects give the same bytes.
+    np.savez_compressed(content, allow_pickle=False, **arrays)  # type: ignore[arg-type]  # the stub takes flags for arrays
     return content.getvalue()
 
 

@@ -1,6 +1,6 @@
 """The result of an analysis."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -104,8 +104,7 @@ class Analysis:
 
     def title(self, target: int) -> str:
         """Return how a class is shown to people: its index, and its name where known."""
-        name = self.class_name(target)
-        return str(target) if name is None else f"{target} ({name})"
+        return title_of(target, self.class_names)
 
     def graph(self, target: int) -> CausalGraph:
         """Return the graph of a class.
@@ -113,7 +112,10 @@ class Analysis:
         Raises:
             KeyError: the class was not analysed.
         """
-        return next(graph for graph in self.graphs if graph.target == target) if target in self.targets else _no(target)
+        for graph in self.graphs:
+            if graph.target == target:
+                return graph
+        raise KeyError(target)
 
     @property
     def targets(self) -> tuple[int, ...]:
@@ -121,5 +123,10 @@ class Analysis:
         return tuple(graph.target for graph in self.graphs)
 
 
-def _no(target: int) -> CausalGraph:
-    raise KeyError(target)
+def title_of(target: int, class_names: Sequence[str] | None) -> str:
+    """Return how a class is shown to people: its index, and its name where known.
+
+    >>> title_of(1, ["cat", "dog"]), title_of(1, None)
+    ('1 (dog)', '1')
+    """
+    return f"{target} ({class_names[target]})" if class_names and target < len(class_names) else str(target)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from onnxcausal.analysis.folder import check_folder, save
-from onnxcausal.analysis.result import Analysis, LayerShape, Skipped
+from onnxcausal.analysis.result import Analysis, LayerShape, Skipped, title_of
 from onnxcausal.causal.effects import FEWEST_SAMPLES
 from onnxcausal.causal.graph import CausalGraph
 from onnxcausal.errors import SamplesError
@@ -105,7 +105,8 @@ def run(
     unreadable = list(prepared.reference.unreadable if prepared.reference else ())
     progress.begin(nodes * len(prepared.targets))
     for target in prepared.targets:
-        progress.target(str(target))
+        title = title_of(target, prepared.class_names)
+        progress.target(title)
         chosen = choose_correct(
             prepared.samples, target, prepared.settings.samples, prepared.settings.seed, prepared.network.scores
         )
@@ -115,7 +116,7 @@ def run(
             progress.skip(nodes)
             continue
         if len(chosen.indices) < prepared.settings.samples:
-            notes.append(f"class {target}: {len(chosen.indices)} usable samples, {prepared.settings.samples} asked for")
+            notes.append(f"class {title}: {len(chosen.indices)} usable samples, {prepared.settings.samples} asked for")
         graphs.append(
             infer_graph(
                 prepared.engine,

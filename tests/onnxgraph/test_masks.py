@@ -96,14 +96,17 @@ def test_overridable_masks_can_be_fed_and_default_to_ones(drawn: tuple[onnx.Mode
     proto, seed = drawn
     x = np.random.default_rng(seed).normal(size=(3, 4, 6, 6)).astype(np.float32)
     result = masked(proto, overridable=True)
-    session = ort.InferenceSession(result.proto.SerializeToString())
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # it warns of every overridable initializer
+    session = ort.InferenceSession(result.proto.SerializeToString(), options)
     assert {value.name for value in session.get_overridable_initializers()} == set(result.names.values())
     (plain,) = run(proto, x)
     (default,) = session.run(None, {"x": x})
-    np.testing.assert_allclose(default, plain, rtol=0, atol=2e-6 * np.abs(plain).max())
+    np.testing.assert_allclose(default, plain, rtol=0, atol=1e-6 * (1 + np.abs(plain).max()))
     layer = find_layers(index_graph(proto, opset_of(proto)))[-1]
     (removed,) = session.run(None, {"x": x, result.names[layer.name]: np.zeros(mask_shape(layer), np.float32)})
-    assert (removed != default).any()
+    # Without any path into the last layer the scores are its bias, whatever the input.
+    np.testing.assert_array_equal(removed, np.broadcast_to(removed[:1], removed.shape))
 
 
 @GENERATED
