@@ -107,7 +107,7 @@ def effects_archive(analysis: Analysis) -> bytes:
                 arrays[f"{graph.target}/{position}"] = layer.effects.te
     content = io.BytesIO()
     # numpy dates the entries of an archive alike, so that the same effects give the same bytes.
-    np.savez_compressed(content, allow_pickle=False, **arrays)  # type: ignore[arg-type]  # the stub takes flags for arrays
+    np.savez_compressed(content, allow_pickle=False, **arrays)
     return content.getvalue()
 
 
