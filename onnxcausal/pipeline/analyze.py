@@ -1,6 +1,6 @@
 """The main job: from a model file and samples to the causal graph of every class."""
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
 
@@ -97,52 +97,49 @@ def run(
     if out is not None:
         check_folder(out, model.sha256, force=force)
     prepared = prepare(model, configured.values, arrays=arrays, provider=provider)
-    flow = prepared.wiring.flow
-    nodes = sum(len(found) for found in flow.nodes.values())
-    graphs: list[CausalGraph] = []
-    skipped: list[Skipped] = []
-    notes = _notes(prepared)
-    unreadable = list(prepared.reference.unreadable if prepared.reference else ())
-    progress.begin(nodes * len(prepared.targets))
-    for target in prepared.targets:
-        title = title_of(target, prepared.class_names)
-        progress.target(title)
-        chosen = choose_correct(
-            prepared.samples, target, prepared.settings.samples, prepared.settings.seed, prepared.network.scores
-        )
-        unreadable += chosen.unreadable
-        if len(chosen.indices) < FEWEST_SAMPLES:
-            skipped.append(Skipped(target, _too_few(chosen)))
-            progress.skip(nodes)
-            continue
-        if len(chosen.indices) < prepared.settings.samples:
-            notes.append(f"class {title}: {len(chosen.indices)} usable samples, {prepared.settings.samples} asked for")
-        graphs.append(
-            infer_graph(
-                prepared.engine,
-                flow,
-                target,
-                classes=prepared.classes,
-                chosen=chosen,
-                settings=prepared.settings,
-                progress=progress,
-            )
-        )
-    if not graphs:
-        raise _nothing_usable(prepared, skipped)
-    analysis = _analysis(prepared, configured, graphs, skipped, [*notes, *_note_unreadable(unreadable)])
+    inferred = _infer(prepared, progress)
+    if not inferred.graphs:
+        raise _nothing_usable(prepared, inferred.skipped)
+    analysis = _analysis(prepared, configured, inferred)
     if out is not None:
         save(analysis, out, report_files(analysis))
     return analysis
 
 
-def _analysis(
-    prepared: Prepared,
-    configured: Configured,
-    graphs: Iterable[CausalGraph],
-    skipped: Iterable[Skipped],
-    notes: Iterable[str],
-) -> Analysis:
+@dataclass(slots=True, eq=False)
+class _Inferred:
+    """What has been found so far, class by class."""
+
+    graphs: list[CausalGraph]
+    skipped: list[Skipped]
+    notes: list[str]
+
+
+def _infer(prepared: Prepared, progress: Progress) -> _Inferred:
+    """Infer the graph of every target class that has enough samples."""
+    settings = prepared.settings
+    nodes = sum(map(len, prepared.wiring.flow.nodes.values()))
+    inferred = _Inferred([], [], _notes(prepared))
+    unreadable = list(prepared.reference.unreadable if prepared.reference else ())
+    progress.begin(nodes * len(prepared.targets))
+    for target in prepared.targets:
+        title = title_of(target, prepared.class_names)
+        progress.target(title)
+        chosen = choose_correct(prepared.samples, target, settings.samples, settings.seed, prepared.network.scores)
+        unreadable += chosen.unreadable
+        usable = len(chosen.indices)
+        if usable < FEWEST_SAMPLES:
+            inferred.skipped.append(Skipped(target, _too_few(chosen)))
+            progress.skip(nodes)
+            continue
+        if usable < settings.samples:
+            inferred.notes.append(f"class {title}: {usable} usable samples, {settings.samples} asked for")
+        inferred.graphs.append(infer_graph(prepared, target, chosen, progress))
+    inferred.notes += _note_unreadable(unreadable)
+    return inferred
+
+
+def _analysis(prepared: Prepared, configured: Configured, inferred: _Inferred) -> Analysis:
     """Put the graphs together with all it takes to repeat them."""
     model, samples, flow = prepared.network.model, prepared.samples, prepared.wiring.flow
     preprocess = configured.values.preprocess.model_dump(mode="json", exclude_none=True)
@@ -163,9 +160,9 @@ def _analysis(
             for layer in flow.layers
         },
         class_names=prepared.class_names,
-        graphs=tuple(graphs),
-        skipped=tuple(skipped),
-        notes=tuple(notes),
+        graphs=tuple(inferred.graphs),
+        skipped=tuple(inferred.skipped),
+        notes=tuple(inferred.notes),
     )
 
 

@@ -12,39 +12,29 @@ from onnxcausal.causal.outcome import outcome_of
 from onnxcausal.causal.paired import assess_paired
 from onnxcausal.causal.significance import Rule, Verdicts
 from onnxcausal.causal.welch import assess_welch
-from onnxcausal.onnxgraph.engine import Engine, Probe
+from onnxcausal.onnxgraph.engine import Probe
 from onnxcausal.onnxgraph.flow import Flow, Targets
 from onnxcausal.onnxgraph.layers import Layer
+from onnxcausal.pipeline.prepare import Prepared
 from onnxcausal.pipeline.progress import Progress
 from onnxcausal.samples.choose import Chosen
 
 
-def infer_graph(
-    engine: Engine,
-    flow: Flow,
-    target: int,
-    *,
-    classes: int,
-    chosen: Chosen,
-    settings: Settings,
-    progress: Progress,
-) -> CausalGraph:
+def infer_graph(prepared: Prepared, target: int, chosen: Chosen, progress: Progress) -> CausalGraph:
     """Return the causal graph of one class.
 
     Args:
-        engine: runs interventions.
-        flow: layers and how they are connected.
+        prepared: the model, its layers and flow, the engine and the settings.
         target: the class.
-        classes: number of the model's classes.
         chosen: samples of the class.
-        settings: settings of the method.
         progress: told what happens.
 
     Raises:
         SamplesError: too few samples, or an outcome that is not finite.
     """
+    engine, flow, settings = prepared.engine, prepared.wiring.flow, prepared.settings
     outcome = partial(outcome_of, target=target, kind=settings.outcome)
-    entering = np.arange(classes) if settings.outcome.depends_on_every_class else np.array([target])
+    entering = np.arange(prepared.classes) if settings.outcome.depends_on_every_class else np.array([target])
     observation = engine.observe(chosen.x, outcome)
     graph = CausalGraph(target, chosen.indices, observation.outcome, observation.floor)
     for layer in reversed(flow.layers):

@@ -1,0 +1,79 @@
+"""The options of the commands, each defined once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SAMPLES, METHOD, OUTPUT = "Samples", "Method", "Output"
+
+ModelFile = Annotated[Path, typer.Argument(help="The .onnx file. Its sidecar is the .toml file of the same name.")]
+Data = Annotated[
+    str | None,
+    typer.Option(help=".npz (x, y), .csv, IDX file, or folder of images by class.", rich_help_panel=SAMPLES),
+]
+Labels = Annotated[str | None, typer.Option(help="Text file of class names, one a line.", rich_help_panel=SAMPLES)]
+LabelColumn = Annotated[str | None, typer.Option(help="Label column of a .csv file.", rich_help_panel=SAMPLES)]
+SkipBad = Annotated[
+    bool | None, typer.Option("--skip-bad", help="Leave unreadable images out.", rich_help_panel=SAMPLES)
+]
+Resize = Annotated[str | None, typer.Option(help="Shorter side, or HEIGHT,WIDTH.", rich_help_panel=SAMPLES)]
+CenterCrop = Annotated[str | None, typer.Option(help="Side of a square, or HEIGHT,WIDTH.", rich_help_panel=SAMPLES)]
+Rescale = Annotated[float | None, typer.Option(help="Factor on grey levels 0..255.", rich_help_panel=SAMPLES)]
+Mean = Annotated[str | None, typer.Option(help="Per channel, after rescaling: R,G,B.", rich_help_panel=SAMPLES)]
+Std = Annotated[str | None, typer.Option(help="Per channel: R,G,B.", rich_help_panel=SAMPLES)]
+Channels = Annotated[
+    str | None,
+    typer.Option(metavar="rgb|bgr|gray", help="Order the model takes. Default: by its input.", rich_help_panel=SAMPLES),
+]
+Layout = Annotated[
+    str | None,
+    typer.Option(
+        metavar="nchw|nhwc", help="Axes of the model's input. Default: by its shape.", rich_help_panel=SAMPLES
+    ),
+]
+InputName = Annotated[
+    str | None, typer.Option("--input", help="Input that takes the samples.", rich_help_panel=SAMPLES)
+]
+Output = Annotated[str | None, typer.Option(help="Output or tensor of the class scores.", rich_help_panel=METHOD)]
+Target = Annotated[
+    list[str] | None,
+    typer.Option(help="Class to analyse, index or name; repeat for several. Default: all.", rich_help_panel=METHOD),
+]
+Samples = Annotated[int | None, typer.Option(help="Samples per class [100].", rich_help_panel=METHOD)]
+Rule = Annotated[
+    str | None, typer.Option(metavar="paired|welch", help="How roles are decided.", rich_help_panel=METHOD)
+]
+Alpha = Annotated[float | None, typer.Option(help="False discovery rate [0.05].", rich_help_panel=METHOD)]
+Coverage = Annotated[
+    float | None, typer.Option(help="Share of effect the strongest nodes carry [0.8].", rich_help_panel=METHOD)
+]
+Beta = Annotated[
+    float | None, typer.Option(help="Factor on a path's weights; 0 removes it [0].", rich_help_panel=METHOD)
+]
+Replace = Annotated[
+    str | None, typer.Option(metavar="zero|mean", help="What stands in for a path.", rich_help_panel=METHOD)
+]
+Outcome = Annotated[
+    str | None,
+    typer.Option(metavar="logit|margin|log-prob", help="Scalar effects are measured on.", rich_help_panel=METHOD),
+]
+Seed = Annotated[int | None, typer.Option(help="Of the choice of samples [0].", rich_help_panel=METHOD)]
+Provider = Annotated[
+    str | None,
+    typer.Option(help="Execution provider: cpu, cuda, NAME or NAME:key=value.", rich_help_panel=METHOD),
+]
+Config = Annotated[
+    Path | None, typer.Option(help="Configuration file in place of the sidecar.", rich_help_panel=METHOD)
+]
+ShowConfig = Annotated[
+    bool, typer.Option("--show-config", help="Print the merged settings and stop.", rich_help_panel=METHOD)
+]
+Out = Annotated[Path | None, typer.Option(help="Output folder [MODEL.causal in this folder].", rich_help_panel=OUTPUT)]
+Force = Annotated[bool, typer.Option("--force", help="Replace another model's analysis.", rich_help_panel=OUTPUT)]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print analysis.json in place of the table.", rich_help_panel=OUTPUT)
+]
+Stats = Annotated[Path | None, typer.Option(help="Write timings to this file.", rich_help_panel=OUTPUT)]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.", rich_help_panel=OUTPUT)]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=OUTPUT)]
