@@ -55,8 +55,8 @@ class Verdicts:
         ate: average treatment effect, in the outcome's unit.
         low: lower end of the ATE's confidence interval at level 1 - alpha.
         high: upper end.
-        d: ATE over the standard deviation of the observed outcome; NaN-free: 0 where the outcome is constant and
-            the ATE is 0, infinite with the ATE's sign where only the outcome is constant.
+        d: ATE over the standard deviation of the observed outcome; where the outcome is constant, 0 for an ATE of 0
+            and else infinite with the ATE's sign.
         p: p-value of the rule's test.
         q: p-value adjusted over the layer's tested nodes (`welch` makes no adjustment: q = p).
         roles: role of each node.
@@ -80,7 +80,12 @@ class Verdicts:
 
 
 def standardised(table: EffectTable) -> Floats:
-    """Return `d = ATE / sd(Y)` of each node, `[parents]`; see `Verdicts.d` for a constant outcome."""
+    """Return `d = ATE / sd(Y)` of each node, `[parents]`; see `Verdicts.d` for a constant outcome.
+
+    >>> te = np.array([[-1.0, -3.0, -2.0], [0.0, 0.0, 0.0]])
+    >>> standardised(EffectTable(te, np.array([4.0, 5.0, 6.0]))).tolist()
+    [-2.0, 0.0]
+    """
     spread = table.observed.std(ddof=1)
     if spread > 0:
         return np.asarray(table.ate / spread)

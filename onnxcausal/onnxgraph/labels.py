@@ -159,6 +159,9 @@ MOVING = frozenset(
 BLIND = frozenset(["ConstantOfShape", "Shape", "Size"])
 """Their result does not depend on values."""
 
+KEEPS_CHANNELS = POINTWISE | FIRST_ALONE | NORMALISING | SPATIAL | REDUCING | SQUASHING | MOVING | BLIND
+"""Every op through which children can be followed, where its axes allow."""
+
 SOFTMAX_PER_AXIS_OPSET = 13
 """Before it, Softmax runs over all axes from its axis on."""
 

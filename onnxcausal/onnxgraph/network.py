@@ -1,5 +1,6 @@
 """A model made ready for interventions: cut at its class scores, its layers and flow known."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,9 @@ from numpy.typing import NDArray
 from onnxcausal.errors import ModelError, NothingToAnalyseError
 from onnxcausal.onnxgraph.cut import cut_at
 from onnxcausal.onnxgraph.flow import Flow, find_flow
-from onnxcausal.onnxgraph.index import index_graph
-from onnxcausal.onnxgraph.layers import find_layers
+from onnxcausal.onnxgraph.index import GraphIndex, index_graph
+from onnxcausal.onnxgraph.labels import KEEPS_CHANNELS
+from onnxcausal.onnxgraph.layers import Layer, find_layers
 from onnxcausal.onnxgraph.model import Model
 from onnxcausal.onnxgraph.outcome import OutcomeTensor, find_outcome
 from onnxcausal.onnxgraph.runner import Provider, Runner
@@ -60,10 +62,13 @@ class Wiring:
     Attributes:
         flow: layers, nodes and links.
         trace: shapes of one run.
+        passed_over: ops that hold weights and mix channels but are no layers, "type name" each: no intervention is
+            made there.
     """
 
     flow: Flow
     trace: Trace
+    passed_over: tuple[str, ...]
 
 
 def open_network(
@@ -114,4 +119,16 @@ def find_wiring(network: Network, example: Inputs) -> Wiring:
     trace = Runner(shown, network.spec, network.model.name).trace(example, tensors)
     shapes = {**trace.shapes, network.spec.name: example.shape}
     trace = Trace(shapes, trace.values)
-    return Wiring(find_flow(index, layers, network.outcome.tensor, trace), trace)
+    return Wiring(find_flow(index, layers, network.outcome.tensor, trace), trace, _passed_over(index, layers))
+
+
+def _passed_over(index: GraphIndex, layers: Sequence[Layer]) -> tuple[str, ...]:
+    """Return the ops with a stored matrix that are neither layers nor known to keep channels apart."""
+    analysed = {layer.op for layer in layers}
+    return tuple(
+        f"{op.op_type} {op.name}".strip()
+        for number, op in enumerate(index.ops)
+        if number not in analysed
+        and (op.op_type not in KEEPS_CHANNELS or op.domain not in ("", "ai.onnx"))
+        and any(len(index.initializers[name].dims) > 1 for name in op.input if name in index.initializers)
+    )

@@ -171,6 +171,9 @@ def _notes(prepared: Prepared) -> list[str]:
     notes = []
     if prepared.samples.synthetic:
         notes.append(f"{SOURCE}: no data was given, so effects are those on noise that the model labelled itself")
+    if passed_over := prepared.wiring.passed_over:
+        shown = ", ".join(passed_over[:5]) + (" ..." if len(passed_over) > 5 else "")  # noqa: PLR2004
+        notes.append(f"{len(passed_over)} op(s) with weights are no layers and were not intervened on: {shown}")
     if prepared.network.outcome.squashed_by:
         notes.append(f"effects are measured before {prepared.network.outcome.squashed_by}, which was cut off")
     return notes

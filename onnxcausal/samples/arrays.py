@@ -58,6 +58,8 @@ def array_samples(
             why="inputs are numbers",
             remedy="store x as integers (grey levels, preprocessed) or floats (taken as they are)",
         )
+    if x.dtype.kind in "iu" and not _is_image(x):
+        _check_for_features(settings, x.shape[-1], source)
     prepared = settings.for_input(spec) if _is_image(x) else settings
     first = _prepared(x[:1], spec, prepared, source)
     assert first.dtype == np.float32
@@ -151,6 +153,20 @@ def _labels(y: NDArray[np.generic], source: str) -> Indices:
             remedy="supply y as whole numbers, one class index per sample",
         )
     return y.astype(np.int64)
+
+
+def _check_for_features(settings: Preprocess, width: int, source: str) -> None:
+    """Refuse preprocessing that only an image can go through."""
+    lengths = {len(values) for values in (settings.mean, settings.std) if values is not None}
+    if settings.resize is None and settings.center_crop is None and lengths <= {1, width}:
+        return
+    raise SamplesError(
+        "the preprocessing does not fit the data",
+        where=source,
+        why=f"x holds {width} integer features per sample, not images, for which [preprocess] resize, center_crop or "
+        "the number of values of mean or std makes no sense",
+        remedy="store images as x [samples, height, width] or [samples, height, width, channels]",
+    )
 
 
 def _is_image(x: NDArray[np.generic]) -> bool:

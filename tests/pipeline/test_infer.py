@@ -99,6 +99,15 @@ def test_a_grouped_convolution_connects_a_parent_with_its_group_alone(tmp_path: 
     assert [role.value for role in grouped.roles[2:]] == ["dead", "dead"]
 
 
+def test_weights_that_are_not_intervened_on_are_named(tmp_path: Path) -> None:
+    builder = Builder(np.random.default_rng(0))
+    first = builder.add("Relu", [builder.add("MatMul", ["x", builder.weight(6, 4)])])
+    mixed = builder.add("Einsum", [first, builder.weight(4, 3)], equation="nk,kc->nc")
+    analysis = analysed(tmp_path, builder.model(["N", 6], mixed), *data())
+    assert f"1 op(s) with weights are no layers and were not intervened on: Einsum /{mixed}/Einsum" in analysis.notes
+    assert analysis.graphs[0].layers[0].flow.value == "untracked"
+
+
 def published(under_do: Array, observed: Array) -> tuple[list[int], str]:
     """Method, section 3: what the published code selects, and by which step."""
     n = len(observed)

@@ -36,6 +36,14 @@ def test_integer_features_are_rescaled() -> None:
     np.testing.assert_array_equal(samples.read(np.arange(3)).x, x / 2)
 
 
+@pytest.mark.parametrize(
+    "settings", [Preprocess(resize=8), Preprocess(center_crop=8), Preprocess(mean=(0.1, 0.2, 0.3))]
+)
+def test_features_refuse_what_only_images_go_through(settings: Preprocess) -> None:
+    with pytest.raises(SamplesError, match="does not fit the data"):
+        array_samples(np.arange(12).reshape(3, 4), LABELS, FEATURES, settings, source="arrays")
+
+
 @pytest.mark.parametrize("shape", [(3, 2, 2), (3, 2, 2, 1), (3, 1, 2, 2)])
 def test_integer_images_of_any_layout_are_preprocessed(shape: tuple[int, ...]) -> None:
     x = np.arange(12, dtype=np.uint8)
