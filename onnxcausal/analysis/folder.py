@@ -63,6 +63,7 @@ def save(analysis: Analysis, folder: Path, extra: Mapping[str, bytes]) -> None:
     """
     files = {EFFECTS_FILE: effects_archive(analysis), **extra, ANALYSIS_FILE: to_json(analysis).encode()}
     waiting = {name: folder / f".{name}.new" for name in files}
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
@@ -77,6 +78,8 @@ def save(analysis: Analysis, folder: Path, extra: Mapping[str, bytes]) -> None:
     finally:
         for path in waiting.values():
             path.unlink(missing_ok=True)
+        if is_new and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def write_file(path: Path, content: bytes) -> None:

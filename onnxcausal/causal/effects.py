@@ -45,7 +45,7 @@ def estimate_effects(under_do: Floats, observed: Floats, floor: float) -> Effect
     Args:
         under_do: outcome under the intervention on each node, `[parents, samples]`.
         observed: outcome of the null intervention, from the same session, `[samples]`.
-        floor: smallest effect that float noise cannot cause, in the outcome's unit, at least 0.
+        floor: largest effect that float noise may cause, in the outcome's unit, at least 0.
 
     Raises:
         SamplesError: fewer than two samples, or an outcome that is not finite.
@@ -73,5 +73,5 @@ def estimate_effects(under_do: Floats, observed: Floats, floor: float) -> Effect
         )
     assert floor >= 0, floor
     te = under_do - observed
-    te[np.abs(te) < floor] = 0.0
+    te[np.abs(te) <= floor] = 0.0
     return EffectTable(te=te, observed=observed)

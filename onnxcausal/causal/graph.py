@@ -83,7 +83,7 @@ class CausalGraph:
         target: index of the class.
         samples: positions in the data of the samples used, in the order of the columns of TE.
         observed: outcome of each sample without intervention, `[samples]`.
-        floor: effect below which float noise is not told from an effect, in the outcome's unit.
+        floor: largest effect that float noise may cause, in the outcome's unit.
         layers: results so far, from the outcome upwards.
     """
 

@@ -107,6 +107,8 @@ def _run(
     from onnxcausal.pipeline.analyze import run  # noqa: PLC0415
     from onnxcausal.report.summary import summary  # noqa: PLC0415
 
+    if stats is not None:
+        write_file(stats, b"{}\n")  # fails before the work, not after it
     progress = ConsoleProgress(sys.stderr, quiet=quiet)
     try:
         analysis = run(

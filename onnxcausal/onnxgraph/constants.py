@@ -1,4 +1,4 @@
-"""Tensors that are fixed in the file, and what they hold."""
+"""What tensors hold that follow from stored ones alone."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,35 +7,33 @@ from onnx import numpy_helper
 from onnxcausal.onnxgraph.index import GraphIndex
 from onnxcausal.onnxgraph.runner import run_op
 
-PASSED_THROUGH = frozenset(
-    {"Identity", "Transpose", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "DequantizeLinear"}
-)
-"""Ops an exporter may put between a stored weight and the op that uses it."""
-
-
-def leaf_of(index: GraphIndex, tensor: str) -> str | None:
-    """Return the stored tensor behind a tensor: an initializer's name, or a Constant op's output.
-
-    None where the tensor depends on an input or on an op that is not a mere change of form.
-    """
-    if tensor in index.initializers:
-        return tensor
-    op = index.producing(tensor)
-    if op is None:
-        return None
-    if op.op_type == "Constant":
-        return tensor
-    if op.op_type not in PASSED_THROUGH or any(leaf_of(index, name) is None for name in op.input if name):
-        return None
-    return leaf_of(index, op.input[0])
-
 
 def value_of(index: GraphIndex, tensor: str) -> NDArray[np.generic] | None:
-    """Return what a fixed tensor holds where it is used; None where it is not fixed."""
-    if leaf_of(index, tensor) is None:
+    """Return what a fixed tensor holds where it is used; None where it is not fixed.
+
+    Whatever an exporter puts between a stored weight and the op that uses it (transposes, casts, reshapes,
+    dequantisation, products) is executed.
+
+    Raises:
+        ModelError: ONNX Runtime cannot run an op on the way.
+    """
+    if tensor not in index.leaves:
         return None
-    if tensor in index.initializers:
-        return numpy_helper.to_array(index.initializers[tensor])
-    op = index.producing(tensor)
-    assert op is not None
-    return run_op(op, [value_of(index, name) if name else None for name in op.input], index.opset)[0]
+    values: dict[str, NDArray[np.generic]] = {}
+    pending = [tensor]
+    while pending:
+        name = pending[-1]
+        op = index.producing(name)
+        missing = [given for given in op.input if given and given not in values] if op is not None else []
+        if missing:
+            pending += missing
+            continue
+        pending.pop()
+        if name in values:
+            continue
+        if op is None:
+            values[name] = numpy_helper.to_array(index.initializers[name])
+        else:
+            results = run_op(op, [values[given] if given else None for given in op.input], index.opset)
+            values |= dict(zip([output for output in op.output if output], results, strict=True))
+    return values[tensor]

@@ -118,32 +118,45 @@ class Flow:
         return np.concatenate(features) if features else np.empty(0, np.int64)
 
 
-def find_flow(index: GraphIndex, layers: Sequence[Layer], outcome: str, trace: Trace) -> Flow:
+def find_flow(index: GraphIndex, layers: Sequence[Layer], data: str, outcome: str, trace: Trace) -> Flow:
     """Return the flow between the layers of a model and from them to the outcome.
 
     Args:
-        index: the graph.
-        layers: its layers, in topological order.
+        index: the graph, in topological order.
+        layers: its layers, in the same order.
+        data: the input that takes the samples.
         outcome: tensor of the class scores; its classes stand along the one axis longer than the batch's.
         trace: shapes and small values of one run.
     """
-    by_op = {layer.op: layer for layer in layers}
-    links = {layer.name: tuple(_links(index, layer, by_op, outcome, trace)) for layer in layers}
-    nodes = {layer.name: _nodes(layer, links) for layer in layers}
+    ground = _Ground(index, {layer.op: layer for layer in layers}, outcome, trace)
+    links = {layer.name: tuple(_links(ground, layer.output, _children(layer, trace))) for layer in layers}
+    entering = tuple(_links(ground, data, _values(trace.shapes[data])))
+    nodes = {layer.name: _nodes(layer, {**links, "": entering}) for layer in layers}
     return Flow(tuple(layers), links, nodes)
 
 
-def _links(index: GraphIndex, source: Layer, by_op: Mapping[int, Layer], outcome: str, trace: Trace) -> Iterator[Link]:
-    """Carry the children of one layer downwards, op by op, until they meet other layers or the outcome."""
-    carried: dict[str, Carried] = {source.output: _origin(source, trace)}
-    reached = {use.op for use in index.uses.get(source.output, ())}
-    if source.output == outcome:
-        yield _link_to_outcome(carried[outcome], trace.shapes[outcome])
-    for number in range(source.op + 1, len(index.ops)):
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ground:
+    """What flow runs over: a graph, its layers by position, the outcome's tensor, one run's shapes."""
+
+    index: GraphIndex
+    layers: Mapping[int, Layer]
+    outcome: str
+    trace: Trace
+
+
+def _links(ground: _Ground, source: str, origin: Carried) -> Iterator[Link]:
+    """Carry what a tensor holds downwards, op by op, until it meets layers or the outcome."""
+    index, outcome, trace = ground.index, ground.outcome, ground.trace
+    carried: dict[str, Carried] = {source: origin}
+    reached = {use.op for use in index.uses.get(source, ())}
+    if source == outcome:
+        yield _link_to_outcome(origin, trace.shapes[outcome])
+    for number in range(index.producer.get(source, -1) + 1, len(index.ops)):
         if number not in reached:
             continue
         op = index.ops[number]
-        layer = by_op.get(number)
+        layer = ground.layers.get(number)
         if layer is not None and layer.data in carried:
             yield _link_to_layer(layer, carried[layer.data])
         outputs = _outputs(index, number, layer, carried, trace)
@@ -156,8 +169,8 @@ def _links(index: GraphIndex, source: Layer, by_op: Mapping[int, Layer], outcome
                 yield _link_to_outcome(handed, trace.shapes[outcome])
 
 
-def _origin(layer: Layer, trace: Trace) -> Carried:
-    """Return the layer's own output: child `c` stands all along index `c` of the children's axis."""
+def _children(layer: Layer, trace: Trace) -> Carried:
+    """Return what a layer's output carries: child `c` stands all along index `c` of the children's axis."""
     shape = trace.shapes.get(layer.output)
     if shape is None:
         return MIXED
@@ -169,6 +182,11 @@ def _origin(layer: Layer, trace: Trace) -> Carried:
     return Carried((strand,))
 
 
+def _values(shape: tuple[int, ...]) -> Carried:
+    """Return what the model's input carries: every value of a sample is its own."""
+    return Carried((np.arange(1, int(np.prod(shape[1:])) + 1).reshape(1, *shape[1:]),))
+
+
 def _outputs(
     index: GraphIndex, number: int, layer: Layer | None, carried: Mapping[str, Carried], trace: Trace
 ) -> tuple[Carried | None, ...]:
@@ -176,11 +194,10 @@ def _outputs(
     op = index.ops[number]
     if any(name in carried for name in captured(op)):
         return (MIXED,) * len(op.output)
-    names = [name for name in op.input if name and name in carried]
     if layer is not None:
         # A layer ends the flow; a child that enters it by the bias goes on.
-        names = [name for name in names if name != layer.data]
-        return (MIXED if names else None,) * len(op.output)
+        beside = [name for position, name in enumerate(op.input) if position != 1 - layer.weight_input]
+        return (MIXED if any(name in carried for name in beside) else None,) * len(op.output)
     parameters = op.op_type in MOVING | REDUCING
     operands = [_operand(index, name, carried, trace, parameters=parameters) if name else None for name in op.input]
     shapes = [trace.shapes.get(name) for name in op.output]
@@ -194,7 +211,8 @@ def _operand(
     """Return what is known of one input of an op; its content only where the op takes parameters that way."""
     stored = index.initializers.get(name)
     shape = tuple(stored.dims) if stored is not None else trace.shapes.get(name)
-    value = trace.values.get(name) if parameters else None
+    # A parameter that depends on the samples is another on the next one.
+    value = trace.values.get(name) if parameters and name in index.steady else None
     if value is None and parameters and name not in carried:
         value = value_of(index, name)
     return Operand(shape, value, carried.get(name))
@@ -229,7 +247,10 @@ def _pairs(strand: Strand, axis: int, size: int) -> NDArray[np.int64]:
 
 
 def _nodes(layer: Layer, links: Mapping[str, tuple[Link, ...]]) -> tuple[NDArray[np.int64], ...]:
-    """Return the features of each node: those that carry the same channel of the layers above are one node."""
+    """Return the features of each node: those that carry the same channel of the layers above are one node.
+
+    `links` holds those out of the model's input too, so that a feature with a value of its own stays a node of its own.
+    """
     single = tuple(np.array([feature]) for feature in range(layer.parents))
     if layer.op_type not in ("Gemm", "MatMul"):
         return single

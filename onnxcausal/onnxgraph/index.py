@@ -1,7 +1,7 @@
 """Who makes and who uses each tensor of a graph."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import onnx
@@ -25,6 +25,8 @@ class GraphIndex:
         producer: position of the op that makes a tensor.
         uses: every use of a tensor, in file order.
         initializers: stored tensors by name.
+        leaves: the stored tensor behind each fixed tensor, one that follows from stored tensors alone, by name.
+        steady: tensors that follow from stored tensors and shapes alone, not from what the samples hold.
     """
 
     ops: tuple[onnx.NodeProto, ...]
@@ -32,6 +34,8 @@ class GraphIndex:
     producer: dict[str, int]
     uses: dict[str, tuple[Use, ...]]
     initializers: dict[str, onnx.TensorProto]
+    leaves: dict[str, str]
+    steady: frozenset[str]
 
     def producing(self, tensor: str) -> onnx.NodeProto | None:
         """Return the op that makes a tensor; None for inputs and stored tensors."""
@@ -50,19 +54,24 @@ def index_graph(proto: onnx.ModelProto, opset: int) -> GraphIndex:
         for tensor in captured(op):
             uses[tensor].append(Use(number, None))
         producer.update({tensor: number for tensor in op.output if tensor})
+    ops = tuple(proto.graph.node)
+    initializers = {tensor.name: tensor for tensor in proto.graph.initializer}
+    leaves = _leaves(ops, initializers)
     return GraphIndex(
-        ops=tuple(proto.graph.node),
+        ops=ops,
         opset=opset,
         producer=producer,
         uses={tensor: tuple(found) for tensor, found in uses.items()},
-        initializers={tensor.name: tensor for tensor in proto.graph.initializer},
+        initializers=initializers,
+        leaves=leaves,
+        steady=_steady(ops, leaves),
     )
 
 
 def captured(op: onnx.NodeProto) -> frozenset[str]:
     """Return the names an op's bodies (If, Loop, Scan) may take from the graph around them."""
     names: set[str] = set()
-    for body in _bodies(op):
+    for body in bodies(op):
         own = {value.name for value in body.input} | {tensor.name for tensor in body.initializer}
         for inner in body.node:
             names |= ({name for name in inner.input if name} | captured(inner)) - own
@@ -81,7 +90,47 @@ def integers(op: onnx.NodeProto, name: str) -> tuple[int, ...] | None:
     return next((tuple(entry.ints) for entry in op.attribute if entry.name == name), None)
 
 
-def _bodies(op: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+def _leaves(ops: Sequence[onnx.NodeProto], initializers: Iterable[str]) -> dict[str, str]:
+    """Return the stored tensor behind each fixed tensor: an initializer, or the output of a Constant op."""
+    leaves = {name: name for name in initializers}
+    waiting = list(ops)
+    while waiting:  # once for a file in order, more often for one that is not
+        still = []
+        for op in waiting:
+            if op.op_type == "Constant":
+                leaves |= {name: name for name in op.output}
+            elif _follows(op, leaves):
+                leaf = leaves[next(name for name in op.input if name)]
+                leaves |= {name: leaf for name in op.output if name}
+            else:
+                still.append(op)
+        if len(still) == len(waiting):
+            break
+        waiting = still
+    return leaves
+
+
+def _steady(ops: Sequence[onnx.NodeProto], leaves: Iterable[str]) -> frozenset[str]:
+    """Return the tensors that follow from stored tensors and from shapes alone."""
+    steady = set(leaves)
+    waiting = list(ops)
+    while waiting:
+        still = [op for op in waiting if op.op_type not in ("Shape", "Size") and not _follows(op, steady)]
+        steady |= {name for op in waiting if op not in still for name in op.output}
+        if len(still) == len(waiting):
+            break
+        waiting = still
+    return frozenset(steady)
+
+
+def _follows(op: onnx.NodeProto, known: Container[str]) -> bool:
+    """Whether an op's outputs follow from known tensors alone."""
+    names = [name for name in op.input if name]
+    return bool(names) and not any(True for _ in bodies(op)) and all(name in known for name in names)
+
+
+def bodies(op: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    """Yield the graphs inside an op (If, Loop, Scan)."""
     for entry in op.attribute:
         if entry.type == onnx.AttributeProto.GRAPH:
             yield entry.g

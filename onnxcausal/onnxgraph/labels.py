@@ -216,7 +216,12 @@ def hand_on(
     carrying = [operand.carried for operand in operands if operand is not None and operand.carried is not None]
     if not carrying or op.op_type in BLIND:
         return (None,) * len(op.output)
-    if any(carried.mixed for carried in carrying) or op.domain not in ("", "ai.onnx"):
+    parameters = [] if op.op_type in POINTWISE or op.op_type == "Concat" else operands[1:]
+    if (
+        op.domain not in ("", "ai.onnx")
+        or any(carried.mixed for carried in carrying)
+        or any(operand is not None and operand.carried is not None for operand in parameters)
+    ):
         return (MIXED,) * len(op.output)
     if op.op_type in MOVING:
         return _moved(op, operands, opset) or (MIXED,) * len(op.output)
@@ -243,7 +248,7 @@ def _from_first(
     """Return the strands of an op that works on its first operand; None where it mixes."""
     first = operands[0]
     if first is None or first.carried is None or first.shape is None:
-        return None  # the children stand in a parameter
+        return None
     strands = list(first.carried.strands)
     if op.op_type in FIRST_ALONE | NORMALISING:
         return strands
@@ -338,7 +343,8 @@ def _moved(op: onnx.NodeProto, operands: Sequence[Operand | None], opset: int) -
             results = run_op(op, inputs, opset)
         except ModelError:  # whatever keeps the op from running alone: the flow is not known
             return None
-        for found, result in zip(outputs, results, strict=True):
+        named = [found for found, name in zip(outputs, op.output, strict=True) if name]
+        for found, result in zip(named, results, strict=True):
             found.append(_without_borders(op, operands, number, np.rint(result).astype(np.int64)))
     return tuple(Carried(merged, normalised) if (merged := _merged(found)) else None for found in outputs)
 

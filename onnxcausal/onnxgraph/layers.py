@@ -1,12 +1,13 @@
 """Which ops are layers: their weights, parents, children and groups (method: section 1)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import helper
 
-from onnxcausal.onnxgraph.constants import leaf_of, value_of
+from onnxcausal.onnxgraph.constants import value_of
 from onnxcausal.onnxgraph.index import GraphIndex, attribute
 from onnxcausal.onnxgraph.rewrite import fresh
 
@@ -24,6 +25,7 @@ class Layer:
         weight_input: at which of the op's inputs the weight stands.
         weight: the stored tensor behind the weight.
         weight_shape: shape of the weight where the op uses it.
+        weight_type: its ONNX element type there.
         parents: number of parent features (channels of a Conv, features of a Gemm or MatMul).
         children: number of children.
         groups: parents and children fall into this many groups; a parent reaches its own group only.
@@ -41,6 +43,7 @@ class Layer:
     weight_input: int
     weight: str
     weight_shape: tuple[int, ...]
+    weight_type: int
     parents: int
     children: int
     groups: int
@@ -58,13 +61,26 @@ class Layer:
         return np.arange(self.children) // (self.children // self.groups)
 
 
-def find_layers(index: GraphIndex) -> tuple[Layer, ...]:
-    """Return the layers of a graph in topological order, names unique."""
+@dataclass(frozen=True, slots=True)
+class _Fixed:
+    """Shape and ONNX element type of a fixed tensor where it is used."""
+
+    shape: tuple[int, ...]
+    element_type: int
+
+
+def find_layers(index: GraphIndex, shapes: Mapping[str, tuple[int, ...]] | None = None) -> tuple[Layer, ...]:
+    """Return the layers of a graph in file order, names unique.
+
+    Args:
+        index: the graph.
+        shapes: shapes of tensors, where known; they tell a vector from a matrix in `MatMul(weight, data)`.
+    """
     taken: set[str] = set()
-    return tuple(_with_unique_name(layer, taken) for layer in _found(index))
+    return tuple(_with_unique_name(layer, taken) for layer in _found(index, shapes or {}))
 
 
-def _found(index: GraphIndex) -> Iterator[Layer]:
+def _found(index: GraphIndex, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Layer]:
     for number, op in enumerate(index.ops):
         if op.domain not in ("", "ai.onnx"):
             continue
@@ -73,7 +89,7 @@ def _found(index: GraphIndex) -> Iterator[Layer]:
         elif op.op_type == "Gemm":
             layer = _gemm(index, number)
         elif op.op_type == "MatMul":
-            layer = _matmul(index, number)
+            layer = _matmul(index, number, shapes)
         else:
             continue
         if layer is not None:
@@ -83,9 +99,10 @@ def _found(index: GraphIndex) -> Iterator[Layer]:
 def _convolution(index: GraphIndex, number: int) -> Layer | None:
     """Conv weights are [children, parents / groups, ...]; ConvTranspose weights [parents, children / groups, ...]."""
     op = index.ops[number]
-    shape = _fixed_shape(index, op.input[1])
-    if shape is None or _is_fixed(index, op.input[0]):
+    weight = _fixed(index, op.input[1])
+    if weight is None or op.input[0] in index.leaves:
         return None
+    shape = weight.shape
     groups = attribute(op, "group", 1)
     transposed = op.op_type == "ConvTranspose"
     parents, children = (shape[0], shape[1] * groups) if transposed else (shape[1] * groups, shape[0])
@@ -93,7 +110,7 @@ def _convolution(index: GraphIndex, number: int) -> Layer | None:
         index,
         number,
         weight_input=1,
-        shape=shape,
+        weight=weight,
         parents=parents,
         children=children,
         groups=groups,
@@ -106,47 +123,49 @@ def _gemm(index: GraphIndex, number: int) -> Layer | None:
     """Y = alpha op(A) op(B) + beta C; either operand may be the weight."""
     op = index.ops[number]
     trans_a, trans_b = attribute(op, "transA", 0), attribute(op, "transB", 0)
-    shape_a, shape_b = _fixed_shape(index, op.input[0]), _fixed_shape(index, op.input[1])
-    if (shape_a is None) == (shape_b is None):
+    a, b = _fixed(index, op.input[0]), _fixed(index, op.input[1])
+    if (a is None) == (b is None):
         return None
-    if shape_b is not None:
-        weight_input, shape = 1, shape_b
+    if b is not None:
+        weight_input, weight = 1, b
         axes, weight_axes = (0 if trans_a else 1, 1), (1, 0) if trans_b else (0, 1)
     else:
-        assert shape_a is not None
-        weight_input, shape = 0, shape_a
+        assert a is not None
+        weight_input, weight = 0, a
         axes, weight_axes = (1 if trans_b else 0, 0), (0, 1) if trans_a else (1, 0)
     return _layer(
         index,
         number,
         weight_input=weight_input,
-        shape=shape,
-        parents=shape[weight_axes[0]],
-        children=shape[weight_axes[1]],
+        weight=weight,
+        parents=weight.shape[weight_axes[0]],
+        children=weight.shape[weight_axes[1]],
         axes=axes,
         weight_axes=weight_axes,
     )
 
 
-def _matmul(index: GraphIndex, number: int) -> Layer | None:
+def _matmul(index: GraphIndex, number: int, shapes: Mapping[str, tuple[int, ...]]) -> Layer | None:
     """Matrix product over the last two axes, with numpy's treatment of vectors."""
     op = index.ops[number]
-    shape_a, shape_b = _fixed_shape(index, op.input[0]), _fixed_shape(index, op.input[1])
-    if (shape_a is None) == (shape_b is None):
+    a, b = _fixed(index, op.input[0]), _fixed(index, op.input[1])
+    if (a is None) == (b is None):
         return None
-    weight_input = 0 if shape_b is None else 1
-    shape = shape_a if shape_b is None else shape_b
+    weight_input = 0 if b is None else 1
+    weight = a if b is None else b
+    assert weight is not None
+    shape = weight.shape
     if not shape:
         return None
-    assert shape is not None
     # As data @ W the parents are the last axis, as W @ data the last but one; a vector has no children axis.
-    data_axis = -1 if weight_input else -2
+    is_vector = len(shapes.get(op.input[1 - weight_input], ())) == 1
+    data_axis = -1 if weight_input or is_vector else -2
     if len(shape) == 1:
         return _layer(
             index,
             number,
             weight_input=weight_input,
-            shape=shape,
+            weight=weight,
             parents=shape[0],
             children=1,
             axes=(data_axis, None),
@@ -157,7 +176,7 @@ def _matmul(index: GraphIndex, number: int) -> Layer | None:
         index,
         number,
         weight_input=weight_input,
-        shape=shape,
+        weight=weight,
         parents=shape[weight_axes[0]],
         children=shape[weight_axes[1]],
         axes=(data_axis, data_axis),
@@ -170,7 +189,7 @@ def _layer(
     number: int,
     *,
     weight_input: int,
-    shape: tuple[int, ...],
+    weight: _Fixed,
     parents: int,
     children: int,
     axes: tuple[int, int | None],
@@ -178,8 +197,6 @@ def _layer(
     groups: int = 1,
 ) -> Layer:
     op = index.ops[number]
-    weight = leaf_of(index, op.input[weight_input])
-    assert weight is not None
     return Layer(
         name=op.name,
         op_type=op.op_type,
@@ -187,8 +204,9 @@ def _layer(
         data=op.input[1 - weight_input],
         output=op.output[0],
         weight_input=weight_input,
-        weight=weight,
-        weight_shape=shape,
+        weight=index.leaves[op.input[weight_input]],
+        weight_shape=weight.shape,
+        weight_type=weight.element_type,
         parents=parents,
         children=children,
         groups=groups,
@@ -199,16 +217,13 @@ def _layer(
     )
 
 
-def _is_fixed(index: GraphIndex, tensor: str) -> bool:
-    return leaf_of(index, tensor) is not None
-
-
-def _fixed_shape(index: GraphIndex, tensor: str) -> tuple[int, ...] | None:
-    """Return the shape of a fixed tensor where it is used, None where it is not fixed."""
+def _fixed(index: GraphIndex, tensor: str) -> _Fixed | None:
+    """Return the form of a fixed tensor, None where it is not fixed."""
     if tensor in index.initializers:
-        return tuple(index.initializers[tensor].dims)
+        stored = index.initializers[tensor]
+        return _Fixed(tuple(stored.dims), stored.data_type)
     value = value_of(index, tensor)
-    return None if value is None else value.shape
+    return None if value is None else _Fixed(value.shape, helper.np_dtype_to_tensor_dtype(value.dtype))
 
 
 def _with_unique_name(layer: Layer, taken: set[str]) -> Layer:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from onnxcausal.errors import ModelError
-from onnxcausal.onnxgraph.index import attribute
 from onnxcausal.onnxgraph.layers import Layer
 from onnxcausal.onnxgraph.rewrite import fresh, names_in, splice
 
@@ -104,7 +103,7 @@ def insert_masks(
         name = fresh(f"{layer.name}.mask", taken)
         product = fresh(f"{layer.name}.masked_weight", taken)
         mask = (values or {}).get(layer.name, np.ones(mask_shape(layer)))
-        tensor = _tensor(mask, _weight_type(graph, op.input[layer.weight_input]), name)
+        tensor = _tensor(mask, layer.weight_type, name)
         graph.initializer.append(tensor)
         if overridable or proto.ir_version < OLDEST_OVERRIDABLE_IR:  # IR 3 lists every initializer as an input
             graph.input.append(helper.make_tensor_value_info(name, tensor.data_type, list(tensor.dims)))
@@ -131,28 +130,6 @@ def _edges(layer: Layer, mask: NDArray[np.float64]) -> NDArray[np.float64]:
     while moved.ndim > 2:  # noqa: PLR2004
         moved = moved[0]
     return moved
-
-
-def _weight_type(graph: onnx.GraphProto, tensor: str) -> int:
-    """Return the element type of a weight where it is used."""
-    for stored in graph.initializer:
-        if stored.name == tensor:
-            return int(stored.data_type)
-    op = next(op for op in graph.node if tensor in op.output)
-    match op.op_type:
-        case "Constant":
-            return _constant_type(op)
-        case "Cast":
-            return attribute(op, "to", onnx.TensorProto.FLOAT)
-        case "DequantizeLinear":  # yields the type of its scale
-            return _weight_type(graph, op.input[1])
-        case _:
-            return _weight_type(graph, op.input[0])
-
-
-def _constant_type(op: onnx.NodeProto) -> int:
-    value = op.attribute[0]
-    return value.t.data_type if value.name == "value" else onnx.TensorProto.FLOAT
 
 
 def _tensor(mask: NDArray[np.floating], element_type: int, name: str) -> onnx.TensorProto:

@@ -1,7 +1,8 @@
 """Reading ONNX files."""
 
 import hashlib
-import math
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,29 +56,29 @@ class Model:
         """The file's metadata properties."""
         return {entry.key: entry.value for entry in self.proto.metadata_props}
 
-    def input_specs(self) -> tuple[InputSpec, ...]:
-        """Return the inputs that must be fed: graph inputs without an initializer."""
-        given = {tensor.name for tensor in self.proto.graph.initializer}
-        given |= {tensor.values.name for tensor in self.proto.graph.sparse_initializer}
-        return tuple(_spec(value) for value in self.proto.graph.input if value.name not in given)
 
-    def input_spec(self, name: str | None = None) -> InputSpec:
-        """Return the input that takes the samples: the one named, or the only one.
+def input_spec(proto: onnx.ModelProto, model: str, name: str | None = None) -> InputSpec:
+    """Return the input that takes the samples: the one named, or the only one.
 
-        Raises:
-            ModelError: there is none of that name, or several to choose from.
-        """
-        specs = self.input_specs()
-        listed = "; ".join(str(spec) for spec in specs) or "none"
-        chosen = [spec for spec in specs if name in (None, spec.name)]
-        if len(specs) == 1 and chosen:
-            return chosen[0]
-        raise ModelError(
-            f"the model has no input {name!r}" if name and not chosen else "the model does not take exactly one input",
-            where=self.name,
-            why=f"its inputs: {listed}",
-            remedy="name one of its inputs" if len(specs) == 1 else "give the other inputs constant values beforehand",
-        )
+    Args:
+        proto: the model, or the part of it that is run.
+        model: the model's name, for the error.
+        name: an input; default: the only graph input without an initializer.
+
+    Raises:
+        ModelError: there is none of that name, or several must be fed.
+    """
+    given = {tensor.name for tensor in proto.graph.initializer}
+    specs = [_spec(value) for value in proto.graph.input if value.name not in given]
+    chosen = [spec for spec in specs if name in (None, spec.name)]
+    if len(specs) == 1 and chosen:
+        return chosen[0]
+    raise ModelError(
+        f"the model has no input {name!r}" if name and not chosen else "the model does not take exactly one input",
+        where=model,
+        why=f"inputs that decide the outcome: {'; '.join(str(spec) for spec in specs) or 'none'}",
+        remedy="name one of its inputs" if len(specs) == 1 else "give the other inputs constant values beforehand",
+    )
 
 
 def load_model(path: Path) -> Model:
@@ -87,24 +88,29 @@ def load_model(path: Path) -> Model:
         ModelError: no such file, not an ONNX model, damaged, without an operator set this project can run, or with
             weights in files that are missing or outside the model's folder.
     """
-    if not path.is_file():
+    try:
+        content = path.read_bytes()
+    except OSError as error:
         raise ModelError(
-            "there is no such model",
+            "there is no such model" if not os.path.lexists(path) or path.is_dir() else "the model cannot be read",
             where=str(path),
-            why="it is a folder" if path.is_dir() else "the file does not exist",
-            remedy="name an .onnx file",
-        )
-    content = path.read_bytes()
+            why=error.strerror or str(error),
+            remedy="name an .onnx file that you may read",
+        ) from error
     proto = _parse(content, path)
     digest = hashlib.sha256(content)
-    for location in sorted({ExternalDataInfo(tensor).location for tensor in _external(proto)}):
-        digest.update(location.encode())
-        _hash_file(path.parent / location, digest)
-    if _external(proto):
+    locations = sorted({ExternalDataInfo(tensor).location for tensor in _external(proto)})
+    if locations:
         try:
+            # Refuses places outside the model's folder, links and devices; nothing is read or hashed before.
             load_external_data_for_model(proto, str(path.parent))
         except (OSError, ValueError, onnx.checker.ValidationError) as error:
-            raise _unreadable_weights(path, str(error).splitlines()[0]) from error
+            raise _unreadable_weights(path.parent / locations[0], str(error).splitlines()[0]) from error
+    if _external(proto):
+        raise _unreadable_weights(path, "a tensor's data stands where it cannot be loaded from")
+    for location in locations:
+        digest.update(location.encode())
+        _hash_file(path.parent / location, digest)
     return Model(path.name, proto, digest.hexdigest())
 
 
@@ -159,7 +165,21 @@ def _not_onnx(path: Path, why: str) -> ModelError:
 
 
 def _external(proto: onnx.ModelProto) -> list[onnx.TensorProto]:
-    return [tensor for tensor in proto.graph.initializer if uses_external_data(tensor)]
+    """Return every tensor whose data stands in another file: initializers and attributes, in bodies and functions."""
+    tensors = [*proto.graph.initializer, *_in_attributes(proto.graph.node)]
+    for function in proto.functions:
+        tensors += _in_attributes(function.node)
+    return [tensor for tensor in tensors if uses_external_data(tensor)]
+
+
+def _in_attributes(ops: Iterable[onnx.NodeProto]) -> list[onnx.TensorProto]:
+    tensors: list[onnx.TensorProto] = []
+    for op in ops:
+        for entry in op.attribute:
+            tensors += [entry.t, *entry.tensors]
+            for body in (entry.g, *entry.graphs):
+                tensors += [*body.initializer, *_in_attributes(body.node)]
+    return tensors
 
 
 def _hash_file(path: Path, digest: "hashlib._Hash") -> None:
@@ -182,7 +202,6 @@ def _unreadable_weights(path: Path, why: str) -> ModelError:
 
 def _spec(value: onnx.ValueInfoProto) -> InputSpec:
     tensor = value.type.tensor_type
-    sizes = tuple(size.dim_value if size.HasField("dim_value") else None for size in tensor.shape.dim)
-    # Some exporters write 0 or -1 for an open axis.
-    shape = tuple(size if size is not None and size > 0 and math.isfinite(size) else None for size in sizes)
+    # Some exporters write 0 or -1 for an open axis; an axis without a value reads as 0.
+    shape = tuple(size.dim_value if size.dim_value > 0 else None for size in tensor.shape.dim)
     return InputSpec(value.name, shape, tensor.elem_type in INTEGER_TYPES)

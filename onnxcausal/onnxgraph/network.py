@@ -1,19 +1,20 @@
 """A model made ready for interventions: cut at its class scores, its layers and flow known."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx.inliner import inline_local_functions
 
 from onnxcausal.errors import ModelError, NothingToAnalyseError
 from onnxcausal.onnxgraph.cut import cut_at
 from onnxcausal.onnxgraph.flow import Flow, find_flow
-from onnxcausal.onnxgraph.index import GraphIndex, index_graph
+from onnxcausal.onnxgraph.index import GraphIndex, bodies, captured, index_graph
 from onnxcausal.onnxgraph.labels import KEEPS_CHANNELS
 from onnxcausal.onnxgraph.layers import Layer, find_layers
-from onnxcausal.onnxgraph.model import Model
+from onnxcausal.onnxgraph.model import Model, input_spec
 from onnxcausal.onnxgraph.outcome import OutcomeTensor, find_outcome
 from onnxcausal.onnxgraph.runner import Provider, Runner
 from onnxcausal.onnxgraph.trace import Trace
@@ -86,9 +87,10 @@ def open_network(
         ModelError: the model is unsupported or broken.
         ConfigError: there is no tensor of that name, or no such provider.
     """
-    spec = model.input_spec(input_name)
-    outcome = find_outcome(model, output)
-    part = cut_at(model.proto, [outcome.tensor])
+    flat = replace(model, proto=inline_local_functions(model.proto)) if model.proto.functions else model
+    outcome = find_outcome(flat, output)
+    part = cut_at(flat.proto, [outcome.tensor])
+    spec = input_spec(part, model.name, input_name)
     return Network(model, spec, outcome, part, Runner(part, spec, model.name, provider))
 
 
@@ -103,23 +105,31 @@ def find_wiring(network: Network, example: Inputs) -> Wiring:
         NothingToAnalyseError: there is no layer.
     """
     index = index_graph(network.part, network.model.opset)
-    layers = find_layers(index)
+    tensors = [name for op in index.ops for name in op.output if name]
+    trace = _trace(network, example, tensors)
+    layers = find_layers(index, trace.shapes)
     if not layers:
-        counts = sorted({op.op_type for op in index.ops})
+        counts = sorted({op.op_type for op in index.ops}) or ["none"]
         raise NothingToAnalyseError(
             "the model has no layer to intervene on",
             where=f"{network.model.name}, up to tensor {network.outcome.tensor}",
-            why=f"none of its ops is a Conv, ConvTranspose, Gemm or MatMul with a constant weight; it has "
-            f"{', '.join(counts)}",
+            why="none of its ops is a Conv, ConvTranspose, Gemm or MatMul with a constant weight; its ops: "
+            + ", ".join(counts),
             remedy="supply a model whose weights stand in the file",
         )
-    tensors = [name for op in index.ops for name in op.output if name]
-    shown = cut_at(network.part, list(dict.fromkeys([*tensors, network.spec.name])))
-    del shown.graph.output[len(tensors) :]
+    flow = find_flow(index, layers, network.spec.name, network.outcome.tensor, trace)
+    return Wiring(flow, trace, _passed_over(index, layers))
+
+
+def _trace(network: Network, example: Inputs, tensors: Sequence[str]) -> Trace:
+    """Return the shapes of all tensors in a run on the example."""
+    shown = onnx.ModelProto()
+    shown.CopyFrom(network.part)
+    del shown.graph.output[:]
+    shown.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors)
     trace = Runner(shown, network.spec, network.model.name).trace(example, tensors)
-    shapes = {**trace.shapes, network.spec.name: example.shape}
-    trace = Trace(shapes, trace.values)
-    return Wiring(find_flow(index, layers, network.outcome.tensor, trace), trace, _passed_over(index, layers))
+    batch = network.spec.shape[0] if network.spec.shape else None
+    return Trace({**trace.shapes, network.spec.name: (batch or 1, *example.shape[1:])}, trace.values)
 
 
 def _passed_over(index: GraphIndex, layers: Sequence[Layer]) -> tuple[str, ...]:
@@ -130,5 +140,12 @@ def _passed_over(index: GraphIndex, layers: Sequence[Layer]) -> tuple[str, ...]:
         for number, op in enumerate(index.ops)
         if number not in analysed
         and (op.op_type not in KEEPS_CHANNELS or op.domain not in ("", "ai.onnx"))
-        and any(len(index.initializers[name].dims) > 1 for name in op.input if name in index.initializers)
+        and any(len(tensor.dims) > 1 for tensor in _stored(index, op))
     )
+
+
+def _stored(index: GraphIndex, op: onnx.NodeProto) -> list[onnx.TensorProto]:
+    """Return the stored tensors an op uses, those of its bodies included."""
+    names = {index.leaves[name] for name in (*op.input, *captured(op)) if name in index.leaves}
+    inner = [tensor for body in bodies(op) for tensor in body.initializer]
+    return [index.initializers[name] for name in names if name in index.initializers] + inner

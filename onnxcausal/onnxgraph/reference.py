@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from onnxcausal.causal.outcome import Floats
+from onnxcausal.errors import ModelError
 from onnxcausal.onnxgraph.engine import Observation, Probe, ScoresToOutcome
 from onnxcausal.onnxgraph.layers import Layer
 from onnxcausal.onnxgraph.masks import insert_masks, path_mask
@@ -15,8 +16,11 @@ from onnxcausal.onnxgraph.runner import LARGEST_BATCH, Provider, Runner
 from onnxcausal.onnxgraph.shifts import Shift, insert_shifts
 from onnxcausal.samples.source import Inputs
 
-FLOAT_NOISE = 4e-7
-"""Difference between two graphs of one function, in units of the largest outcome; measured on float32 networks."""
+FLOAT_NOISE = 3.4
+"""Difference between two graphs of one function, in units of the float type's epsilon times the largest class score:
+4e-7 in float32, as measured on networks of up to 50 layers."""
+LARGEST_NOISE = 1000.0
+"""Beyond this, in the same unit, it is no rounding: the samples of a batch influence each other."""
 
 
 class ReferenceEngine:
@@ -46,15 +50,13 @@ class ReferenceEngine:
         """
         self._network = network
         self._reference = reference
-        layers = wiring.flow.layers
-        masked = insert_masks(network.part, layers, overridable=True)
+        self._layers = wiring.flow.layers
+        masked = insert_masks(network.part, self._layers, overridable=True)
         self._masks = masked.names
-        types = {tensor.name: tensor.data_type for tensor in masked.proto.graph.initializer}
-        self._types = {layer: types[mask] for layer, mask in masked.names.items()}
         self._shifts: dict[str, Shift] = {}
         proto = masked.proto
         if reference is not None:
-            proto, self._shifts = insert_shifts(proto, layers, wiring.trace, self._types)
+            proto, self._shifts = insert_shifts(proto, self._layers, wiring.trace)
         self._runner = Runner(proto, network.spec, network.model.name, provider)
         self.providers: tuple[str, ...] = self._runner.providers
 
@@ -65,14 +67,25 @@ class ReferenceEngine:
     def observe(self, x: Inputs, outcome: ScoresToOutcome) -> Observation:
         """Return the outcome of the null intervention, and its float noise.
 
-        The noise is the largest change of the outcome at another batch size, and at least `FLOAT_NOISE` of the
-        largest outcome.
+        The noise is the largest change of the outcome at another batch size, and at least `FLOAT_NOISE`.
+
+        Raises:
+            ModelError: the outcome of a sample depends on the others in its batch.
         """
-        observed = self._outcome(x, outcome, {})
-        again = self._outcome(x, outcome, {}, batch=max(1, min(len(x), LARGEST_BATCH) // 2 - 1))
+        scores = self._scores(x, {})
+        observed = outcome(scores)
+        again = outcome(self._scores(x, {}, batch=max(1, min(len(x), LARGEST_BATCH) // 2 - 1)))
+        unit = self._epsilon(scores.dtype) * float(np.abs(scores).max(initial=0.0))
         with np.errstate(invalid="ignore"):  # an infinite outcome is refused later, with a better message
             noise = float(np.abs(observed - again).max(initial=0.0))
-        return Observation(observed, max(noise, FLOAT_NOISE * float(np.abs(observed).max(initial=0.0))))
+        if noise > LARGEST_NOISE * unit:
+            raise ModelError(
+                "the outcome of a sample depends on the other samples of its batch",
+                where=f"{self._network.model.name}, tensor {self._network.outcome.tensor}",
+                why=f"at another batch size it changes by up to {noise:.3g}",
+                remedy="export the model with a fixed batch size of 1",
+            )
+        return Observation(observed, max(noise, FLOAT_NOISE * unit))
 
     def outcomes(self, probe: Probe, x: Inputs, outcome: ScoresToOutcome, done: Callable[[int], None]) -> Floats:
         """Return the outcome under the intervention on each node, `[nodes, samples]`."""
@@ -80,7 +93,7 @@ class ReferenceEngine:
         mean = self._mean_output(probe.layer, {}) if self._reference is not None else None
         for node, features in enumerate(probe.nodes):
             feeds = self._feeds(probe, features, mean)
-            results[node] = self._outcome(x, outcome, feeds)
+            results[node] = outcome(self._scores(x, feeds))
             done(1)
         return results
 
@@ -89,7 +102,7 @@ class ReferenceEngine:
     ) -> dict[str, NDArray[np.floating]]:
         """Return the inputs that carry out one intervention, given the layer's mean output before it."""
         layer = probe.layer
-        dtype = helper.tensor_dtype_to_np_dtype(self._types[layer.name])
+        dtype = helper.tensor_dtype_to_np_dtype(layer.weight_type)
         mask = path_mask(layer, features, probe.targets, probe.intervention.beta).astype(dtype)
         feeds: dict[str, NDArray[np.floating]] = {self._masks[layer.name]: mask}
         if mean is not None:
@@ -103,12 +116,13 @@ class ReferenceEngine:
         output = self._runner.run(self._reference, [self._shifts[layer.name].before], feeds)[0]
         return np.asarray(output.mean(axis=0, dtype=np.float64, keepdims=True))
 
-    def _outcome(
-        self,
-        x: Inputs,
-        outcome: ScoresToOutcome,
-        feeds: dict[str, NDArray[np.floating]],
-        batch: int = LARGEST_BATCH,
-    ) -> Floats:
+    def _scores(
+        self, x: Inputs, feeds: dict[str, NDArray[np.floating]], batch: int = LARGEST_BATCH
+    ) -> NDArray[np.floating]:
         scores = self._runner.run(x, [self._network.outcome.tensor], feeds, batch)[0]
-        return outcome(scores.reshape(len(scores), -1))
+        return scores.reshape(len(scores), -1)
+
+    def _epsilon(self, scores: np.dtype[np.floating]) -> float:
+        """Return the coarsest epsilon of the float types that scores and weights have."""
+        types = {scores, *(helper.tensor_dtype_to_np_dtype(layer.weight_type) for layer in self._layers)}
+        return max(float(np.finfo(dtype).eps) for dtype in types)

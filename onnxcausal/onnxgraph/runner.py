@@ -154,7 +154,7 @@ class Runner:
 
 
 def run_op(op: onnx.NodeProto, inputs: Sequence[NDArray[np.generic] | None], opset: int) -> list[NDArray[np.generic]]:
-    """Return the outputs of one op on given inputs, computed on the CPU.
+    """Return the named outputs of one op on given inputs, computed on the CPU.
 
     Args:
         op: the op.
@@ -241,4 +241,12 @@ def _provider_missing(provider: Provider, present: Sequence[str]) -> ConfigError
 def _numpy_type(name: str) -> np.dtype[np.generic]:
     """Return the numpy type of an ONNX Runtime type such as `tensor(float)`."""
     inner = name.removeprefix("tensor(").removesuffix(")")
-    return np.dtype({"float": "float32", "double": "float64"}.get(inner, inner))
+    try:
+        return np.dtype({"float": "float32", "double": "float64"}.get(inner, inner))
+    except TypeError as error:
+        raise ModelError(
+            "the model's input is not a tensor of numbers",
+            where=f"input of type {name}",
+            why="samples are arrays of numbers",
+            remedy="export the model with a tensor input",
+        ) from error

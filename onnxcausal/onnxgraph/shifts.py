@@ -3,7 +3,7 @@
 Removing a path takes its contribution from the layer's output; its mean contribution is put back by adding it there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +30,7 @@ class Shift:
 
 
 def insert_shifts(
-    proto: onnx.ModelProto, layers: Sequence[Layer], trace: Trace, element_types: Mapping[str, int]
+    proto: onnx.ModelProto, layers: Sequence[Layer], trace: Trace
 ) -> tuple[onnx.ModelProto, dict[str, Shift]]:
     """Return the model with an overridable addition after each layer, and the additions by layer name.
 
@@ -38,7 +38,6 @@ def insert_shifts(
         proto: the model, which may have masks already; not changed.
         layers: the layers.
         trace: shapes of one run.
-        element_types: element type of each layer's output, by the layer's name.
 
     Raises:
         ModelError: a layer's output does not have one row per sample, so that it has no mean over samples.
@@ -60,7 +59,7 @@ def insert_shifts(
                 remedy="use --replace zero",
             )
         shift = Shift(fresh(f"{layer.name}.shift", taken), fresh(f"{layer.name}.before_shift", taken))
-        dtype = helper.tensor_dtype_to_np_dtype(element_types[layer.name])
+        dtype = helper.tensor_dtype_to_np_dtype(layer.weight_type)
         zeros = numpy_helper.from_array(np.zeros((1, *shape[1:]), dtype), shift.name)
         graph.initializer.append(zeros)
         graph.input.append(helper.make_tensor_value_info(shift.name, zeros.data_type, list(zeros.dims)))

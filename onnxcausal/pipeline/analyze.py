@@ -174,6 +174,11 @@ def _notes(prepared: Prepared) -> list[str]:
     if passed_over := prepared.wiring.passed_over:
         shown = ", ".join(passed_over[:5]) + (" ..." if len(passed_over) > 5 else "")  # noqa: PLR2004
         notes.append(f"{len(passed_over)} op(s) with weights are no layers and were not intervened on: {shown}")
+    if prepared.holds_probabilities:
+        notes.append(
+            f"tensor {prepared.network.outcome.tensor} holds probabilities, whose effects shrink near 0 and 1; "
+            "name the scores before them with --output if the model has them"
+        )
     if prepared.network.outcome.squashed_by:
         notes.append(f"effects are measured before {prepared.network.outcome.squashed_by}, which was cut off")
     return notes

@@ -14,15 +14,19 @@ METADATA_KEYS = ("names", "class_names", "classes", "labels", "id2label")
 """Metadata properties in which exporters store class names, as a list or as a mapping from index to name."""
 
 
-def names_in_metadata(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
+def names_in_metadata(metadata: Mapping[str, str], classes: int | None = None) -> tuple[str, ...] | None:
     """Return the class names in a model's metadata, None where there are none that can be understood.
+
+    Args:
+        metadata: properties by name.
+        classes: number of classes that names must cover; None takes any number.
 
     >>> names_in_metadata({"names": "{0: 'cat', 1: 'dog'}"})
     ('cat', 'dog')
     """
     for key in METADATA_KEYS:
         names = _as_names(metadata[key]) if key in metadata else None
-        if names:
+        if names and classes in (None, len(names)):
             return names
     return None
 

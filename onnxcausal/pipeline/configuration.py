@@ -21,6 +21,7 @@ from onnxcausal.errors import ConfigError
 from onnxcausal.samples.preprocess import Channels, Layout, Preprocess
 
 Size = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(min_length=1)]
 DEFAULT = "default"
 """Where a value comes from that nobody set."""
 
@@ -32,8 +33,8 @@ class _Section(BaseModel):
 class DataSection(_Section):
     """Where the samples come from; paths in a sidecar are relative to it."""
 
-    source: str | None = None
-    labels: str | None = None
+    source: Name | None = None
+    labels: Name | None = None
     label_column: str | None = None
     skip_bad: bool = False
 
@@ -60,7 +61,7 @@ class ModelSection(_Section):
 class AnalysisSection(_Section):
     """The method's settings."""
 
-    targets: tuple[int | str, ...] | None = None
+    targets: Annotated[tuple[int | str, ...], Field(min_length=1)] | None = None
     samples: Annotated[int, Field(ge=2)] = 100
     rule: Rule = Rule.PAIRED
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
@@ -207,7 +208,7 @@ def _check_name(file: str, where: str, name: str, known: list[str]) -> None:
 def _resolve_paths(data: dict[str, object], folder: Path) -> None:
     """Make the paths of a sidecar relative to its folder."""
     for key in ("source", "labels"):
-        if isinstance(data.get(key), str):
+        if isinstance(data.get(key), str) and data[key]:
             data[key] = str(folder / str(data[key]))
 
 

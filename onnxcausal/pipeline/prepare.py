@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from onnxcausal.analysis.result import Settings
 from onnxcausal.causal.intervention import Replace
-from onnxcausal.errors import SamplesError
+from onnxcausal.errors import ModelError, SamplesError
 from onnxcausal.onnxgraph.engine import Engine
 from onnxcausal.onnxgraph.model import Model
 from onnxcausal.onnxgraph.network import Network, Wiring, find_wiring, open_network
@@ -26,6 +26,8 @@ Arrays = tuple[NDArray[np.generic], NDArray[np.generic]]
 """Data passed from Python: `x [samples, ...]`, `y [samples]`."""
 PROBES_PER_SAMPLE = 10
 """Synthetic inputs made for each sample asked for: the model decides which classes they fall into."""
+FEWEST_CLASSES = 2
+"""A decision is between two classes or more."""
 READ_AT_ONCE = 16
 """Samples read in search of a readable one."""
 
@@ -39,6 +41,7 @@ class Prepared:
         wiring: its layers and their flow.
         samples: the data.
         classes: number of classes.
+        holds_probabilities: whether the class scores look like probabilities: none negative, their sum 1.
         class_names: name of each class, if known.
         targets: classes to analyse.
         settings: settings of the method.
@@ -50,6 +53,7 @@ class Prepared:
     wiring: Wiring
     samples: Samples
     classes: int
+    holds_probabilities: bool
     class_names: tuple[str, ...] | None
     targets: tuple[int, ...]
     settings: Settings
@@ -76,22 +80,24 @@ def prepare(
     )
     samples = _samples(network, configuration, arrays)
     example = _first(samples)
-    classes = network.scores(example).shape[1]
-    names = samples.class_names or names_in_metadata(model.metadata)
+    scores = network.scores(example)
+    classes = scores.shape[1]
+    _check_classes(network, samples, classes)
+    names = samples.class_names or names_in_metadata(model.metadata, classes)
     targets = resolve_targets(configuration.analysis.targets, samples.labels, classes, names, samples.source)
     settings = configuration.to_settings(ReferenceEngine.name)
     reference = choose_balanced(samples, settings.samples, settings.seed) if settings.replace is Replace.MEAN else None
     wiring = find_wiring(network, example)
     engine = ReferenceEngine(network, wiring, reference=None if reference is None else reference.x, provider=provider)
-    return Prepared(network, wiring, samples, classes, names, targets, settings, reference, engine)
+    probabilities = bool(((scores >= 0) & (scores <= 1)).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-4))
+    return Prepared(network, wiring, samples, classes, probabilities, names, targets, settings, reference, engine)
 
 
 def _samples(network: Network, configuration: Configuration, arrays: Arrays | None) -> Samples:
     """Return the data: arrays, what is configured, or synthetic probe inputs."""
     settings, data = configuration.to_preprocess(), configuration.data
-    names = names_in_metadata(network.model.metadata)
     if arrays is not None:
-        return array_samples(*arrays, network.spec, settings, source="arrays", class_names=names)
+        return array_samples(*arrays, network.spec, settings, source="arrays")
     if data.source is None:
         count = configuration.analysis.samples * PROBES_PER_SAMPLE
         return synthetic_samples(network.spec, count, configuration.analysis.seed, network.scores)
@@ -101,9 +107,42 @@ def _samples(network: Network, configuration: Configuration, arrays: Arrays | No
         settings,
         labels=Path(data.labels) if data.labels else None,
         label_column=data.label_column,
-        class_names=names,
+        class_names=names_in_metadata(network.model.metadata),
         skip_bad=data.skip_bad,
     )
+
+
+def _check_classes(network: Network, samples: Samples, classes: int) -> None:
+    """Refuse data whose classes cannot be those of the model.
+
+    Raises:
+        ModelError: the model has a single score.
+        SamplesError: there are more or fewer class names than classes, or the data holds one class only.
+    """
+    if classes < FEWEST_CLASSES:
+        raise ModelError(
+            "the model has a single score",
+            where=f"{network.model.name}, tensor {network.outcome.tensor}",
+            why="whether a sample is classified correctly shows only between two scores or more",
+            remedy="export the model with one score per class",
+        )
+    names = samples.class_names
+    if names is not None and len(names) != classes:
+        raise SamplesError(
+            f"there are {len(names)} class names, but the model has {classes} classes",
+            where=samples.source,
+            why=f"which name belongs to which score is not known; the names: {', '.join(names[:5])}"
+            + (" ..." if len(names) > 5 else ""),  # noqa: PLR2004
+            remedy="put a labels.txt beside the data, one name a line for every class of the model, in its order",
+        )
+    present = np.unique(samples.labels)
+    if len(present) < FEWEST_CLASSES and not samples.synthetic:
+        raise SamplesError(
+            "the data holds one class only",
+            where=samples.source,
+            why=f"all {len(samples)} samples have the label {int(present[0])}",
+            remedy="supply samples of at least two classes: whether the model is right shows only against another",
+        )
 
 
 def _first(samples: Samples) -> Inputs:

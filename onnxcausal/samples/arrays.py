@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,6 +44,11 @@ def array_samples(
     Raises:
         SamplesError: wrong types or shapes.
     """
+    x, y = np.asarray(x), np.asarray(y)
+    if not x.size:
+        raise SamplesError(
+            "the data is empty", where=source, why=f"x is {list(x.shape)}", remedy="supply at least two samples a class"
+        )
     labels = _labels(y, source)
     if x.ndim < 2 or len(x) != len(labels):  # noqa: PLR2004
         raise SamplesError(
@@ -84,11 +90,12 @@ def read_npz(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
         SamplesError: not an `.npz` file, damaged, or without `x` and `y`.
     """
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            names = list(file.files)
+        with path.open("rb") as opened:
+            file = np.load(opened, allow_pickle=False)
+            names = list(getattr(file, "files", ()))  # a single array has none
             if {"x", "y"} <= set(names):
                 return file["x"], file["y"]
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise SamplesError(
             "the data file cannot be read",
             where=str(path),
@@ -135,7 +142,7 @@ def _read_idx(path: Path) -> NDArray[np.generic]:
             values = np.frombuffer(content, np.uint8, count=count, offset=4 + 4 * dimensions)
             return values.reshape([int(size) for size in sizes])
         why = "its header is not that of an IDX file of unsigned bytes"
-    except (OSError, EOFError, IndexError, ValueError) as error:
+    except (OSError, EOFError, IndexError, ValueError, zlib.error) as error:
         why = f"it is damaged or cut short ({error})"
     raise SamplesError(
         "an IDX file cannot be read", where=str(path), why=why, remedy="supply the file as published, gzipped or not"

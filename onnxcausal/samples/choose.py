@@ -43,6 +43,9 @@ def choose_correct(
         count: how many to find.
         seed: of the order in which samples are tried.
         predict: class scores `[samples, classes]` of inputs.
+
+    Raises:
+        SamplesError: a score is not finite.
     """
     order = np.random.default_rng([seed, target]).permutation(np.flatnonzero(samples.labels == target))
     x: list[Inputs] = []
@@ -54,11 +57,25 @@ def choose_correct(
         examined = min(examined + READ_AT_ONCE, len(order))
         unreadable += batch.unreadable
         if len(batch.indices):
-            correct = np.flatnonzero(predict(batch.x).argmax(axis=1) == target)
+            scores = predict(batch.x)
+            _check_finite(scores, batch.indices, samples.source)
+            correct = np.flatnonzero(scores.argmax(axis=1) == target)
             x.append(batch.x[correct])
             indices += batch.indices[correct].tolist()
     found = np.concatenate(x)[:count] if x else np.empty((0,), np.float32)
     return Chosen(found, np.array(indices[:count], np.int64), examined, tuple(unreadable))
+
+
+def _check_finite(scores: NDArray[np.floating], indices: Indices, source: str) -> None:
+    """Refuse scores that mean nothing: a sample without a prediction is neither right nor wrong."""
+    bad = ~np.isfinite(scores).all(axis=1)
+    if bad.any():
+        raise SamplesError(
+            "the model's outcome is NaN or infinite on some sample",
+            where=f"{source}, sample {int(indices[bad][0])}",
+            why="a value overflowed or was undefined inside the model",
+            remedy="check the preprocessing (rescale, mean, std); use a float32 model in place of float16",
+        )
 
 
 def choose_balanced(samples: Samples, count: int, seed: int) -> Chosen:

@@ -53,7 +53,7 @@ def index_of_names(
     >>> index_of_names(["n2"], ["n1 tench", "n2 shark"], "folder")
     ([1], ('n1 tench', 'n2 shark'))
     """
-    numbers = all(name.isdecimal() for name in found)
+    numbers = all(name.removeprefix("-").isdecimal() for name in found)
     if class_names is None:
         return ([int(name) for name in found], None) if numbers else (list(range(len(found))), tuple(found))
     by_name = {name.split()[0]: index for index, name in enumerate(class_names)}

@@ -32,18 +32,18 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         SamplesError: the file is no image, or is damaged.
     """
     cv2 = _opencv()
-    encoded = np.fromfile(path, np.uint8)
+    try:
+        encoded = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
     flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR  # ANYCOLOR, unlike UNCHANGED, applies EXIF and drops alpha
     try:
         image = cv2.imdecode(encoded, flags) if len(encoded) else None
     except cv2.error:
         image = None
     if image is None:
-        raise SamplesError(
-            "an image cannot be read",
-            where=str(path),
-            why="it is empty, damaged or of an unknown format" if len(encoded) else "the file is empty",
-            remedy="repair or remove the file, or pass --skip-bad to leave such images out",
+        raise _unreadable(
+            path, "it is damaged, cut short or of an unknown format" if len(encoded) else "the file is empty"
         )
     if image.dtype == np.uint16:
         image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
@@ -89,8 +89,34 @@ def image_folder(
     return Samples(folder.name, labels, read, lambda: _digest(folder, paths), names)
 
 
+def _unreadable(path: Path, why: str) -> SamplesError:
+    return SamplesError(
+        "an image cannot be read",
+        where=str(path),
+        why=why,
+        remedy="repair or remove the file, or pass --skip-bad to leave such images out",
+    )
+
+
 def _image_files(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.rglob("*") if entry.suffix.lower() in SUFFIXES and entry.is_file())
+    """Return the image files at any depth, sorted.
+
+    Raises:
+        SamplesError: a folder may not be read.
+    """
+    found: list[Path] = []
+
+    def refuse(error: OSError) -> None:
+        raise SamplesError(
+            "a folder of images cannot be read",
+            where=str(error.filename),
+            why=error.strerror or str(error),
+            remedy="make the folder readable, or remove it",
+        ) from error
+
+    for place, _, names in os.walk(folder, onerror=refuse):
+        found += [Path(place) / name for name in names if Path(name).suffix.lower() in SUFFIXES]
+    return sorted(found)
 
 
 def _read(paths: list[Path], wanted: Indices, spec: InputSpec, settings: Preprocess, *, skip_bad: bool) -> Batch:

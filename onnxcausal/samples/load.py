@@ -1,9 +1,11 @@
 """From what the user named to samples."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onnxcausal.errors import SamplesError
 from onnxcausal.samples.arrays import array_samples, read_idx_pair, read_npz
@@ -35,13 +37,14 @@ def load_samples(
         settings: preprocessing of integer data.
         labels: file of class names; default: `labels.txt` in or beside the source, if it is there.
         label_column: label column of a table.
-        class_names: class names known from elsewhere (the model), used where no file gives them.
+        class_names: class names known from elsewhere (the model), to which folders and label columns are matched
+            where no file gives them.
         skip_bad: leave unreadable images out instead of raising.
 
     Raises:
-        SamplesError: the source is missing, unreadable, of an unknown kind, or holds one class only.
+        SamplesError: the source is missing, unreadable or of an unknown kind.
     """
-    if not source.exists():
+    if not os.path.exists(source):  # noqa: PTH110  # unlike Path.exists, it does not raise on an overlong name
         raise SamplesError(
             "there is no such data",
             where=str(source),
@@ -51,44 +54,25 @@ def load_samples(
     names_file = labels or next(
         (place / NAMES_FILE for place in (source, source.parent) if (place / NAMES_FILE).is_file()), None
     )
-    names = read_class_names(names_file) if names_file else class_names
-    samples = _read(source, spec, settings, label_column, names, skip_bad=skip_bad)
-    if len(np.unique(samples.labels)) < 2:  # noqa: PLR2004
-        raise SamplesError(
-            "the data holds one class only",
-            where=str(source),
-            why=f"all {len(samples)} samples have the label {int(samples.labels[0])}"
-            if len(samples)
-            else "it is empty",
-            remedy="supply samples of at least two classes: whether the model is right shows only against another",
-        )
-    return samples
-
-
-def _read(
-    source: Path,
-    spec: InputSpec,
-    settings: Preprocess,
-    label_column: str | None,
-    names: Sequence[str] | None,
-    *,
-    skip_bad: bool,
-) -> Samples:
+    given = read_class_names(names_file) if names_file else None
+    matched = given or class_names
     if source.is_dir():
-        return image_folder(source, spec, settings, names, skip_bad=skip_bad)
-    plain = source.with_suffix("") if source.suffix == ".gz" else source
+        return image_folder(source, spec, settings, matched, skip_bad=skip_bad)
     if source.suffix == ".csv":
-        features, indices, names = read_table(source, label_column, names)
-        return array_samples(features, indices, spec, settings, source=source.name, class_names=names)
+        x, y, names = read_table(source, label_column, matched)
+        return array_samples(x, y, spec, settings, source=source.name, class_names=names)
+    return array_samples(*_read_arrays(source), spec, settings, source=source.name, class_names=given)
+
+
+def _read_arrays(source: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    """Return `x` and `y` of an `.npz` file or an IDX pair."""
     if source.suffix == ".npz":
-        x, y = read_npz(source)
-    elif "idx1" in plain.name or "idx3" in plain.name:
-        x, y = read_idx_pair(source)
-    else:
-        raise SamplesError(
-            "the kind of the data is not known",
-            where=str(source),
-            why="it is neither .npz, .csv, an IDX file (idx3 or idx1 in its name) nor a folder",
-            remedy="convert it: numpy.savez(path, x=..., y=...)",
-        )
-    return array_samples(x, y, spec, settings, source=source.name, class_names=names)
+        return read_npz(source)
+    if "idx1" in source.name or "idx3" in source.name:
+        return read_idx_pair(source)
+    raise SamplesError(
+        "the kind of the data is not known",
+        where=str(source),
+        why="it is neither .npz, .csv, an IDX file (idx3 or idx1 in its name) nor a folder",
+        remedy="convert it: numpy.savez(path, x=..., y=...)",
+    )

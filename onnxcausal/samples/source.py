@@ -19,7 +19,7 @@ class InputSpec:
 
     Attributes:
         name: the input's name.
-        shape: sizes, None where any size fits; the first is the batch.
+        shape: sizes, None where any size fits; the first is the batch. Empty where the model does not say.
         is_integer: whether the tensor's type is an integer one.
     """
 
@@ -29,7 +29,8 @@ class InputSpec:
 
     def __str__(self) -> str:
         """Return the name and shape as a reader of error messages expects them."""
-        return f"{self.name} [{', '.join('any' if size is None else str(size) for size in self.shape)}]"
+        sizes = ", ".join("any" if size is None else str(size) for size in self.shape)
+        return f"{self.name} [{sizes or 'any shape'}]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,6 +95,8 @@ def fit_to_input(x: Inputs, spec: InputSpec, source: str) -> Inputs:
             why="an outcome computed from it means nothing",
             remedy="remove or repair such samples",
         )
+    if not spec.shape:  # the model does not say
+        return x
     wanted = spec.shape[1:]
     if len(wanted) == x.ndim - 1 and all(want in (None, have) for want, have in zip(wanted, x.shape[1:], strict=True)):
         return x

@@ -56,10 +56,20 @@ def read_table(
             features.append([float(value) for i, value in enumerate(row) if i != position])
         except ValueError as error:
             raise _bad_row(path, number, str(error)) from error
+    labels = _whole_numbers(labels)
     found = sorted(set(labels))
     indices, names = index_of_names(found, class_names, str(path))
     by_label = dict(zip(found, indices, strict=True))
     return np.array(features, np.float32), np.array([by_label[label] for label in labels], np.int64), names
+
+
+def _whole_numbers(labels: list[str]) -> list[str]:
+    """Return labels written as floats (`3.0`) as the whole numbers they are; all others as they stand."""
+    try:
+        numbers = [float(label) for label in labels]
+    except ValueError:
+        return labels
+    return [str(int(number)) for number in numbers] if all(number.is_integer() for number in numbers) else labels
 
 
 def _label_position(header: list[str], label_column: str | None, where: str) -> int:

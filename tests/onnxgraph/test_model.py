@@ -9,7 +9,7 @@ import pytest
 from onnx import numpy_helper
 
 from onnxcausal.errors import ModelError
-from onnxcausal.onnxgraph.model import load_model
+from onnxcausal.onnxgraph.model import input_spec, load_model
 from tests.assets import model_path, needs_assets
 from tests.networks import Builder
 
@@ -75,7 +75,7 @@ def test_several_inputs_are_listed(tmp_path: Path) -> None:
     model.graph.input.append(onnx.helper.make_tensor_value_info("mask", onnx.TensorProto.FLOAT, ["N", 2]))
     onnx.save(model, tmp_path / "m.onnx")
     with pytest.raises(ModelError, match="exactly one input") as caught:
-        load_model(tmp_path / "m.onnx").input_spec()
+        input_spec(load_model(tmp_path / "m.onnx").proto, "m.onnx")
     assert "x [any, 4]; mask [any, 2]" in caught.value.why
 
 

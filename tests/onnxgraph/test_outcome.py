@@ -53,7 +53,7 @@ def test_the_scores_of_scikit_learn_models_are_found_behind_label_and_zipmap(nam
     model = load_model(model_path(name))
     network = open_network(model)
     assert network.outcome.tensor == "add_result2"
-    x = np.random.default_rng(0).normal(size=(4, model.input_spec().shape[1] or 1)).astype(np.float32)
+    x = np.random.default_rng(0).normal(size=(4, network.spec.shape[1] or 1)).astype(np.float32)
     assert network.scores(x).shape == (4, 10 if "digits" in name else 3)
 
 

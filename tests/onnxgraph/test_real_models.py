@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxcausal.onnxgraph.model import load_model
+from onnxcausal.onnxgraph.model import input_spec, load_model
 from onnxcausal.samples.images import image_folder
 from onnxcausal.samples.preprocess import Preprocess
 from onnxcausal.samples.source import InputSpec
@@ -23,7 +23,7 @@ LARGE = ("cifar10_resnet20", "cifar10_resnet20_bn_kept", "cifar10_vnn_resnet_4b"
 )
 def test_effects_in_every_layer_equal_a_float64_edit_of_the_weights(name: str) -> None:
     model = load_model(model_path(name))
-    fixed = model.input_spec().shape[0]
+    fixed = input_spec(model.proto, name).shape[0]
     # The float64 computation follows a fixed batch.
     x = prepared(name, fixed if fixed and fixed > 1 else 1 if fixed else 4)
     assert_equal_to_edited_weights(open_proto(model.proto, x), x, 0.0, seed=1)

@@ -10,6 +10,7 @@ import pytest
 from onnxcausal import analyze
 from onnxcausal.analysis.result import Analysis
 from onnxcausal.causal.significance import Role
+from onnxcausal.errors import SamplesError
 from tests.assets import MNIST, model_path, needs_assets
 from tests.networks import Builder, mlp
 from tests.oracles import Array
@@ -48,8 +49,27 @@ def test_a_planted_graph_is_recovered(tmp_path: Path) -> None:
 
 
 def test_the_graph_of_another_class_is_another(tmp_path: Path) -> None:
-    analysis = analysed(tmp_path, planted(), *data())
-    assert analysis.targets == (0,) or [layer.necessary.tolist() for layer in analysis.graph(1).layers] == [[3], [3]]
+    x, _ = data()
+    x[::2, 3] += 20  # these are of class 1, which h3 alone speaks for
+    analysis = analysed(tmp_path, planted(), x, np.arange(60) % 2 == 0)
+    assert analysis.targets == (0, 1)
+    assert [layer.necessary.tolist() for layer in analysis.graph(1).layers] == [[3], [3]]
+    assert [layer.necessary.tolist() for layer in analysis.graph(0).layers] == [[0, 1], [0, 1]]
+
+
+def test_data_of_one_class_is_refused_from_python_too(tmp_path: Path) -> None:
+    x, y = data()
+    with pytest.raises(SamplesError, match="one class only"):
+        analysed(tmp_path, planted(), x, y * 0)
+
+
+def test_class_names_that_do_not_fit_the_model_are_refused(tmp_path: Path) -> None:
+    x, y = data()
+    np.savez(tmp_path / "data.npz", x=x, y=y)
+    (tmp_path / "labels.txt").write_text("a\nb\nc\n")
+    onnx.save(planted(), tmp_path / "model.onnx")
+    with pytest.raises(SamplesError, match="3 class names, but the model has 2 classes"):
+        analyze(tmp_path / "model.onnx", tmp_path / "data.npz")
 
 
 def test_permuting_the_channels_of_a_layer_permutes_its_results(tmp_path: Path) -> None:

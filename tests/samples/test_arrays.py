@@ -130,6 +130,15 @@ def test_an_idx_pair_is_found_from_either_file(tmp_path: Path, zipped: bool, nam
     assert samples.read(np.array([1])).x.tolist() == [[[[4, 5], [6, 7]]]]
 
 
+def test_a_damaged_gzip_stream_is_refused(tmp_path: Path) -> None:
+    for name, values in (("a-images-idx3-ubyte.gz", np.zeros((300, 9, 9))), ("a-labels-idx1-ubyte.gz", np.zeros(300))):
+        content = bytearray(gzip.compress(idx(values)))
+        content[20:30] = b"\xff" * 10
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(SamplesError, match="IDX file cannot be read"):
+        read_idx_pair(tmp_path / "a-images-idx3-ubyte.gz")
+
+
 @pytest.mark.parametrize("content", [b"", b"\0\0\x08", b"\0\0\x0d\x01\0\0\0\x01\0", idx(np.zeros((3, 2, 2)))[:-1]])
 def test_a_damaged_idx_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "images-idx3-ubyte").write_bytes(content)
@@ -166,6 +175,35 @@ def test_the_label_column_is_recognised_or_last(tmp_path: Path, header: str, pos
     assert position in range(3)
 
 
+def test_labels_written_as_floats_are_the_whole_numbers_they_are(tmp_path: Path) -> None:
+    rows = "\n".join(f"0,{label}.0" for label in range(12))
+    (tmp_path / "data.csv").write_text(f"a,y\n{rows}\n")
+    _, indices, names = read_table(tmp_path / "data.csv", None, None)
+    assert indices.tolist() == list(range(12))
+    assert names is None
+
+
+def test_a_damaged_stream_inside_a_sound_archive_is_refused(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "data.npz", x=np.random.default_rng(0).normal(size=(50, 4)), y=np.zeros(50))
+    content = bytearray((tmp_path / "data.npz").read_bytes())
+    content[100:160] = bytes(60)
+    (tmp_path / "data.npz").write_bytes(content)
+    with pytest.raises(SamplesError, match="cannot be read"):
+        read_npz(tmp_path / "data.npz")
+
+
+def test_a_single_array_renamed_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "data.npy", np.zeros(3))
+    (tmp_path / "data.npy").rename(tmp_path / "data.npz")
+    with pytest.raises(SamplesError, match="no arrays named x and y"):
+        read_npz(tmp_path / "data.npz")
+
+
+def test_no_samples_at_all_are_refused() -> None:
+    with pytest.raises(SamplesError, match="data is empty"):
+        array_samples(np.zeros((0, 2, 2), np.uint8), np.zeros(0, int), MAPS, PLAIN, source="arrays")
+
+
 def test_an_unknown_label_column_has_a_suggestion(tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text(TABLE)
     with pytest.raises(ConfigError, match="no column 'specis'") as caught:
@@ -181,12 +219,6 @@ def test_a_table_that_is_not_numbers_names_the_line(tmp_path: Path, content: str
     with pytest.raises(SamplesError) as caught:
         read_table(tmp_path / "data.csv", None, None)
     assert line in caught.value.where
-
-
-def test_one_class_only_is_refused(tmp_path: Path) -> None:
-    np.savez(tmp_path / "data.npz", x=np.zeros((3, 4)), y=np.full(3, 2))
-    with pytest.raises(SamplesError, match="one class only"):
-        load_samples(tmp_path / "data.npz", FEATURES, PLAIN)
 
 
 def test_a_missing_source_and_an_unknown_kind_are_refused(tmp_path: Path) -> None:
