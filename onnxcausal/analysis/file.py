@@ -107,12 +107,18 @@ class OutcomeRecord(_Record):
 
 
 class GraphRecord(_Record):
-    """The causal graph of one class; layers run from the outcome upwards."""
+    """The causal graph of one class; layers run from the outcome upwards.
+
+    The model was asked about `examined` samples of the class, of which it classified `correct` correctly, until
+    `samples` of them were found.
+    """
 
     target: Index
     class_name: str | None
     samples: Index
     sample_indices: list[Index]
+    examined: Index
+    correct: Index
     outcome: OutcomeRecord
     layers: list[LayerRecord]
 
@@ -182,6 +188,8 @@ def _graph(analysis: Analysis, graph: CausalGraph) -> GraphRecord:
         class_name=analysis.class_name(graph.target),
         samples=len(graph.samples),
         sample_indices=graph.samples.tolist(),
+        examined=graph.examined,
+        correct=graph.correct,
         outcome=OutcomeRecord(
             tensor=analysis.outcome_tensor,
             mean=float(graph.observed.mean()),

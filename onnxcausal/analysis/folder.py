@@ -16,8 +16,9 @@ from onnxcausal.errors import OutputError
 
 ANALYSIS_FILE = "analysis.json"
 EFFECTS_FILE = "effects.npz"
-PER_TARGET = re.compile(r"(graph|ate)-\d+\.(graphml|png)")
-"""Files that belong to one class; those of an earlier run are removed."""
+WRITTEN = frozenset([ANALYSIS_FILE, EFFECTS_FILE])
+PER_TARGET = re.compile(r"(graph|ate)-(\d+)\.(graphml|png)")
+"""Files that belong to one class; those of classes that an earlier analysis had are removed."""
 
 
 def check_folder(folder: Path, model_sha256: str, *, force: bool) -> None:
@@ -33,16 +34,22 @@ def check_folder(folder: Path, model_sha256: str, *, force: bool) -> None:
         probe.unlink()
     except OSError as error:
         raise _cannot_write(folder, error) from error
-    if force or not (folder / ANALYSIS_FILE).exists():
+    if force or not folder.is_dir():
         return
     held = _model_of(folder / ANALYSIS_FILE)
-    if held != model_sha256:
+    ours = [path.name for path in folder.iterdir() if path.name in WRITTEN or PER_TARGET.fullmatch(path.name)]
+    if ours and not held:
+        raise OutputError(
+            "the output folder holds files of the same names that this tool did not write",
+            where=str(folder),
+            why=f"they would be lost: {', '.join(sorted(ours)[:3])}",
+            remedy="choose another folder with --out, or pass --force to replace them",
+        )
+    if held and held != model_sha256:
         raise OutputError(
             "the output folder holds the analysis of another model",
             where=str(folder),
-            why=f"its model has the hash {held[:12]}, this one {model_sha256[:12]}"
-            if held
-            else f"its {ANALYSIS_FILE} was not written by this tool",
+            why=f"its model has the hash {held[:12]}, this one {model_sha256[:12]}",
             remedy="choose another folder with --out, or pass --force to replace it",
         )
 
@@ -64,14 +71,16 @@ def save(analysis: Analysis, folder: Path, extra: Mapping[str, bytes]) -> None:
     files = {EFFECTS_FILE: effects_archive(analysis), **extra, ANALYSIS_FILE: to_json(analysis).encode()}
     waiting = {name: folder / f".{name}.new" for name in files}
     is_new = not folder.exists()
+    earlier = _targets_of(folder / ANALYSIS_FILE)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             _write(waiting[name], content)
         for name in files:
             waiting[name].replace(folder / name)
-        for old in folder.iterdir():
-            if PER_TARGET.fullmatch(old.name) and old.name not in files:
+        for old in list(folder.iterdir()):
+            match = PER_TARGET.fullmatch(old.name)
+            if match and int(match[2]) in earlier and old.name not in files:
                 old.unlink()
     except OSError as error:
         raise _cannot_write(folder, error) from error
@@ -130,11 +139,20 @@ def _model_of(path: Path) -> str:
         return ""
 
 
+def _targets_of(path: Path) -> set[int]:
+    """Return the classes that an earlier analysis in the folder had."""
+    try:
+        held = json.loads(path.read_bytes())
+        return {int(graph["target"]) for graph in held["graphs"]} if held["format"] == FORMAT else set()
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
 def _cannot_write(path: Path, error: OSError) -> OutputError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return OutputError(
         "the disk is full" if full else "the output cannot be written",
         where=str(path),
         why=error.strerror or str(error),
-        remedy="free some space; what was there before is unchanged" if full else "choose another folder with --out",
+        remedy="free some space; what was there before is unchanged" if full else "choose another place",
     )

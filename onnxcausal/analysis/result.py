@@ -115,7 +115,7 @@ class Analysis:
         for graph in self.graphs:
             if graph.target == target:
                 return graph
-        raise KeyError(target)
+        raise KeyError(f"class {target} was not analysed; analysed are {', '.join(map(str, self.targets))}")
 
     @property
     def targets(self) -> tuple[int, ...]:

@@ -83,6 +83,8 @@ class CausalGraph:
         target: index of the class.
         samples: positions in the data of the samples used, in the order of the columns of TE.
         observed: outcome of each sample without intervention, `[samples]`.
+        examined: samples of the class the model was asked about until enough were found.
+        correct: those it classified correctly.
         floor: largest effect that float noise may cause, in the outcome's unit.
         layers: results so far, from the outcome upwards.
     """
@@ -90,6 +92,8 @@ class CausalGraph:
     target: int
     samples: NDArray[np.int64]
     observed: Floats
+    examined: int
+    correct: int
     floor: float
     layers: tuple[LayerResult, ...] = ()
 

@@ -54,7 +54,7 @@ def assess_paired(table: EffectTable, *, alpha: float = 0.05, coverage: float = 
         q=q,
         roles=tuple(Role(role) for role in roles),
         selected_by=SelectedBy.COVERAGE if len(necessary) else SelectedBy.NONE,
-        reason="" if len(necessary) else _why_none(dead, significant),
+        reason="" if len(necessary) else _why_none(dead, significant, count),
     )
 
 
@@ -85,9 +85,9 @@ def _p_values(ate: Floats, error: Floats, freedom: int) -> Floats:
     return np.where(error > 0, 2 * stats.t.sf(t, freedom), np.where(ate == 0, 1.0, 0.0))
 
 
-def _why_none(dead: NDArray[np.bool_], significant: NDArray[np.bool_]) -> str:
+def _why_none(dead: NDArray[np.bool_], significant: NDArray[np.bool_], count: int) -> str:
     if dead.all():
         return "every node is dead on these samples"
     if not significant.any():
-        return "no node has a significant effect"
+        return f"no node has a significant effect on {count} samples"
     return "no significant effect is negative: nothing here speaks for the class"

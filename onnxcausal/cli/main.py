@@ -50,6 +50,8 @@ def main(arguments: list[str] | None = None) -> None:
         _fail(_usage(error), debug=False)
     except OnnxCausalError as error:
         _fail(error, debug=debug)
+    except OSError as error:
+        _fail(_refused(error), debug=debug)
     except Exception as error:  # noqa: BLE001  # the last resort: no user sees a traceback unasked
         _fail(_internal(error), debug=debug)
 
@@ -71,6 +73,15 @@ def _usage(error: typer.TyperException) -> ConfigError:
         if context is not None
         else "the arguments do not fit",
         remedy=f"run {command} --help",
+    )
+
+
+def _refused(error: OSError) -> ConfigError:
+    return ConfigError(
+        "the system refuses access",
+        where=str(error.filename or "a file or stream"),
+        why=error.strerror or str(error),
+        remedy="check that the path is right, that you may read or write it, and that the disk is not full",
     )
 
 

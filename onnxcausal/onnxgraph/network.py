@@ -102,12 +102,22 @@ def find_wiring(network: Network, example: Inputs) -> Wiring:
         example: one sample or more, on which shapes are seen.
 
     Raises:
-        NothingToAnalyseError: there is no layer.
+        NothingToAnalyseError: there is no layer and no weight.
+        ModelError: there are weights, but not in layers.
     """
     index = index_graph(network.part, network.model.opset)
     tensors = [name for op in index.ops for name in op.output if name]
     trace = _trace(network, example, tensors)
     layers = find_layers(index, trace.shapes)
+    passed_over = _passed_over(index, layers)
+    if not layers and passed_over:
+        kinds = sorted({name.split()[0] for name in passed_over})
+        raise ModelError(
+            "the model's weights stand in ops that are not supported",
+            where=f"{network.model.name}: {', '.join(passed_over[:3])}" + (" ..." if len(passed_over) > 3 else ""),  # noqa: PLR2004
+            why=f"interventions are made on Conv, ConvTranspose, Gemm and MatMul; this model has {', '.join(kinds)}",
+            remedy="supply the model before quantisation or fusion, or its QDQ form",
+        )
     if not layers:
         counts = sorted({op.op_type for op in index.ops}) or ["none"]
         raise NothingToAnalyseError(
@@ -118,7 +128,7 @@ def find_wiring(network: Network, example: Inputs) -> Wiring:
             remedy="supply a model whose weights stand in the file",
         )
     flow = find_flow(index, layers, network.spec.name, network.outcome.tensor, trace)
-    return Wiring(flow, trace, _passed_over(index, layers))
+    return Wiring(flow, trace, passed_over)
 
 
 def _trace(network: Network, example: Inputs, tensors: Sequence[str]) -> Trace:

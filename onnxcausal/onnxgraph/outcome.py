@@ -76,7 +76,7 @@ def _walk_back(index: GraphIndex, output: str) -> OutcomeTensor | None:
     if op is not None and op.op_type in DECIDING:
         return None
     if op is not None and op.op_type in SQUASHING:
-        return OutcomeTensor(_behind(index, op.input[0], TRANSPARENT), f"{op.op_type} {op.name}".strip())
+        return OutcomeTensor(_behind(index, op.input[0], TRANSPARENT), f"{op.op_type} ({op.name or op.output[0]})")
     return OutcomeTensor(_behind(index, output, TRANSPARENT))
 
 

@@ -1,6 +1,6 @@
 """ONNX Runtime: sessions, providers, batches. The only module that imports it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -21,6 +21,8 @@ RECORDED_VALUES = 4096
 """Integer tensors up to this many values are recorded in a trace (shapes, indices)."""
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
+NVIDIA = frozenset([CUDA, "TensorrtExecutionProvider"])
+"""Providers that ONNX Runtime claims to have where there is no device for them."""
 EXACT_CUDA = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"}
 """TF32 has a mantissa of 10 bits, too coarse for effects; it is ONNX Runtime's default."""
 OLDEST_OP_IR = 8
@@ -197,10 +199,13 @@ def _open(content: bytes, name: str, provider: Provider | None) -> ort.Inference
     options = ort.SessionOptions()
     options.log_severity_level = ERRORS_ONLY
     known = ort.get_available_providers()
+    devices = {device.ep_name for device in ort.get_ep_devices()}
     if provider is not None and provider.name not in known:
         raise _provider_missing(provider, known)
+    if provider is not None and provider.name in NVIDIA and provider.name not in devices:
+        raise _provider_missing(provider, sorted(devices))  # asking for it would log noise and run on the CPU
     try:
-        return ort.InferenceSession(content, options, providers=_wanted(provider))
+        return ort.InferenceSession(content, options, providers=_wanted(provider, devices))
     except Exception as error:  # ONNX Runtime's exceptions share no base class
         raise ModelError(
             "ONNX Runtime refuses the model",
@@ -219,10 +224,9 @@ def _failing(where: str, error: Exception) -> ModelError:
     )
 
 
-def _wanted(provider: Provider | None) -> list[tuple[str, dict[str, str]]]:
+def _wanted(provider: Provider | None, devices: Container[str]) -> list[tuple[str, dict[str, str]]]:
     """Return the providers to ask for, CPU last; asking for CUDA without a device logs noise on every session."""
     if provider is None:
-        devices = {device.ep_name for device in ort.get_ep_devices()}
         provider = Provider(CUDA if CUDA in devices else CPU)
     defaults = EXACT_CUDA if provider.name == CUDA else {}
     wanted: list[tuple[str, dict[str, str]]] = [(provider.name, {**defaults, **provider.options})]

@@ -10,7 +10,7 @@ from onnxcausal.analysis.folder import check_folder, save
 from onnxcausal.analysis.result import Analysis, LayerShape, Skipped, title_of
 from onnxcausal.causal.effects import FEWEST_SAMPLES
 from onnxcausal.causal.graph import CausalGraph
-from onnxcausal.errors import SamplesError
+from onnxcausal.errors import ConfigError, SamplesError
 from onnxcausal.onnxgraph import runner
 from onnxcausal.onnxgraph.model import load_model
 from onnxcausal.onnxgraph.runner import Provider
@@ -55,9 +55,11 @@ def analyze(
         NothingToAnalyseError: the model has no layer.
     """
     given = {full_name(key): (f"argument {key}", value) for key, value in settings.items() if value is not None}
-    arrays = data if isinstance(data, tuple) else None
-    if data is not None and arrays is None:
+    arrays: Arrays | None = None
+    if isinstance(data, str | Path):
         given["data.source"] = ("argument data", str(data))
+    elif data is not None:
+        arrays = _pair(data)
     return run(
         Path(model),
         configure(Path(model), Path(config) if config else None, given),
@@ -66,6 +68,18 @@ def analyze(
         force=force,
         provider=Provider.parse(provider) if provider else None,
         progress=progress or Silent(),
+    )
+
+
+def _pair(data: object) -> Arrays:
+    """Return `(x, y)` as arrays."""
+    if isinstance(data, tuple) and len(data) == 2:  # noqa: PLR2004
+        return np.asarray(data[0]), np.asarray(data[1])
+    raise ConfigError(
+        "data is neither a path nor a pair of arrays",
+        where="argument data",
+        why=f"got {type(data).__name__}" + (f" of {len(data)}" if isinstance(data, tuple) else ""),
+        remedy="pass a path, or (x, y) with x [samples, ...] and class indices y [samples]",
     )
 
 
@@ -106,6 +120,10 @@ def run(
     return analysis
 
 
+LOW_ACCURACY = 0.5
+"""Below this share of correctly classified samples the reader is warned."""
+
+
 @dataclass(slots=True, eq=False)
 class _Inferred:
     """What has been found so far, class by class."""
@@ -121,12 +139,14 @@ def _infer(prepared: Prepared, progress: Progress) -> _Inferred:
     nodes = sum(map(len, prepared.wiring.flow.nodes.values()))
     inferred = _Inferred([], [], _notes(prepared))
     unreadable = list(prepared.reference.unreadable if prepared.reference else ())
+    correct = examined = 0
     progress.begin(nodes * len(prepared.targets))
     for target in prepared.targets:
         title = title_of(target, prepared.class_names)
         progress.target(title)
         chosen = choose_correct(prepared.samples, target, settings.samples, settings.seed, prepared.network.scores)
         unreadable += chosen.unreadable
+        correct, examined = correct + chosen.correct, examined + chosen.examined
         usable = len(chosen.indices)
         if usable < FEWEST_SAMPLES:
             inferred.skipped.append(Skipped(target, _too_few(chosen)))
@@ -135,7 +155,7 @@ def _infer(prepared: Prepared, progress: Progress) -> _Inferred:
         if usable < settings.samples:
             inferred.notes.append(f"class {title}: {usable} usable samples, {settings.samples} asked for")
         inferred.graphs.append(infer_graph(prepared, target, chosen, progress))
-    inferred.notes += _note_unreadable(unreadable)
+    inferred.notes += [*_note_accuracy(correct, examined), *_note_unreadable(unreadable)]
     return inferred
 
 
@@ -149,7 +169,7 @@ def _analysis(prepared: Prepared, configured: Configured, inferred: _Inferred) -
         data_source=samples.source,
         data_sha256=samples.digest(),
         synthetic=samples.synthetic,
-        preprocess=preprocess,
+        preprocess=preprocess if samples.preprocessed else {},
         reference=prepared.reference.indices if prepared.reference else np.empty(0, np.int64),
         settings=prepared.settings,
         outcome_tensor=prepared.network.outcome.tensor,
@@ -168,7 +188,7 @@ def _analysis(prepared: Prepared, configured: Configured, inferred: _Inferred) -
 
 def _notes(prepared: Prepared) -> list[str]:
     """Return what a reader must know before the first number."""
-    notes = []
+    notes = list(prepared.samples.notes)
     if prepared.samples.synthetic:
         notes.append(f"{SOURCE}: no data was given, so effects are those on noise that the model labelled itself")
     if passed_over := prepared.wiring.passed_over:
@@ -179,9 +199,17 @@ def _notes(prepared: Prepared) -> list[str]:
             f"tensor {prepared.network.outcome.tensor} holds probabilities, whose effects shrink near 0 and 1; "
             "name the scores before them with --output if the model has them"
         )
-    if prepared.network.outcome.squashed_by:
-        notes.append(f"effects are measured before {prepared.network.outcome.squashed_by}, which was cut off")
+    if squashed_by := prepared.network.outcome.squashed_by:
+        notes.append(f"effects are measured before the final {squashed_by}, which is cut off")
     return notes
+
+
+def _note_accuracy(correct: int, examined: int) -> list[str]:
+    if correct >= LOW_ACCURACY * examined:
+        return []
+    share = f"{correct} of {examined} samples tried ({correct / examined:.0%})"
+    check = "check the preprocessing, the order of the classes, and that the data is what the model was made for"
+    return [f"the model is right on only {share}: {check}"]
 
 
 def _note_unreadable(unreadable: list[str]) -> list[str]:

@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from onnxcausal.analysis.result import title_of
 from onnxcausal.errors import ConfigError, SamplesError
+from onnxcausal.samples.source import Samples
 
 METADATA_KEYS = ("names", "class_names", "classes", "labels", "id2label")
 """Metadata properties in which exporters store class names, as a list or as a mapping from index to name."""
@@ -32,48 +33,55 @@ def names_in_metadata(metadata: Mapping[str, str], classes: int | None = None) -
 
 
 def resolve_targets(
-    asked: Sequence[int | str] | None, labels: NDArray[np.int64], classes: int, names: Sequence[str] | None, source: str
+    asked: Sequence[int | str] | None, samples: Samples, classes: int, names: Sequence[str] | None
 ) -> tuple[int, ...]:
     """Return the indices of the classes to analyse, ascending.
 
     Args:
         asked: indices or names; None for every class present in the data.
-        labels: class index of every sample.
+        samples: the data.
         classes: number of the model's classes.
         names: name of each class, if known.
-        source: name of the data, for errors.
 
     Raises:
         SamplesError: a label outside the model's classes.
         ConfigError: an unknown class was asked for.
     """
+    labels = samples.labels
     outside = labels[(labels < 0) | (labels >= classes)]
     if len(outside):
         raise SamplesError(
             "the data has labels outside the model's classes",
-            where=f"{source}, label {int(outside[0])}",
+            where=f"{samples.source}, label {int(outside[0])}",
             why=f"the model has {classes} classes, 0 to {classes - 1}",
             remedy="check the labels, and that the model belongs to the data (a background class shifts them by one)",
         )
     present = np.unique(labels).tolist()
     if asked is None:
         return tuple(present)
-    return tuple(sorted({_index(target, present, names) for target in asked}))
+    return tuple(sorted({_index(target, present, names, samples) for target in asked}))
 
 
-def _index(target: int | str, present: list[int], names: Sequence[str] | None) -> int:
-    known = {name: index for index, name in enumerate(names or ()) if index in present}
+def _index(target: int | str, present: list[int], names: Sequence[str] | None, samples: Samples) -> int:
+    """Return the class an index, a name or a name's first word stands for."""
     text = str(target).strip()
+    known = {name.split()[0]: index for index, name in enumerate(names or ()) if index in present and name.strip()}
+    known |= {name: index for index, name in enumerate(names or ()) if index in present}
     index = int(text) if text.isdecimal() else known.get(text, -1)
     if index in present:
         return index
     near = difflib.get_close_matches(text, list(known), n=1)
-    shown = ", ".join(map(str, present[:20])) + (" ..." if len(present) > 20 else "")  # noqa: PLR2004
+    shown = ", ".join(title_of(index, names) for index in present[:10]) + (" ..." if len(present) > 10 else "")  # noqa: PLR2004
+    remedy = f"did you mean {near[0]!r}?" if near else "choose among them, by index or by name"
+    if samples.synthetic:
+        remedy = "supply data with --data: the model put no synthetic probe input into this class"
+    elif "," in text:
+        remedy = "name one class at a time: --target A --target B"
     raise ConfigError(
         f"unknown target {target!r}",
-        where="targets",
+        where=f"targets, {samples.source}",
         why=f"the data has the classes {shown}",
-        remedy=f"did you mean {near[0]!r}?" if near else "choose among them, by index or by name",
+        remedy=remedy,
     )
 
 

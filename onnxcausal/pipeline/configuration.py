@@ -5,13 +5,14 @@ The sidecar is `model.toml` beside `model.onnx`. Unknown keys are errors that na
 
 import difflib
 import json
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from onnxcausal.analysis.result import Settings
 from onnxcausal.causal.intervention import Replace
@@ -24,6 +25,11 @@ Size = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
 DEFAULT = "default"
 """Where a value comes from that nobody set."""
+
+
+def _as_several(value: object) -> object:
+    """Return one target as a list of one."""
+    return (value,) if isinstance(value, int | str) else value
 
 
 class _Section(BaseModel):
@@ -61,7 +67,7 @@ class ModelSection(_Section):
 class AnalysisSection(_Section):
     """The method's settings."""
 
-    targets: Annotated[tuple[int | str, ...], Field(min_length=1)] | None = None
+    targets: Annotated[tuple[int | str, ...], Field(min_length=1), BeforeValidator(_as_several)] | None = None
     samples: Annotated[int, Field(ge=2)] = 100
     rule: Rule = Rule.PAIRED
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
@@ -117,7 +123,7 @@ def configure(model: Path, config: Path | None, flags: Mapping[str, tuple[str, o
     path = config or model.parent / f"{model.stem}.toml"
     merged: dict[str, dict[str, object]] = {}
     origins: dict[str, str] = {}
-    if config is not None or path.is_file():
+    if config is not None or os.path.isfile(path):  # noqa: PTH113  # unlike Path, it takes any name
         for section, values in _read_toml(path).items():
             _check_known(path.name, section, values)
             merged[section] = dict(values)

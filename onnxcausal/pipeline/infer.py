@@ -36,7 +36,7 @@ def infer_graph(prepared: Prepared, target: int, chosen: Chosen, progress: Progr
     outcome = partial(outcome_of, target=target, kind=settings.outcome)
     entering = np.arange(prepared.classes) if settings.outcome.depends_on_every_class else np.array([target])
     observation = engine.observe(chosen.x, outcome)
-    graph = CausalGraph(target, chosen.indices, observation.outcome, observation.floor)
+    graph = CausalGraph(target, chosen.indices, observation.outcome, chosen.examined, chosen.correct, observation.floor)
     for layer in reversed(flow.layers):
         targets = flow.targets(layer, graph.necessary, entering)
         progress.layer(layer.name)
@@ -103,7 +103,7 @@ def _untested(flow: Flow, layer: Layer, targets: Targets) -> LayerResult:
         connected=np.empty((len(flow.nodes[layer.name]), 0), np.bool_),
         effects=None,
         verdicts=None,
-        reason=f"the route ended below: no necessary parent in {', '.join(below)}"
+        reason=f"not reached: no necessary node in {', '.join(below)}"
         if below
-        else "no path leads from here to the outcome of this class",
+        else "not reached: no path leads from here to the outcome of this class",
     )

@@ -84,7 +84,7 @@ def prepare(
     classes = scores.shape[1]
     _check_classes(network, samples, classes)
     names = samples.class_names or names_in_metadata(model.metadata, classes)
-    targets = resolve_targets(configuration.analysis.targets, samples.labels, classes, names, samples.source)
+    targets = resolve_targets(configuration.analysis.targets, samples, classes, names)
     settings = configuration.to_settings(ReferenceEngine.name)
     reference = choose_balanced(samples, settings.samples, settings.seed) if settings.replace is Replace.MEAN else None
     wiring = find_wiring(network, example)
@@ -130,7 +130,7 @@ def _check_classes(network: Network, samples: Samples, classes: int) -> None:
     if names is not None and len(names) != classes:
         raise SamplesError(
             f"there are {len(names)} class names, but the model has {classes} classes",
-            where=samples.source,
+            where=f"{samples.source}, names from {samples.names_from}",
             why=f"which name belongs to which score is not known; the names: {', '.join(names[:5])}"
             + (" ..." if len(names) > 5 else ""),  # noqa: PLR2004
             remedy="put a labels.txt beside the data, one name a line for every class of the model, in its order",

@@ -46,7 +46,7 @@ def heatmap(analysis: Analysis, graph: CausalGraph) -> bytes:
         ticks = [-limit, -limit / 10, 0, limit / 10, limit]
         colours.set_ticks(ticks, labels=[f"{tick:+.3g} %" if tick else "0" for tick in ticks])
         colours.ax.tick_params(labelsize=7)
-        colours.set_label(f"ATE relative to the mean {analysis.settings.outcome.value}", fontsize=8)
+        colours.set_label(f"ATE relative to the mean {analysis.settings.outcome.value} (logarithmic scale)", fontsize=8)
     _legend(axes, height)
     return to_png(figure)
 

@@ -20,10 +20,12 @@ LOWEST = 0.34
 """Height of a row in a deep one."""
 ROOM = 14.0
 """Height the rows of a middling network share, in inches."""
-MARGINS = 1.1
+MARGINS = 1.3
 """Height of title and legend, in inches."""
 MOST_EDGES = 120
 """Edges drawn between two rows: the strongest."""
+NUMBER_ROOM = 0.025
+"""Shortest distance between two numbers in a row of width 1."""
 MOST_FAINT = 512
 """Nodes without a selected role are drawn in layers up to this width."""
 OUTCOME_ROW = -1
@@ -46,6 +48,7 @@ def picture(analysis: Analysis, graph: CausalGraph) -> bytes:
         _draw_edges(axes, graph, layer, row)
     for row, layer in enumerate(graph.layers):
         _draw_nodes(axes, layer, row, row_height)
+        _number_nodes(axes, layer, row, row_height)
         _label(axes, analysis, layer, row)
     axes.scatter([0.5], [OUTCOME_ROW], s=140, color="#222222", zorder=4)
     axes.text(0.52, OUTCOME_ROW, f"class {printable(analysis.title(graph.target))}", va="center", fontsize=10)
@@ -56,6 +59,12 @@ def picture(analysis: Analysis, graph: CausalGraph) -> bytes:
         + (" (synthetic probe inputs)" if analysis.synthetic else ""),
         fontsize=11,
         weight="bold",
+    )
+    figure.text(
+        0.02,
+        1 - 0.52 / height,
+        f"{len(graph.samples)} samples, rule {analysis.settings.rule.value}; nodes are numbered by their index",
+        fontsize=8,
     )
     _legend(axes, height)
     return to_png(figure)
@@ -135,6 +144,17 @@ def _draw_nodes(axes: Axes, layer: LayerResult, row: int, row_height: float) -> 
         )
 
 
+def _number_nodes(axes: Axes, layer: LayerResult, row: int, row_height: float) -> None:
+    """Write the index below the strongest necessary nodes, as far as there is room."""
+    strongest = sorted(layer.necessary.tolist(), key=lambda node: float(layer.ate[node]))
+    taken: list[float] = []
+    for node in strongest:
+        x = _position(layer, node)
+        if all(abs(x - other) >= NUMBER_ROOM for other in taken):
+            taken.append(x)
+            axes.text(x, row + 0.085 / row_height, str(node), fontsize=6, ha="center", va="top", zorder=5)
+
+
 def _label(axes: Axes, analysis: Analysis, layer: LayerResult, row: int) -> None:
     parents = analysis.layers[layer.name].parents
     axes.text(-0.03, row, f"{shortened(layer.name, 34)}  [{parents}]", ha="right", va="center", fontsize=8)
@@ -151,8 +171,8 @@ def _legend(axes: Axes, height: float) -> None:
     told = (
         (COLOURS[Role.NECESSARY], "necessary: removing its paths lowers the outcome"),
         (COLOURS[Role.NOISY], "noisy: removing them raises it"),
-        (COLOURS[Role.MINOR], "others"),
+        (COLOURS[Role.MINOR], "others; size and width show strength"),
     )
-    for (colour, text), x in zip(told, (0.28, 0.6, 0.8), strict=True):
+    for (colour, text), x in zip(told, (0.2, 0.52, 0.72), strict=True):
         axes.figure.text(x - 0.016, 0.2 / height, "●", color=colour, fontsize=9)
         axes.figure.text(x, 0.2 / height, text, fontsize=8)

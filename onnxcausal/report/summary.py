@@ -1,6 +1,7 @@
 """The table on the terminal."""
 
 from collections.abc import Iterator
+from itertools import groupby
 
 from onnxcausal.analysis.result import Analysis
 from onnxcausal.causal.graph import CausalGraph, LayerResult
@@ -31,12 +32,16 @@ def summary(analysis: Analysis) -> str:
 def _graph(analysis: Analysis, graph: CausalGraph) -> Iterator[str]:
     width = min(NAME_WIDTH, max(len("layer"), *(len(printable(layer.name)) for layer in graph.layers)))
     yield (
-        f"class {printable(analysis.title(graph.target))}: {len(graph.samples)} samples, "
-        f"mean outcome {graph.observed.mean():.4g}"
+        f"class {printable(analysis.title(graph.target))}: {len(graph.samples)} samples "
+        f"(right on {graph.correct} of {graph.examined} tried), mean outcome {graph.observed.mean():.4g}"
     )
     yield f"  {'layer':<{width}} {'parents':>8}" + "".join(f"{role.value:>10}" for role in ROLES)
-    for layer in graph.layers:
-        yield f"  {shortened(layer.name, width):<{width}} {analysis.layers[layer.name].parents:>8}{_roles(layer)}"
+    for reached, layers in groupby(graph.layers, key=lambda layer: layer.verdicts is not None):
+        rows = list(layers)
+        for layer in rows if reached else rows[:1]:
+            yield f"  {shortened(layer.name, width):<{width}} {analysis.layers[layer.name].parents:>8}{_roles(layer)}"
+        if not reached and len(rows) > 1:
+            yield f"  and {len(rows) - 1} more not reached"
 
 
 def _roles(layer: LayerResult) -> str:

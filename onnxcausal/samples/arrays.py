@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from onnxcausal.errors import SamplesError
 from onnxcausal.samples.preprocess import Preprocess, image_to_input, normalised
-from onnxcausal.samples.source import Batch, Indices, Inputs, InputSpec, Samples, fit_to_input
+from onnxcausal.samples.source import (
+    AS_THEY_ARE,
+    NOT_RESCALED,
+    Batch,
+    Indices,
+    Inputs,
+    InputSpec,
+    Samples,
+    fit_to_input,
+)
 
 IDX_UBYTE = 0x08
 """Type code of unsigned bytes in an IDX header (LeCun, The MNIST database)."""
@@ -26,6 +35,7 @@ def array_samples(
     *,
     source: str,
     class_names: Sequence[str] | None = None,
+    names_from: str = "",
 ) -> Samples:
     """Return arrays as samples.
 
@@ -40,6 +50,7 @@ def array_samples(
         settings: the preprocessing.
         source: name of the data, as recorded.
         class_names: name of each class index, when known.
+        names_from: where the names come from, for messages.
 
     Raises:
         SamplesError: wrong types or shapes.
@@ -80,7 +91,20 @@ def array_samples(
             whole.update(np.ascontiguousarray(array).tobytes())
         return whole.hexdigest()
 
-    return Samples(source, labels, read, digest, tuple(class_names) if class_names else None)
+    preprocessed = x.dtype.kind != "f"
+    notes = [AS_THEY_ARE] if not preprocessed and settings != Preprocess() else []
+    if _is_image(x) and settings.rescale is None:
+        notes.append(NOT_RESCALED)
+    return Samples(
+        source,
+        labels,
+        read,
+        digest,
+        class_names=tuple(class_names) if class_names else None,
+        names_from=names_from,
+        preprocessed=preprocessed,
+        notes=tuple(notes),
+    )
 
 
 def read_npz(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:

@@ -21,12 +21,14 @@ class Chosen:
         x: inputs, `[samples, ...]`.
         indices: their positions in the source, in the order of `x`.
         examined: how many samples of the class the model was asked about.
+        correct: on how many of those it was right.
         unreadable: names of the samples left out because they could not be read.
     """
 
     x: Inputs
     indices: Indices
     examined: int
+    correct: int
     unreadable: tuple[str, ...] = ()
 
 
@@ -63,7 +65,8 @@ def choose_correct(
             x.append(batch.x[correct])
             indices += batch.indices[correct].tolist()
     found = np.concatenate(x)[:count] if x else np.empty((0,), np.float32)
-    return Chosen(found, np.array(indices[:count], np.int64), examined, tuple(unreadable))
+    readable = examined - len(unreadable)
+    return Chosen(found, np.array(indices[:count], np.int64), readable, len(indices), tuple(unreadable))
 
 
 def _check_finite(scores: NDArray[np.floating], indices: Indices, source: str) -> None:
@@ -81,7 +84,7 @@ def _check_finite(scores: NDArray[np.floating], indices: Indices, source: str) -
 def choose_balanced(samples: Samples, count: int, seed: int) -> Chosen:
     """Return about `count` reference samples, equally many of each class, right or wrong alike.
 
-    A class with fewer samples than its share gives all it has.
+    A class with fewer samples than its share gives all it has. The model is not asked about them.
 
     Raises:
         SamplesError: not one of them could be read.
@@ -100,4 +103,4 @@ def choose_balanced(samples: Samples, count: int, seed: int) -> Chosen:
             why=f"all of {sum(map(len, picked))} are unreadable, e.g. {batch.unreadable[0]}",
             remedy="repair the data, or use --replace zero, which needs no reference",
         )
-    return Chosen(batch.x, batch.indices, len(batch.indices), batch.unreadable)
+    return Chosen(batch.x, batch.indices, examined=0, correct=0, unreadable=batch.unreadable)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnxcausal.errors import OnnxCausalError, SamplesError
 from onnxcausal.samples.classnames import index_of_names
 from onnxcausal.samples.preprocess import Preprocess, image_to_input
-from onnxcausal.samples.source import Batch, Indices, InputSpec, Samples, fit_to_input
+from onnxcausal.samples.source import NOT_RESCALED, Batch, Indices, InputSpec, Samples, fit_to_input
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 
@@ -53,7 +53,13 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
 
 def image_folder(
-    folder: Path, spec: InputSpec, settings: Preprocess, class_names: Sequence[str] | None, *, skip_bad: bool
+    folder: Path,
+    spec: InputSpec,
+    settings: Preprocess,
+    class_names: Sequence[str] | None,
+    *,
+    skip_bad: bool,
+    names_from: str = "folder names",
 ) -> Samples:
     """Return the images of a folder as samples; nothing but file names is read until samples are asked for.
 
@@ -64,6 +70,7 @@ def image_folder(
         class_names: name of each class index, when known; sub-folders are matched to them. Without, sub-folders
             named by numbers are those class indices, and other names are counted in sorted order.
         skip_bad: leave unreadable images out instead of raising.
+        names_from: where the class names come from, for messages.
 
     Raises:
         SamplesError: no sub-folder, no image, or a sub-folder that matches no class.
@@ -78,7 +85,15 @@ def image_folder(
             why=f"no sub-folder contains a file ending in {', '.join(sorted(SUFFIXES))}",
             remedy="arrange the images as FOLDER/CLASS/IMAGE",
         )
-    indices, names = index_of_names([name for name, _ in kept], class_names, str(folder))
+    if len(kept) == 1 and any(entry.is_dir() for entry in os.scandir(folder / kept[0][0])):
+        raise SamplesError(
+            "the folder's only sub-folder holds folders itself",
+            where=str(folder),
+            why="sub-folders are classes, and one class is not enough",
+            remedy=f"did you mean {folder / kept[0][0]}?",
+        )
+    where = f"{folder} against the class names from {names_from}" if class_names else str(folder)
+    indices, names = index_of_names([name for name, _ in kept], class_names, where)
     paths = [path for _, found in kept for path in found]
     labels = np.repeat(indices, [len(found) for _, found in kept]).astype(np.int64)
     prepared = settings.for_input(spec)
@@ -86,7 +101,16 @@ def image_folder(
     def read(wanted: Indices) -> Batch:
         return _read(paths, wanted, spec, prepared, skip_bad=skip_bad)
 
-    return Samples(folder.name, labels, read, lambda: _digest(folder, paths), names)
+    return Samples(
+        folder.name,
+        labels,
+        read,
+        lambda: _digest(folder, paths),
+        class_names=names,
+        names_from=names_from,
+        preprocessed=True,
+        notes=(NOT_RESCALED,) if settings.rescale is None else (),
+    )
 
 
 def _unreadable(path: Path, why: str) -> SamplesError:

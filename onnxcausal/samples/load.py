@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,17 +52,28 @@ def load_samples(
             why="the file or folder does not exist",
             remedy="check --data, or source under [data] in the sidecar (relative to the sidecar)",
         )
-    names_file = labels or next(
-        (place / NAMES_FILE for place in (source, source.parent) if (place / NAMES_FILE).is_file()), None
-    )
+    beside = (place / NAMES_FILE for place in (source, source.parent))
+    names_file = labels or next((file for file in beside if os.path.isfile(file)), None)  # noqa: PTH113  # as above
     given = read_class_names(names_file) if names_file else None
     matched = given or class_names
+    names_from = str(names_file) if given else "the model's metadata"
     if source.is_dir():
-        return image_folder(source, spec, settings, matched, skip_bad=skip_bad)
+        origin = names_from if matched else "the folder names"
+        return image_folder(source, spec, settings, matched, skip_bad=skip_bad, names_from=origin)
     if source.suffix == ".csv":
-        x, y, names = read_table(source, label_column, matched)
-        return array_samples(x, y, spec, settings, source=source.name, class_names=names)
-    return array_samples(*_read_arrays(source), spec, settings, source=source.name, class_names=given)
+        table = read_table(source, label_column, matched, names_from)
+        samples = array_samples(
+            table.features,
+            table.labels,
+            spec,
+            settings,
+            source=source.name,
+            class_names=table.class_names,
+            names_from=names_from if matched else f"column {table.label_column!r}",
+        )
+        return replace(samples, notes=(*samples.notes, f"labels from the column {table.label_column!r}"))
+    arrays = _read_arrays(source)
+    return array_samples(*arrays, spec, settings, source=source.name, class_names=given, names_from=names_from)
 
 
 def _read_arrays(source: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:

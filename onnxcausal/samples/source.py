@@ -13,6 +13,12 @@ Indices: TypeAlias = NDArray[np.int64]
 Inputs: TypeAlias = NDArray[np.float32]
 
 
+FEATURE_AXES = 2
+"""Axes of a table of features: samples and features."""
+AS_THEY_ARE = "the data are floats, taken as they are: the preprocessing that is set is not applied"
+NOT_RESCALED = "no rescale is set: grey levels enter the model as 0..255"
+
+
 @dataclass(frozen=True, slots=True)
 class InputSpec:
     """What the model's input takes.
@@ -56,6 +62,9 @@ class Samples:
         source: the source's name without its folder, as recorded in results.
         labels: class index of every sample, `[samples]`.
         class_names: name of each class, if the source knows them.
+        names_from: where the class names come from, for messages.
+        preprocessed: whether the inputs go through the preprocessing; float arrays do not.
+        notes: what a reader must know of how the source was read, one sentence each.
         synthetic: whether the inputs are made up and labelled by the model itself.
         read: reads the samples at the given positions.
         digest: computes the SHA-256 of the source's content (hexadecimal).
@@ -66,6 +75,9 @@ class Samples:
     read: Callable[[Indices], Batch] = field(repr=False)
     digest: Callable[[], str] = field(repr=False)
     class_names: tuple[str, ...] | None = None
+    names_from: str = ""
+    preprocessed: bool = False
+    notes: tuple[str, ...] = ()
     synthetic: bool = False
 
     def __len__(self) -> int:
@@ -111,7 +123,9 @@ def fit_to_input(x: Inputs, spec: InputSpec, source: str) -> Inputs:
         "the data's shape does not fit the model's input",
         where=f"{source} against input {spec}",
         why=f"after preprocessing one sample is {list(x.shape[1:])}",
-        remedy="set [preprocess] resize, center_crop, channels or layout, or supply arrays of the input's shape",
+        remedy="set [preprocess] resize, center_crop, channels or layout, or supply arrays of the input's shape"
+        if x.ndim > FEATURE_AXES
+        else "supply as many features (columns) as the input takes, in its order",
     )
 
 

@@ -3,6 +3,7 @@
 import csv
 import difflib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,25 @@ LABEL_COLUMNS = ("label", "class", "target", "y")
 """Names by which the label column is recognised, in this order; else it is the last column."""
 
 
-def read_table(
-    path: Path, label_column: str | None, class_names: Sequence[str] | None
-) -> tuple[NDArray[np.float32], NDArray[np.int64], tuple[str, ...] | None]:
-    """Return features `[samples, columns]`, class indices `[samples]` and the class names, if there are any.
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """A table of features.
+
+    Attributes:
+        features: `[samples, columns]`.
+        labels: class indices, `[samples]`.
+        class_names: name of each class, where labels are names.
+        label_column: the column the labels stand in.
+    """
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    class_names: tuple[str, ...] | None
+    label_column: str
+
+
+def read_table(path: Path, label_column: str | None, class_names: Sequence[str] | None, names_from: str = "") -> Table:
+    """Return the features and labels of a table.
 
     Labels are class indices, or names: then matched to `class_names`, or counted in sorted order without.
 
@@ -26,11 +42,31 @@ def read_table(
         path: UTF-8 text, comma-separated, first line the column names.
         label_column: name of the label column; None recognises `LABEL_COLUMNS`, else takes the last.
         class_names: name of each class index, when known.
+        names_from: where those names come from, for messages.
 
     Raises:
         SamplesError: not a table of numbers.
         ConfigError: no column of that name.
     """
+    header, rows = _read_rows(path)
+    position = _label_position(header, label_column, str(path))
+    features, labels = [], []
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            raise _bad_row(path, number, f"it has {len(row)} values, the header {len(header)}")
+        labels.append(row[position].strip())
+        features.append([_number(path, number, header[i], row[i]) for i in range(len(row)) if i != position])
+    labels = _whole_numbers(labels)
+    found = sorted(set(labels))
+    where = f"{path} against the class names from {names_from}" if class_names else str(path)
+    indices, names = index_of_names(found, class_names, where)
+    by_label = dict(zip(found, indices, strict=True))
+    numbered = np.array([by_label[label] for label in labels], np.int64)
+    return Table(np.array(features, np.float32), numbered, names, header[position])
+
+
+def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Return the column names and the rows, which are not empty."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.reader(file) if row]
@@ -38,29 +74,43 @@ def read_table(
         raise SamplesError(
             "the table cannot be read", where=str(path), why=str(error), remedy="supply UTF-8 comma-separated text"
         ) from error
-    if len(rows) < 2 or len(rows[0]) < 2:  # noqa: PLR2004
+    header = [name.strip() for name in rows[0]] if rows else []
+    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
+        raise SamplesError(
+            "the table's columns are not separated by commas",
+            where=str(path),
+            why=f"its first line is {header[0][:60]!r}",
+            remedy="write it with commas",
+        )
+    if len(rows) < 2 or len(header) < 2:  # noqa: PLR2004
         raise SamplesError(
             "the table is empty",
             where=str(path),
             why="it needs a line of column names, at least one row, and at least two columns",
             remedy="supply one row per sample, with the label in one column",
         )
-    header = [name.strip() for name in rows[0]]
-    position = _label_position(header, label_column, str(path))
-    features, labels = [], []
-    for number, row in enumerate(rows[1:], start=2):
-        if len(row) != len(header):
-            raise _bad_row(path, number, f"it has {len(row)} values, the header {len(header)}")
-        labels.append(row[position].strip())
-        try:
-            features.append([float(value) for i, value in enumerate(row) if i != position])
-        except ValueError as error:
-            raise _bad_row(path, number, str(error)) from error
-    labels = _whole_numbers(labels)
-    found = sorted(set(labels))
-    indices, names = index_of_names(found, class_names, str(path))
-    by_label = dict(zip(found, indices, strict=True))
-    return np.array(features, np.float32), np.array([by_label[label] for label in labels], np.int64), names
+    if all(_is_number(name) for name in header[:-1]):
+        raise SamplesError(
+            "the table has no column names",
+            where=f"{path}, line 1",
+            why="its first line is numbers, and would be lost as a sample",
+            remedy="put a line of column names before it",
+        )
+    return header, rows[1:]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _number(path: Path, line: int, column: str, text: str) -> float:
+    if _is_number(text):
+        return float(text)
+    raise _bad_row(path, line, f"column {column!r} holds {text.strip()[:40]!r}, which is no number")
 
 
 def _whole_numbers(labels: list[str]) -> list[str]:
@@ -92,5 +142,5 @@ def _bad_row(path: Path, number: int, why: str) -> SamplesError:
         "a row of the table is not numbers",
         where=f"{path}, line {number}",
         why=why,
-        remedy="every column but the label must be a number; encode categories beforehand",
+        remedy="every column but the label must be a number: name the label's with --label-column, encode categories",
     )

@@ -43,11 +43,15 @@ def test_the_same_model_is_analysed_again_another_needs_force(analysis: Analysis
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "other/1"}'])
-def test_a_foreign_analysis_file_is_never_overwritten_without_force(tmp_path: Path, content: str) -> None:
-    (tmp_path / "analysis.json").write_text(content)
-    with pytest.raises(OutputError, match="another model") as caught:
+@pytest.mark.parametrize("name", ["analysis.json", "effects.npz", "graph-9.png"])
+def test_files_of_others_are_never_overwritten_or_removed_without_force(
+    tmp_path: Path, content: str, name: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(OutputError, match="did not write") as caught:
         check_folder(tmp_path, "0" * 64, force=False)
-    assert "not written by this tool" in caught.value.why
+    assert name in caught.value.why
+    check_folder(tmp_path, "0" * 64, force=True)
 
 
 def test_a_place_that_is_no_folder_is_refused(tmp_path: Path) -> None:
@@ -56,11 +60,16 @@ def test_a_place_that_is_no_folder_is_refused(tmp_path: Path) -> None:
         check_folder(tmp_path / "file", "0" * 64, force=False)
 
 
-def test_files_of_classes_no_longer_analysed_are_removed_and_others_kept(analysis: Analysis, tmp_path: Path) -> None:
-    for name in ("graph-9.graphml", "ate-9.png", "notes.txt", "graph-of-mine.png"):
-        (tmp_path / name).write_text("old")
+def test_files_of_classes_no_longer_analysed_are_removed_and_all_others_kept(
+    analysis: Analysis, tmp_path: Path
+) -> None:
+    save(analysis, tmp_path, {"graph-3.graphml": b"old", "ate-3.png": b"old"})
+    for name in ("graph-9.graphml", "notes.txt", "graph-of-mine.png"):
+        (tmp_path / name).write_text("mine")
     save(analysis, tmp_path, {"graph-3.graphml": b"new"})
-    assert names(tmp_path) == ["analysis.json", "effects.npz", "graph-3.graphml", "graph-of-mine.png", "notes.txt"]
+    kept = ["graph-3.graphml", "graph-9.graphml", "graph-of-mine.png", "notes.txt"]
+    assert names(tmp_path) == ["analysis.json", "effects.npz", *kept]
+    assert (tmp_path / "graph-3.graphml").read_text() == "new"
 
 
 @pytest.mark.parametrize("fails_at", [1, 2, 3])

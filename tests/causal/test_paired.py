@@ -133,7 +133,10 @@ def test_a_constant_outcome_gives_no_nan() -> None:
 
 @pytest.mark.parametrize(
     ("means", "reason"),
-    [([0.0, 0.0], "no node has a significant effect"), ([3.0, 2.0], "nothing here speaks for the class")],
+    [
+        ([0.0, 0.0], "no node has a significant effect on 100 samples"),
+        ([3.0, 2.0], "nothing here speaks for the class"),
+    ],
 )
 def test_an_empty_selection_has_a_reason(means: list[float], reason: str) -> None:
     verdicts = assess_paired(table(means))

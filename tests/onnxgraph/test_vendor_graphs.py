@@ -1,6 +1,8 @@
 """Graphs as vendors' tools leave them: each was once wrong in silence, or could be."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -8,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxcausal import analyze
+from onnxcausal.analysis.result import Analysis
 from onnxcausal.causal.graph import FlowKind
 from onnxcausal.errors import ModelError, SamplesError
 from onnxcausal.onnxgraph.model import load_model
@@ -25,10 +28,10 @@ def with_second_layer(builder: Builder, hidden: str, width: int) -> Opened:
     return opened(builder, builder.add("MatMul", [builder.add("Relu", [hidden]), builder.weight(width, 3)]), opset=21)
 
 
-def analysed(folder: Path, proto: onnx.ModelProto, count: int = 80, **settings: object) -> onnx.ModelProto:
+def analysed(folder: Path, proto: onnx.ModelProto, count: int = 80, **settings: Any) -> Analysis:
     onnx.save(proto, folder / "m.onnx")
     rng = np.random.default_rng(0)
-    return analyze(folder / "m.onnx", (rng.normal(size=(count, 6)), np.arange(count) % 2), **settings)  # type: ignore[arg-type, return-value]  # settings are passed on
+    return analyze(folder / "m.onnx", (rng.normal(size=(count, 6)), np.arange(count) % 2), **settings)
 
 
 def quantised(b: Builder) -> str:
@@ -42,7 +45,7 @@ def halves(b: Builder) -> str:
     return second
 
 
-WEIGHTS = {
+WEIGHTS: dict[str, Callable[[Builder], str]] = {
     "quantised while training": quantised,
     "scaled": lambda b: b.add("Mul", [b.weight(6, 4), b.store(np.array(0.5, np.float32))]),
     "half of a split": halves,
@@ -103,7 +106,7 @@ def kind_from_first_layer(model: Opened) -> set[tuple[str | None, FlowKind]]:
 def test_an_index_that_depends_on_the_sample_is_not_taken_from_one_sample() -> None:
     b = Builder(np.random.default_rng(0))
     hidden = b.add("MatMul", ["x", b.weight(6, 5)])
-    _, order = "values", "order"
+    order = "order"
     b.ops.append(helper.make_node("TopK", ["x", b.integers(3)], ["values", order], axis=1))
     first = b.add("Reshape", [b.add("Slice", [order, b.integers(0), b.integers(1)]), b.integers(-1)])
     model = opened(b, b.add("MatMul", [b.add("Gather", [hidden, first], axis=1), b.weight(3, 3)]))
@@ -182,7 +185,7 @@ def test_an_input_without_a_declared_shape_takes_what_it_gets(tmp_path: Path) ->
     b = Builder(np.random.default_rng(0))
     proto = b.model(["N", 6], b.add("MatMul", ["x", b.weight(6, 3)]))
     proto.graph.input[0].type.tensor_type.ClearField("shape")
-    assert analysed(tmp_path, proto).graphs  # type: ignore[attr-defined]  # an analysis
+    assert analysed(tmp_path, proto).graphs
 
 
 def test_samples_that_influence_each_other_are_refused(tmp_path: Path) -> None:
@@ -212,7 +215,7 @@ def test_probabilities_that_are_taken_for_scores_are_told(tmp_path: Path) -> Non
     positive = b.add("Sigmoid", [b.add("MatMul", ["x", b.weight(6, 1)])])
     negative = b.add("Sub", [b.store(np.ones((1, 1), np.float32)), positive])
     analysis = analysed(tmp_path, b.model(["N", 6], b.add("Concat", [negative, positive], axis=1)))
-    assert any("holds probabilities" in note for note in analysis.notes)  # type: ignore[attr-defined]  # an analysis
+    assert any("holds probabilities" in note for note in analysis.notes)
 
 
 def test_the_float_floor_follows_the_scores_of_all_classes(tmp_path: Path) -> None:
@@ -223,7 +226,7 @@ def test_the_float_floor_follows_the_scores_of_all_classes(tmp_path: Path) -> No
     own[:, 0] = [1.0, -1.0]
     weights = [rng.normal(size=(8, 6)), np.repeat(shared, 2, axis=0) + own]
     analysis = analysed(tmp_path, mlp(weights, [np.zeros(8), np.zeros(2)]), outcome="margin", samples=30)
-    for graph in analysis.graphs:  # type: ignore[attr-defined]  # an analysis
+    for graph in analysis.graphs:
         assert {role.value for role in graph.layers[0].roles[1:]} == {"dead"}
 
 
@@ -262,3 +265,11 @@ def test_external_data_elsewhere_is_refused_before_it_is_read(tmp_path: Path, lo
     (tmp_path / "secret").write_bytes(b"\0" * 72)
     with pytest.raises(ModelError, match="cannot be used"):
         load_model(external_constant(tmp_path / "model", location))
+
+
+def test_weights_in_ops_that_are_not_supported_are_named_as_the_reason(tmp_path: Path) -> None:
+    b = Builder(np.random.default_rng(0))
+    proto = b.model(["N", 6], b.add("Einsum", ["x", b.weight(6, 2)], equation="nk,kc->nc"))
+    with pytest.raises(ModelError, match="not supported") as caught:
+        analysed(tmp_path, proto)
+    assert "Einsum" in caught.value.why

@@ -95,7 +95,7 @@ def test_the_route_ends_where_nothing_is_necessary_and_the_result_says_so(tmp_pa
     assert len(top.having(Role.NOISY))
     assert bottom.verdicts is None
     assert bottom.targets.tolist() == []
-    assert bottom.reason == f"the route ended below: no necessary parent in {top.name}"
+    assert bottom.reason == f"not reached: no necessary node in {top.name}"
 
 
 def test_the_margin_and_the_log_probability_count_every_class(tmp_path: Path) -> None:

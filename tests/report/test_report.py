@@ -97,7 +97,7 @@ def test_a_route_that_ends_is_told_in_the_table(tmp_path: Path) -> None:
     weights = [np.eye(4), np.stack([-np.ones(4), np.zeros(4)])]
     analysis = analysed(tmp_path, mlp(weights, [np.full(4, 3.0), np.array([90.0, 0.0])]), (30, 4), targets=[0])
     assert "nothing here speaks for the class" in summary(analysis)
-    assert "the route ended below" in summary(analysis)
+    assert "not reached: no necessary node" in summary(analysis)
     assert report_files(analysis)["graph-0.png"].startswith(b"\x89PNG")
 
 

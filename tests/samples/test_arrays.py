@@ -160,7 +160,8 @@ TABLE = "width,species,height\n1,iris,2.5\n3,rose,4\n5,iris,6\n"
 @pytest.mark.parametrize(("column", "labels"), [("species", [0, 1, 0])])
 def test_a_table_has_features_labels_and_names(tmp_path: Path, column: str, labels: list[int]) -> None:
     (tmp_path / "data.csv").write_text("\ufeff" + TABLE, encoding="utf-8")
-    features, indices, names = read_table(tmp_path / "data.csv", column, None)
+    table = read_table(tmp_path / "data.csv", column, None)
+    features, indices, names = table.features, table.labels, table.class_names
     assert features.tolist() == [[1, 2.5], [3, 4], [5, 6]]
     assert indices.tolist() == labels
     assert names == ("iris", "rose")
@@ -169,16 +170,18 @@ def test_a_table_has_features_labels_and_names(tmp_path: Path, column: str, labe
 @pytest.mark.parametrize(("header", "position"), [("a,label,b", 1), ("target,a,b", 0), ("a,b,c", 2)])
 def test_the_label_column_is_recognised_or_last(tmp_path: Path, header: str, position: int) -> None:
     (tmp_path / "data.csv").write_text(f"{header}\n0,0,0\n1,1,1\n1,1,1\n")
-    features, indices, _ = read_table(tmp_path / "data.csv", None, None)
+    table = read_table(tmp_path / "data.csv", None, None)
+    features, indices = table.features, table.labels
     assert indices.tolist() == [0, 1, 1]
     assert features.shape == (3, 2)
-    assert position in range(3)
+    assert table.label_column == header.split(",")[position]
 
 
 def test_labels_written_as_floats_are_the_whole_numbers_they_are(tmp_path: Path) -> None:
     rows = "\n".join(f"0,{label}.0" for label in range(12))
     (tmp_path / "data.csv").write_text(f"a,y\n{rows}\n")
-    _, indices, names = read_table(tmp_path / "data.csv", None, None)
+    table = read_table(tmp_path / "data.csv", None, None)
+    indices, names = table.labels, table.class_names
     assert indices.tolist() == list(range(12))
     assert names is None
 
@@ -212,7 +215,15 @@ def test_an_unknown_label_column_has_a_suggestion(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "line"), [("a,y\n1,0\nx,1\n", "line 3"), ("a,y\n1\n", "line 2"), ("a,y\n", ""), ("", "")]
+    ("content", "line"),
+    [
+        ("a,y\n1,0\nx,1\n", "line 3"),
+        ("a,y\n1\n", "line 2"),
+        ("1.5,0\n2.5,1\n", "line 1"),
+        ("a;y\n1;0\n", ""),
+        ("a,y\n", ""),
+        ("", ""),
+    ],
 )
 def test_a_table_that_is_not_numbers_names_the_line(tmp_path: Path, content: str, line: str) -> None:
     (tmp_path / "data.csv").write_text(content)
