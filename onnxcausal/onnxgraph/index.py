@@ -115,8 +115,12 @@ def _steady(ops: Sequence[onnx.NodeProto], leaves: Iterable[str]) -> frozenset[s
     steady = set(leaves)
     waiting = list(ops)
     while waiting:
-        still = [op for op in waiting if op.op_type not in ("Shape", "Size") and not _follows(op, steady)]
-        steady |= {name for op in waiting if op not in still for name in op.output}
+        still = []
+        for op in waiting:
+            if op.op_type in ("Shape", "Size") or _follows(op, steady):
+                steady.update(op.output)
+            else:
+                still.append(op)
         if len(still) == len(waiting):
             break
         waiting = still

@@ -187,7 +187,8 @@ def _session_of_op(content: bytes, types: tuple[tuple[str, int], ...], opset: in
         [onnx.ValueInfoProto(name=name) for name in op.output if name],
     )
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=OLDEST_OP_IR)
-    return _open(proto.SerializeToString(), f"op {op.name or op.op_type}", Provider(CPU))
+    # Threads of its own would cost such a session more than its work does.
+    return _open(proto.SerializeToString(), f"op {op.name or op.op_type}", Provider(CPU), threads=1)
 
 
 def version() -> str:
@@ -195,8 +196,10 @@ def version() -> str:
     return str(ort.__version__)
 
 
-def _open(content: bytes, name: str, provider: Provider | None) -> ort.InferenceSession:
+def _open(content: bytes, name: str, provider: Provider | None, threads: int = 0) -> ort.InferenceSession:
+    """Open a session; 0 threads are as many as ONNX Runtime finds right."""
     options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
     options.log_severity_level = ERRORS_ONLY
     known = ort.get_available_providers()
     devices = {device.ep_name for device in ort.get_ep_devices()}

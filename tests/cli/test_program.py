@@ -201,7 +201,7 @@ WRONG: dict[str, tuple[int, str, Callable[[Path], list[str]]]] = {
     "one class": (4, "one class only", lambda f: ["model.onnx", "--data", write(f, "o.npz", x=X, y=Y * 0)]),
     "too few": (4, "no class can be analysed", lambda f: ["model.onnx", "--data", write(f, "f.npz", x=X[:2], y=Y[:2])]),
     "unwritable": (2, "cannot be written", lambda f: ["model.onnx", "--out", unreadable(f, "file")]),
-    "overlong name": (3, "cannot be read", lambda _: ["m" * 5000 + ".onnx"]),
+    "overlong name": (3, "no such model", lambda _: ["m" * 5000 + ".onnx"]),
     "overlong data": (4, "no such data", lambda _: ["model.onnx", "--data", "d" * 5000]),
     "stats nowhere": (2, "cannot be written", lambda _: ["model.onnx", "--stats", "missing/stats.json"]),
     "no provider": (2, "is not to be had", lambda _: ["model.onnx", "--provider", "MagicExecutionProvider"]),
