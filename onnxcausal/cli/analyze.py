@@ -102,7 +102,8 @@ def _run(
     quiet: bool,
 ) -> None:
     """Run the job, then print its result to stdout and its timing to stderr."""
-    from onnxcausal.analysis import to_json, write_file  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.analysis.file import to_json  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.analysis.folder import write_file  # noqa: PLC0415
     from onnxcausal.onnxgraph.runner import Provider  # noqa: PLC0415
     from onnxcausal.pipeline.analyze import run  # noqa: PLC0415
     from onnxcausal.report.summary import summary  # noqa: PLC0415
