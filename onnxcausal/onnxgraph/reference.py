@@ -91,8 +91,12 @@ class ReferenceEngine:
         """Return the outcome under the intervention on each node, `[nodes, samples]`."""
         results = np.empty((len(probe.nodes), len(x)))
         mean = self._mean_output(probe.layer, {}) if self._reference is not None else None
-        for node, features in enumerate(probe.nodes):
-            feeds = self._feeds(probe, features, mean)
+        reaching = probe.connected().any(axis=1)
+        if not reaching.all():  # a node of a group without targets has no path to change
+            results[~reaching] = outcome(self._scores(x, {}))
+            done(int((~reaching).sum()))
+        for node in np.flatnonzero(reaching):
+            feeds = self._feeds(probe, probe.nodes[node], mean)
             results[node] = outcome(self._scores(x, feeds))
             done(1)
         return results
