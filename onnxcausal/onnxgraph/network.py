@@ -149,6 +149,7 @@ def _passed_over(index: GraphIndex, layers: Sequence[Layer]) -> tuple[str, ...]:
         f"{op.op_type} {op.name}".strip()
         for number, op in enumerate(index.ops)
         if number not in analysed
+        and not all(name in index.leaves for name in op.output if name)  # those only prepare a weight
         and (op.op_type not in KEEPS_CHANNELS or op.domain not in ("", "ai.onnx"))
         and any(len(tensor.dims) > 1 for tensor in _stored(index, op))
     )

@@ -267,6 +267,14 @@ def test_external_data_elsewhere_is_refused_before_it_is_read(tmp_path: Path, lo
         load_model(external_constant(tmp_path / "model", location))
 
 
+def test_a_product_of_stored_tensors_that_makes_a_weight_is_not_called_passed_over() -> None:
+    b = Builder(np.random.default_rng(0))
+    weight = b.add("MatMul", [b.weight(6, 4), b.weight(4, 2)])
+    model = opened(b, b.add("MatMul", ["x", weight]))
+    assert len(model.layers) == 1
+    assert model.wiring.passed_over == ()
+
+
 def test_weights_in_ops_that_are_not_supported_are_named_as_the_reason(tmp_path: Path) -> None:
     b = Builder(np.random.default_rng(0))
     proto = b.model(["N", 6], b.add("Einsum", ["x", b.weight(6, 2)], equation="nk,kc->nc"))
