@@ -102,7 +102,7 @@ def image_folder(
         return _read(paths, wanted, spec, prepared, skip_bad=skip_bad)
 
     return Samples(
-        folder.name,
+        folder.resolve().name,
         labels,
         read,
         lambda: _digest(folder, paths),
