@@ -28,6 +28,8 @@ def check_folder(folder: Path, model_sha256: str, *, force: bool) -> None:
         OutputError: the folder cannot be written, or holds another model's analysis and `force` is not given.
     """
     try:
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "it is a file or a broken link, not a folder")
         nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
         probe = nearest / f".{ANALYSIS_FILE}.new"
         _write(probe, b"")

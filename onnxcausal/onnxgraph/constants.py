@@ -2,9 +2,10 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import NodeProto, helper, numpy_helper
 
 from onnxcausal.onnxgraph.index import GraphIndex
+from onnxcausal.onnxgraph.rewrite import dense
 from onnxcausal.onnxgraph.runner import run_op
 
 
@@ -33,7 +34,25 @@ def value_of(index: GraphIndex, tensor: str) -> NDArray[np.generic] | None:
             continue
         if op is None:
             values[name] = numpy_helper.to_array(index.initializers[name])
+        elif op.op_type == "Constant":
+            values[name] = _constant(op)
         else:
             results = run_op(op, [values[given] if given else None for given in op.input], index.opset)
             values |= dict(zip([output for output in op.output if output], results, strict=True))
     return values[tensor]
+
+
+def _constant(op: NodeProto) -> NDArray[np.generic]:
+    """Return what a Constant op holds, in whichever of its attributes."""
+    entry = op.attribute[0]
+    match entry.name:
+        case "value":
+            return numpy_helper.to_array(entry.t)
+        case "sparse_value":
+            return numpy_helper.to_array(dense(entry.sparse_tensor))
+        case "value_float" | "value_floats":
+            return np.asarray(helper.get_attribute_value(entry), np.float32)
+        case "value_int" | "value_ints":
+            return np.asarray(helper.get_attribute_value(entry), np.int64)
+        case _:
+            return np.asarray(helper.get_attribute_value(entry))

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import onnx
-from onnx import numpy_helper
 
 from onnxcausal.errors import ModelError
 from onnxcausal.onnxgraph.index import GraphIndex, captured, index_graph
 from onnxcausal.onnxgraph.masks import OLDEST_OVERRIDABLE_IR
 from onnxcausal.onnxgraph.model import opset_of
+from onnxcausal.onnxgraph.rewrite import dense
 
 
 def cut_at(proto: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:
@@ -31,9 +30,9 @@ def cut_at(proto: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:
     part.ir_version = max(part.ir_version, OLDEST_OVERRIDABLE_IR)
     graph = part.graph
     stored = set(index.initializers) | {tensor.values.name for tensor in proto.graph.sparse_initializer}
-    dense = [_dense(tensor) for tensor in proto.graph.sparse_initializer]
+    dense_ones = [dense(tensor) for tensor in proto.graph.sparse_initializer]
     _keep(graph.node, [index.ops[number] for number in ops])
-    _keep(graph.initializer, [tensor for tensor in (*proto.graph.initializer, *dense) if tensor.name in used])
+    _keep(graph.initializer, [tensor for tensor in (*proto.graph.initializer, *dense_ones) if tensor.name in used])
     del graph.sparse_initializer[:]
     _keep(graph.input, [value for value in proto.graph.input if value.name in used - stored])
     _keep(graph.output, [onnx.ValueInfoProto(name=name) for name in tensors])
@@ -73,14 +72,6 @@ def _ancestors(index: GraphIndex, tensors: Sequence[str]) -> list[int]:
                 state[number] = True
                 ordered.append(number)
     return ordered
-
-
-def _dense(sparse: onnx.SparseTensorProto) -> onnx.TensorProto:
-    """Return a sparse tensor with its zeros written out."""
-    values, indices = numpy_helper.to_array(sparse.values), numpy_helper.to_array(sparse.indices)
-    full = np.zeros(list(sparse.dims), values.dtype)
-    full[np.unravel_index(indices, full.shape) if indices.ndim == 1 else tuple(indices.T)] = values
-    return numpy_helper.from_array(full, sparse.values.name)
 
 
 def _keep(field, items) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001  # a protobuf container of any type

@@ -1,7 +1,7 @@
 """How channels travel from a layer's children to the parents of the layers below (method: "targets in a DAG")."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,11 @@ from onnxcausal.onnxgraph.labels import (
 )
 from onnxcausal.onnxgraph.layers import Layer
 from onnxcausal.onnxgraph.trace import Trace
+
+WITH_BLOCKS = frozenset(["Gemm", "MatMul"])
+"""Layers whose nodes may be blocks of features."""
+MOST_VALUES = 2**24
+"""Values of an input up to this many are told apart; float32, in which they are followed, counts no further."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,19 +133,22 @@ def find_flow(index: GraphIndex, layers: Sequence[Layer], data: str, outcome: st
         outcome: tensor of the class scores; its classes stand along the one axis longer than the batch's.
         trace: shapes and small values of one run.
     """
-    ground = _Ground(index, {layer.op: layer for layer in layers}, outcome, trace)
+    by_op = {layer.op: layer for layer in layers}
+    ground = _Ground(index, by_op, by_op, outcome, trace)
     links = {layer.name: tuple(_links(ground, layer.output, _children(layer, trace))) for layer in layers}
-    entering = tuple(_links(ground, data, _values(trace.shapes[data])))
+    dense = {number: layer for number, layer in ground.layers.items() if layer.op_type in WITH_BLOCKS}
+    entering = tuple(_links(replace(ground, linked=dense), data, _values(trace.shapes[data])))
     nodes = {layer.name: _nodes(layer, {**links, "": entering}) for layer in layers}
     return Flow(tuple(layers), links, nodes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Ground:
-    """What flow runs over: a graph, its layers by position, the outcome's tensor, one run's shapes."""
+    """What flow runs over: a graph, its layers by position, those of them to link to, the outcome, one run's shapes."""
 
     index: GraphIndex
     layers: Mapping[int, Layer]
+    linked: Mapping[int, Layer]
     outcome: str
     trace: Trace
 
@@ -157,7 +165,7 @@ def _links(ground: _Ground, source: str, origin: Carried) -> Iterator[Link]:
             continue
         op = index.ops[number]
         layer = ground.layers.get(number)
-        if layer is not None and layer.data in carried:
+        if number in ground.linked and layer is not None and layer.data in carried:
             yield _link_to_layer(layer, carried[layer.data])
         outputs = _outputs(index, number, layer, carried, trace)
         for tensor, handed in zip(op.output, outputs, strict=True):
@@ -184,6 +192,8 @@ def _children(layer: Layer, trace: Trace) -> Carried:
 
 def _values(shape: tuple[int, ...]) -> Carried:
     """Return what the model's input carries: every value of a sample is its own."""
+    if np.prod(shape[1:]) >= MOST_VALUES:
+        return MIXED
     return Carried((np.arange(1, int(np.prod(shape[1:])) + 1).reshape(1, *shape[1:]),))
 
 
@@ -252,7 +262,7 @@ def _nodes(layer: Layer, links: Mapping[str, tuple[Link, ...]]) -> tuple[NDArray
     `links` holds those out of the model's input too, so that a feature with a value of its own stays a node of its own.
     """
     single = tuple(np.array([feature]) for feature in range(layer.parents))
-    if layer.op_type not in ("Gemm", "MatMul"):
+    if layer.op_type not in WITH_BLOCKS:
         return single
     signatures: list[set[tuple[str, int]]] = [set() for _ in range(layer.parents)]
     for source, out in links.items():

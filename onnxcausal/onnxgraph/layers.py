@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import helper
+from onnx import TensorProto, helper
 
 from onnxcausal.onnxgraph.constants import value_of
 from onnxcausal.onnxgraph.index import GraphIndex, attribute
 from onnxcausal.onnxgraph.rewrite import fresh
+
+FLOAT_TYPES = frozenset([TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16])
+"""Weights of these types can be multiplied by any factor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ def _found(index: GraphIndex, shapes: Mapping[str, tuple[int, ...]]) -> Iterator
             layer = _matmul(index, number, shapes)
         else:
             continue
-        if layer is not None:
+        if layer is not None and layer.weight_type in FLOAT_TYPES:
             yield layer
 
 

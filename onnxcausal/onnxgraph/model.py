@@ -105,7 +105,7 @@ def load_model(path: Path) -> Model:
             # Refuses places outside the model's folder, links and devices; nothing is read or hashed before.
             load_external_data_for_model(proto, str(path.parent))
         except (OSError, ValueError, onnx.checker.ValidationError) as error:
-            raise _unreadable_weights(path.parent / locations[0], str(error).splitlines()[0]) from error
+            raise _unreadable_weights(_suspect(path, locations), str(error).splitlines()[0]) from error
     if _external(proto):
         raise _unreadable_weights(path, "a tensor's data stands where it cannot be loaded from")
     for location in locations:
@@ -182,6 +182,12 @@ def _in_attributes(ops: Iterable[onnx.NodeProto]) -> list[onnx.TensorProto]:
     return tensors
 
 
+def _suspect(path: Path, locations: list[str]) -> Path:
+    """Return the file that is most likely why external data cannot be loaded: missing, or a link."""
+    files = [path.parent / location for location in locations]
+    return next((file for file in files if file.is_symlink() or not file.is_file()), files[0])
+
+
 def _hash_file(path: Path, digest: "hashlib._Hash") -> None:
     try:
         with path.open("rb") as file:
@@ -196,7 +202,9 @@ def _unreadable_weights(path: Path, why: str) -> ModelError:
         "the model's weights stand in a file that cannot be used",
         where=str(path),
         why=why,
-        remedy="put the external data file beside the model, under the name the model gives",
+        remedy="it is a link, which is not followed: copy the real file to its place"
+        if path.is_symlink()
+        else "put the external data file beside the model, under the name the model gives",
     )
 
 

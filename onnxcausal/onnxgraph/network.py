@@ -46,6 +46,13 @@ class Network:
             ModelError: the tensor does not hold one score per class.
         """
         scores = self.plain.run(x, [self.outcome.tensor])[0]
+        if scores.dtype.kind != "f":
+            raise ModelError(
+                "the outcome is not a score",
+                where=f"{self.model.name}, tensor {self.outcome.tensor}",
+                why=f"it holds values of type {scores.dtype}, on which no small effect shows",
+                remedy="name a tensor of floating-point class scores with --output",
+            )
         if scores.size != len(scores) * max(scores.shape[1:], default=0):
             raise ModelError(
                 "the outcome is not one score per class",
@@ -158,5 +165,8 @@ def _passed_over(index: GraphIndex, layers: Sequence[Layer]) -> tuple[str, ...]:
 def _stored(index: GraphIndex, op: onnx.NodeProto) -> list[onnx.TensorProto]:
     """Return the stored tensors an op uses, those of its bodies included."""
     names = {index.leaves[name] for name in (*op.input, *captured(op)) if name in index.leaves}
-    inner = [tensor for body in bodies(op) for tensor in body.initializer]
-    return [index.initializers[name] for name in names if name in index.initializers] + inner
+    tensors = [tensor for body in bodies(op) for tensor in body.initializer]
+    for name in sorted(names):
+        constant = index.producing(name)
+        tensors.append(index.initializers[name] if constant is None else constant.attribute[0].t)
+    return tensors

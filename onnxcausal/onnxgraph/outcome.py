@@ -77,7 +77,8 @@ def _walk_back(index: GraphIndex, output: str) -> OutcomeTensor | None:
         return None
     if op is not None and op.op_type in SQUASHING:
         return OutcomeTensor(_behind(index, op.input[0], TRANSPARENT), f"{op.op_type} ({op.name or op.output[0]})")
-    return OutcomeTensor(_behind(index, output, TRANSPARENT))
+    # What is cast may be whole numbers, on which no small effect shows.
+    return OutcomeTensor(_behind(index, output, TRANSPARENT - {"Cast"}))
 
 
 def _behind(index: GraphIndex, tensor: str, passed: frozenset[str]) -> str:

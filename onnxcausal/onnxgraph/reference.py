@@ -21,6 +21,8 @@ FLOAT_NOISE = 3.4
 4e-7 in float32, as measured on networks of up to 50 layers."""
 LARGEST_NOISE = 1000.0
 """Beyond this, in the same unit, it is no rounding: the samples of a batch influence each other."""
+LARGEST_SHARE = 0.05
+"""The same as a share of the largest class score, for coarse float types."""
 
 
 class ReferenceEngine:
@@ -78,7 +80,7 @@ class ReferenceEngine:
         unit = self._epsilon(scores.dtype) * float(np.abs(scores).max(initial=0.0))
         with np.errstate(invalid="ignore"):  # an infinite outcome is refused later, with a better message
             noise = float(np.abs(observed - again).max(initial=0.0))
-        if noise > LARGEST_NOISE * unit:
+        if noise > min(LARGEST_NOISE * unit, LARGEST_SHARE * float(np.abs(scores).max(initial=0.0))):
             raise ModelError(
                 "the outcome of a sample depends on the other samples of its batch",
                 where=f"{self._network.model.name}, tensor {self._network.outcome.tensor}",

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import onnx
+from onnx import numpy_helper
 
 
 def splice(
@@ -40,3 +42,11 @@ def names_in(graph: onnx.GraphProto) -> set[str]:
             for body in [entry.g, *entry.graphs] if entry.type in (entry.GRAPH, entry.GRAPHS) else []:
                 names |= names_in(body)
     return names
+
+
+def dense(sparse: onnx.SparseTensorProto) -> onnx.TensorProto:
+    """Return a sparse tensor with its zeros written out."""
+    values, indices = numpy_helper.to_array(sparse.values), numpy_helper.to_array(sparse.indices)
+    full = np.zeros(list(sparse.dims), values.dtype)
+    full[np.unravel_index(indices, full.shape) if indices.ndim == 1 else tuple(indices.T)] = values
+    return numpy_helper.from_array(full, sparse.values.name)

@@ -19,6 +19,25 @@ LARGEST_BATCH = 64
 """Samples run at once where the model leaves the batch open: bounds memory."""
 RECORDED_VALUES = 4096
 """Integer tensors up to this many values are recorded in a trace (shapes, indices)."""
+HELD_TYPES = frozenset(
+    f"tensor({name})"
+    for name in [
+        "float",
+        "double",
+        "float16",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "bool",
+        "string",
+    ]
+)
+"""Types of outputs that numpy can hold."""
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
 NVIDIA = frozenset([CUDA, "TensorrtExecutionProvider"])
@@ -116,8 +135,11 @@ class Runner:
             x: inputs, at least one.
             tensors: outputs of the session.
         """
-        values = dict(zip(tensors, self._call(self._fitted(x[: self.batch or 1]), tensors, {}), strict=True))
-        arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+        types = {output.name: output.type for output in self._session.get_outputs()}
+        # Python cannot hold bfloat16 and narrower floats; their shapes stay unknown.
+        held = [name for name in tensors if types[name] in HELD_TYPES]
+        values = zip(held, self._call(self._fitted(x[: self.batch or 1]), held, {}), strict=True)
+        arrays = {name: value for name, value in values if isinstance(value, np.ndarray)}  # a sparse constant is none
         small = {
             name: value for name, value in arrays.items() if value.dtype.kind in "iu" and value.size <= RECORDED_VALUES
         }

@@ -167,7 +167,7 @@ def _analysis(prepared: Prepared, configured: Configured, inferred: _Inferred) -
         model_file=model.name,
         model_sha256=model.sha256,
         data_source=samples.source,
-        data_sha256=samples.digest(),
+        data_sha256=prepared.data_sha256,
         synthetic=samples.synthetic,
         preprocess=preprocess if samples.preprocessed else {},
         reference=prepared.reference.indices if prepared.reference else np.empty(0, np.int64),

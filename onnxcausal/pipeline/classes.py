@@ -9,6 +9,7 @@ import numpy as np
 
 from onnxcausal.analysis.result import title_of
 from onnxcausal.errors import ConfigError, SamplesError
+from onnxcausal.samples.classnames import matching
 from onnxcausal.samples.source import Samples
 
 METADATA_KEYS = ("names", "class_names", "classes", "labels", "id2label")
@@ -65,16 +66,17 @@ def resolve_targets(
 def _index(target: int | str, present: list[int], names: Sequence[str] | None, samples: Samples) -> int:
     """Return the class an index, a name or a name's first word stands for."""
     text = str(target).strip()
-    known = {name.split()[0]: index for index, name in enumerate(names or ()) if index in present and name.strip()}
-    known |= {name: index for index, name in enumerate(names or ()) if index in present}
-    index = int(text) if text.isdecimal() else known.get(text, -1)
+    matches = [int(text)] if text.isdecimal() else matching(text, names or ())
+    index = matches[0] if len(matches) == 1 else -1
     if index in present:
         return index
-    near = difflib.get_close_matches(text, list(known), n=1)
+    near = difflib.get_close_matches(text, [name for name in names or () if name], n=1)
     shown = ", ".join(title_of(index, names) for index in present[:10]) + (" ..." if len(present) > 10 else "")  # noqa: PLR2004
     remedy = f"did you mean {near[0]!r}?" if near else "choose among them, by index or by name"
     if samples.synthetic:
         remedy = "supply data with --data: the model put no synthetic probe input into this class"
+    elif len(matches) > 1:
+        remedy = f"several classes have this name; give the index: {', '.join(map(str, matches))}"
     elif "," in text:
         remedy = "name one class at a time: --target A --target B"
     raise ConfigError(

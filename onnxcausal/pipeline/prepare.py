@@ -1,5 +1,6 @@
 """From a model file and a configuration to everything an intervention needs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from onnxcausal.pipeline.classes import names_in_metadata, resolve_targets
 from onnxcausal.pipeline.configuration import Configuration
 from onnxcausal.samples.arrays import array_samples
 from onnxcausal.samples.choose import Chosen, choose_balanced
-from onnxcausal.samples.load import load_samples
+from onnxcausal.samples.load import METADATA, load_samples
 from onnxcausal.samples.source import Inputs, Samples
 from onnxcausal.samples.synthetic import synthetic_samples
 
@@ -40,6 +41,7 @@ class Prepared:
         network: the model, cut at its class scores.
         wiring: its layers and their flow.
         samples: the data.
+        data_sha256: hash of the data.
         classes: number of classes.
         holds_probabilities: whether the class scores look like probabilities: none negative, their sum 1.
         class_names: name of each class, if known.
@@ -52,6 +54,7 @@ class Prepared:
     network: Network
     wiring: Wiring
     samples: Samples
+    data_sha256: str
     classes: int
     holds_probabilities: bool
     class_names: tuple[str, ...] | None
@@ -78,10 +81,12 @@ def prepare(
     network = open_network(
         model, input_name=configuration.model.input, output=configuration.model.output, provider=provider
     )
-    samples = _samples(network, configuration, arrays)
+    samples = _samples(network, configuration, arrays, names_in_metadata(model.metadata))
     example = _first(samples)
     scores = network.scores(example)
     classes = scores.shape[1]
+    if samples.names_from == METADATA and samples.class_names and len(samples.class_names) != classes:
+        samples = _samples(network, configuration, arrays, None)  # those names are not of this model's classes
     _check_classes(network, samples, classes)
     names = samples.class_names or names_in_metadata(model.metadata, classes)
     targets = resolve_targets(configuration.analysis.targets, samples, classes, names)
@@ -90,10 +95,24 @@ def prepare(
     wiring = find_wiring(network, example)
     engine = ReferenceEngine(network, wiring, reference=None if reference is None else reference.x, provider=provider)
     probabilities = bool(((scores >= 0) & (scores <= 1)).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-4))
-    return Prepared(network, wiring, samples, classes, probabilities, names, targets, settings, reference, engine)
+    return Prepared(
+        network=network,
+        wiring=wiring,
+        samples=samples,
+        data_sha256=samples.digest(),
+        classes=classes,
+        holds_probabilities=probabilities,
+        class_names=names,
+        targets=targets,
+        settings=settings,
+        reference=reference,
+        engine=engine,
+    )
 
 
-def _samples(network: Network, configuration: Configuration, arrays: Arrays | None) -> Samples:
+def _samples(
+    network: Network, configuration: Configuration, arrays: Arrays | None, names: Sequence[str] | None
+) -> Samples:
     """Return the data: arrays, what is configured, or synthetic probe inputs."""
     settings, data = configuration.to_preprocess(), configuration.data
     if arrays is not None:
@@ -107,7 +126,7 @@ def _samples(network: Network, configuration: Configuration, arrays: Arrays | No
         settings,
         labels=Path(data.labels) if data.labels else None,
         label_column=data.label_column,
-        class_names=names_in_metadata(network.model.metadata),
+        class_names=names,
         skip_bad=data.skip_bad,
     )
 

@@ -56,16 +56,39 @@ def index_of_names(
     numbers = all(name.removeprefix("-").isdecimal() for name in found)
     if class_names is None:
         return ([int(name) for name in found], None) if numbers else (list(range(len(found))), tuple(found))
-    by_name = {name.split()[0]: index for index, name in enumerate(class_names)}
-    by_name.update({name: index for index, name in enumerate(class_names)})
-    indices = [by_name.get(name, int(name) if numbers else -1) for name in found]
-    if -1 in indices:
-        unknown = found[indices.index(-1)]
-        near = difflib.get_close_matches(unknown, list(by_name), n=1)
-        raise SamplesError(
-            f"the data has a class {unknown!r} that the class names do not",
-            where=where,
-            why=f"{len(class_names)} class names are known" + (f"; the nearest is {near[0]!r}" if near else ""),
-            remedy="make the names equal, or name the folders by class index",
-        )
+    indices = []
+    for name in found:
+        matches = matching(name, class_names)
+        if not matches and numbers:
+            matches = [int(name)]
+        if len(matches) != 1:
+            raise _no_single_match(name, matches, class_names, where)
+        indices += matches
     return indices, tuple(class_names)
+
+
+def matching(name: str, class_names: Sequence[str]) -> list[int]:
+    """Return the classes a name stands for: those of that name, else those whose first word it is.
+
+    >>> matching("n2", ["n1 tench", "n2 shark"]), matching("crane", ["crane", "cat", "crane"])
+    ([1], [0, 2])
+    """
+    whole = [index for index, known in enumerate(class_names) if known == name]
+    return whole or [index for index, known in enumerate(class_names) if known.split()[:1] == [name]]
+
+
+def _no_single_match(name: str, matches: list[int], class_names: Sequence[str], where: str) -> SamplesError:
+    if matches:
+        return SamplesError(
+            f"the data's class {name!r} is the name of several classes",
+            where=where,
+            why=f"it matches the classes {', '.join(map(str, matches))}",
+            remedy="name the folders or labels by class index",
+        )
+    near = difflib.get_close_matches(name, class_names, n=1)
+    return SamplesError(
+        f"the data has a class {name!r} that the class names do not",
+        where=where,
+        why=f"{len(class_names)} class names are known" + (f"; the nearest is {near[0]!r}" if near else ""),
+        remedy="make the names equal, or name the folders by class index",
+    )

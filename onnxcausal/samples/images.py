@@ -105,7 +105,7 @@ def image_folder(
         folder.resolve().name,
         labels,
         read,
-        lambda: _digest(folder, paths),
+        lambda: _digest(folder, paths, skip_bad=skip_bad),
         class_names=names,
         names_from=names_from,
         preprocessed=True,
@@ -174,12 +174,17 @@ def _read(paths: list[Path], wanted: Indices, spec: InputSpec, settings: Preproc
     return Batch(x, kept, unreadable)
 
 
-def _digest(folder: Path, paths: list[Path]) -> str:
+def _digest(folder: Path, paths: list[Path], *, skip_bad: bool) -> str:
     """Return one hash over the names and contents of all images."""
 
     def digest_one(path: Path) -> bytes:
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").digest()
+        try:
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").digest()
+        except OSError as error:
+            if not skip_bad:
+                raise _unreadable(path, error.strerror or str(error)) from error
+            content = b"unreadable"
         return path.relative_to(folder).as_posix().encode() + b"\0" + content
 
     whole = hashlib.sha256()

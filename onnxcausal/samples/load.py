@@ -16,6 +16,8 @@ from onnxcausal.samples.preprocess import Preprocess
 from onnxcausal.samples.source import InputSpec, Samples
 from onnxcausal.samples.table import read_table
 
+METADATA = "the model's metadata"
+"""Where class names come from that no file gives."""
 NAMES_FILE = "labels.txt"
 """File of class names looked for beside the data."""
 
@@ -56,7 +58,7 @@ def load_samples(
     names_file = labels or next((file for file in beside if os.path.isfile(file)), None)  # noqa: PTH113  # as above
     given = read_class_names(names_file) if names_file else None
     matched = given or class_names
-    names_from = str(names_file) if given else "the model's metadata"
+    names_from = str(names_file) if given else METADATA
     if source.is_dir():
         origin = names_from if matched else "the folder names"
         return image_folder(source, spec, settings, matched, skip_bad=skip_bad, names_from=origin)

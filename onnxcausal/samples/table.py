@@ -49,6 +49,7 @@ def read_table(path: Path, label_column: str | None, class_names: Sequence[str] 
         ConfigError: no column of that name.
     """
     header, rows = _read_rows(path)
+    _check_header(path, header, label_column)
     position = _label_position(header, label_column, str(path))
     features, labels = [], []
     for number, row in enumerate(rows, start=2):
@@ -56,7 +57,8 @@ def read_table(path: Path, label_column: str | None, class_names: Sequence[str] 
             raise _bad_row(path, number, f"it has {len(row)} values, the header {len(header)}")
         labels.append(row[position].strip())
         features.append([_number(path, number, header[i], row[i]) for i in range(len(row)) if i != position])
-    labels = _whole_numbers(labels)
+    if not set(labels) <= set(class_names or ()):  # written like the names, labels are left as they are
+        labels = _whole_numbers(labels)
     found = sorted(set(labels))
     where = f"{path} against the class names from {names_from}" if class_names else str(path)
     indices, names = index_of_names(found, class_names, where)
@@ -89,14 +91,21 @@ def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
             why="it needs a line of column names, at least one row, and at least two columns",
             remedy="supply one row per sample, with the label in one column",
         )
-    if all(_is_number(name) for name in header[:-1]):
-        raise SamplesError(
-            "the table has no column names",
-            where=f"{path}, line 1",
-            why="its first line is numbers, and would be lost as a sample",
-            remedy="put a line of column names before it",
-        )
     return header, rows[1:]
+
+
+def _check_header(path: Path, header: list[str], label_column: str | None) -> None:
+    """Refuse a first line that is a sample: numbers, and none of them a name that is known or counted."""
+    numbered = header[:-1] == [str(number) for number in range(len(header) - 1)]
+    named = label_column in header or any(name in LABEL_COLUMNS for name in header)
+    if numbered or named or not all(_is_number(name) for name in header[:-1]):
+        return
+    raise SamplesError(
+        "the table has no column names",
+        where=f"{path}, line 1",
+        why="its first line is numbers, and would be lost as a sample",
+        remedy="put a line of column names before it",
+    )
 
 
 def _is_number(text: str) -> bool:

@@ -15,7 +15,7 @@ from onnxcausal.causal.graph import FlowKind
 from onnxcausal.errors import ModelError, SamplesError
 from onnxcausal.onnxgraph.model import load_model
 from tests.networks import Builder, mlp
-from tests.opened import Opened, assert_equal_to_edited_weights, open_proto
+from tests.opened import Opened, assert_equal_to_edited_weights, open_proto, treatment_effects
 
 X = np.random.default_rng(7).normal(size=(6, 6)).astype(np.float32)
 
@@ -265,6 +265,53 @@ def test_external_data_elsewhere_is_refused_before_it_is_read(tmp_path: Path, lo
     (tmp_path / "secret").write_bytes(b"\0" * 72)
     with pytest.raises(ModelError, match="cannot be used"):
         load_model(external_constant(tmp_path / "model", location))
+
+
+def test_an_integer_product_is_passed_over_and_named(tmp_path: Path) -> None:
+    b = Builder(np.random.default_rng(0))
+    hidden = b.add("MatMul", ["x", b.weight(6, 4)])
+    whole = b.add("Cast", [hidden], to=TensorProto.INT32)
+    product = b.add("MatMul", [whole, b.store(np.ones((4, 2), np.int32))])
+    proto = b.model(["N", 6], b.add("Cast", [product], to=TensorProto.FLOAT))
+    analysis = analysed(tmp_path, proto)
+    assert [layer.name for layer in analysis.graphs[0].layers] == [f"/{hidden}/MatMul"]
+    assert any("no layers and were not intervened on: MatMul" in note for note in analysis.notes)
+
+
+def test_integer_scores_are_refused(tmp_path: Path) -> None:
+    b = Builder(np.random.default_rng(0))
+    whole = b.add("Floor", [b.add("MatMul", ["x", b.weight(6, 2)])])
+    product = b.add("MatMul", [b.add("Cast", [whole], to=TensorProto.INT32), b.store(np.eye(2, dtype=np.int32))])
+    with pytest.raises(ModelError, match="not a score"):
+        analysed(tmp_path, b.model(["N", 6], product, output_type=TensorProto.INT32))
+
+
+def test_a_sparse_constant_is_a_weight() -> None:
+    b = Builder(np.random.default_rng(0))
+    values = numpy_helper.from_array(np.array([1.0, -2.0, 3.0], np.float32), "values")
+    indices = numpy_helper.from_array(np.array([1, 7, 10], np.int64), "indices")
+    weight = b.add("Constant", [], sparse_value=helper.make_sparse_tensor(values, indices, [6, 2]))
+    model = opened(b, b.add("MatMul", ["x", weight]))
+    te, floor = treatment_effects(model, model.layers[0], np.array([0, 1]), X, 1)
+    expected = np.zeros((6, 6))  # of weights to class 1, node 0 has 1 and node 3 has -2
+    expected[0], expected[3] = -X[:, 0], 2 * X[:, 3]
+    np.testing.assert_allclose(te, expected, rtol=0, atol=floor)
+
+
+def test_tensors_python_cannot_hold_are_analysed_around(tmp_path: Path) -> None:
+    b = Builder(np.random.default_rng(0))
+    hidden = b.add("MatMul", ["x", b.weight(6, 4)])
+    narrow = b.add("Cast", [b.add("Cast", [hidden], to=TensorProto.BFLOAT16)], to=TensorProto.FLOAT)
+    assert analysed(tmp_path, b.model(["N", 6], b.add("MatMul", [narrow, b.weight(4, 2)]))).graphs
+
+
+def test_external_data_behind_a_link_says_what_to_do(tmp_path: Path) -> None:
+    path = external_constant(tmp_path / "model", "w.bin")
+    (tmp_path / "model" / "w.bin").rename(tmp_path / "blob")
+    (tmp_path / "model" / "w.bin").symlink_to(tmp_path / "blob")
+    with pytest.raises(ModelError, match="cannot be used") as caught:
+        load_model(path)
+    assert "copy the real file" in caught.value.remedy
 
 
 def test_a_product_of_stored_tensors_that_makes_a_weight_is_not_called_passed_over() -> None:

@@ -186,6 +186,17 @@ def test_labels_written_as_floats_are_the_whole_numbers_they_are(tmp_path: Path)
     assert names is None
 
 
+@pytest.mark.parametrize(("header", "column"), [("0,1,target", None), ("0,1,2", None), ("3.5,1.5,7", "7")])
+def test_numbers_may_be_column_names(tmp_path: Path, header: str, column: str | None) -> None:
+    (tmp_path / "data.csv").write_text(f"{header}\n5,6,0\n7,8,1\n")
+    assert read_table(tmp_path / "data.csv", column, None).labels.tolist() == [0, 1]
+
+
+def test_labels_written_like_the_class_names_are_those_names(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("a,y\n5,01\n6,02\n")
+    assert read_table(tmp_path / "data.csv", None, ["01", "02", "03"]).labels.tolist() == [0, 1]
+
+
 def test_a_damaged_stream_inside_a_sound_archive_is_refused(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "data.npz", x=np.random.default_rng(0).normal(size=(50, 4)), y=np.zeros(50))
     content = bytearray((tmp_path / "data.npz").read_bytes())

@@ -114,6 +114,24 @@ def test_an_unreadable_image_is_named_or_skipped_with_a_count(tmp_path: Path) ->
     assert [Path(name).name for name in batch.unreadable] == ["1.png", "0.png"]
 
 
+def test_a_broken_link_is_an_unreadable_image_to_the_end(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    (folder / "cat" / "9.png").symlink_to(tmp_path / "nothing.png")
+    samples = image_folder(folder, SPEC, SETTINGS, None, skip_bad=True)
+    assert len(samples.read(np.arange(7)).unreadable) == 1
+    assert len(samples.digest()) == 64
+    with pytest.raises(SamplesError, match="cannot be read"):
+        image_folder(folder, SPEC, SETTINGS, None, skip_bad=False).digest()
+
+
+def test_a_name_of_several_classes_is_refused(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    for names in (["cat", "dog", "cat"], ["cat a", "cat b", "dog"]):
+        with pytest.raises(SamplesError, match="several classes"):
+            image_folder(folder, SPEC, SETTINGS, names, skip_bad=False)
+    assert image_folder(folder, SPEC, SETTINGS, ["", "cat", "cat b", "dog"], skip_bad=False).labels[0] == 1
+
+
 def test_images_of_different_sizes_ask_for_a_resize(tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(folder / "cat" / "9.png")
