@@ -39,9 +39,9 @@ def array_samples(
 ) -> Samples:
     """Return arrays as samples.
 
-    Integer arrays of two or three dimensions per sample or fewer go through the preprocessing: images
-    `[samples, height, width]`, `[samples, height, width, 1 or 3]` or `[samples, 1 or 3, height, width]`, else
-    features, of which only rescale, mean and std apply. Float arrays are taken as they are.
+    Integer arrays go through the preprocessing: images `[samples, height, width]`, `[samples, height, width, 1 or 3]`
+    or `[samples, 1 or 3, height, width]`; all others are features, to which only rescale, mean and std apply. Float
+    arrays are taken as they are.
 
     Args:
         x: inputs, `[samples, ...]`.
@@ -56,25 +56,7 @@ def array_samples(
         SamplesError: wrong types or shapes.
     """
     x, y = np.asarray(x), np.asarray(y)
-    if not x.size:
-        raise SamplesError(
-            "the data is empty", where=source, why=f"x is {list(x.shape)}", remedy="supply at least two samples a class"
-        )
-    labels = _labels(y, source)
-    if x.ndim < 2 or len(x) != len(labels):  # noqa: PLR2004
-        raise SamplesError(
-            "x and y do not belong together",
-            where=source,
-            why=f"x is {list(x.shape)}, y is {list(y.shape)}",
-            remedy="supply x [samples, ...] and y [samples]",
-        )
-    if x.dtype.kind not in "iubf":
-        raise SamplesError(
-            f"x has the type {x.dtype}",
-            where=source,
-            why="inputs are numbers",
-            remedy="store x as integers (grey levels, preprocessed) or floats (taken as they are)",
-        )
+    labels = _checked_labels(x, y, source)
     if x.dtype.kind in "iu" and not _is_image(x):
         _check_for_features(settings, x.shape[-1], source)
     prepared = settings.for_input(spec) if _is_image(x) else settings
@@ -105,6 +87,30 @@ def array_samples(
         preprocessed=preprocessed,
         notes=tuple(notes),
     )
+
+
+def _checked_labels(x: NDArray[np.generic], y: NDArray[np.generic], source: str) -> Indices:
+    """Return the class indices, having made sure that inputs and labels belong together and are numbers."""
+    if not x.size:
+        raise SamplesError(
+            "the data is empty", where=source, why=f"x is {list(x.shape)}", remedy="supply at least two samples a class"
+        )
+    labels = _labels(y, source)
+    if x.ndim < 2 or len(x) != len(labels):  # noqa: PLR2004
+        raise SamplesError(
+            "x and y do not belong together",
+            where=source,
+            why=f"x is {list(x.shape)}, y is {list(y.shape)}",
+            remedy="supply x [samples, ...] and y [samples]",
+        )
+    if x.dtype.kind not in "iubf":
+        raise SamplesError(
+            f"x has the type {x.dtype}",
+            where=source,
+            why="inputs are numbers",
+            remedy="store x as integers (grey levels, preprocessed) or floats (taken as they are)",
+        )
+    return labels
 
 
 def read_npz(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
