@@ -57,15 +57,15 @@ def changed_features(opened: Opened, layer: Layer, child: int) -> Iterator[tuple
     if layer.output in feeds and wanted:
         reach = 1 + float(np.abs(feeds[layer.output]).max())
         for size in (0.7, -0.9, 0.1 * reach, -0.1 * reach, 3 * reach, -4 * reach):  # large ones open every rectifier
-            moved = feeds[layer.output].copy()
-            position = [slice(None)] * moved.ndim
+            change = np.zeros_like(feeds[layer.output])
+            position = [slice(None)] * change.ndim
             assert layer.child_axis is not None
             position[layer.child_axis] = child  # type: ignore[call-overload]  # an index in place of a slice
-            moved[tuple(position)] += size * np.random.default_rng(1).uniform(0.5, 1.5, moved[tuple(position)].shape)
+            change[tuple(position)] = size * np.random.default_rng(1).uniform(0.5, 1.5, change[tuple(position)].shape)
             # On raised layers too, where no rectifier of another layer hides what a gate does.
             for base in (feeds, {name: value + 1 + np.abs(value).max() for name, value in feeds.items()}):
                 before = session.run(wanted, base)
-                after = session.run(wanted, base | {layer.output: base[layer.output] + moved - feeds[layer.output]})
+                after = session.run(wanted, base | {layer.output: base[layer.output] + change})
                 for tensor, old, new in zip(wanted, before, after, strict=True):
                     changed[tensor] |= features_that_differ(opened, tensor, old, new)
     for consumer in opened.layers:
