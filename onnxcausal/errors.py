@@ -9,6 +9,7 @@ OnnxCausalError             70  internal, when raised as such
 +-- InterruptedRunError    130  stopped by the user
 """
 
+from functools import partial
 from typing import ClassVar
 
 
@@ -31,6 +32,10 @@ class OnnxCausalError(Exception):
         self.where = where
         self.why = why
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        """Return how to make the error again in another process."""
+        return partial(type(self), where=self.where, why=self.why, remedy=self.remedy), (self.what,)
 
     def __str__(self) -> str:
         """Return the four lines, as shown on stderr."""

@@ -79,6 +79,17 @@ def mlp(weights: Sequence[NDArray[np.floating]], biases: Sequence[NDArray[np.flo
     return builder.model(["N", np.asarray(weights[0]).shape[1]], tensor)
 
 
+def convolutional(widths: Sequence[int], *, size: int, classes: int, seed: int = 0) -> onnx.ModelProto:
+    """Return 3x3 convolutions with ReLU of the given widths on `x [N, 3, size, size]`, averaged, then a Gemm."""
+    builder = Builder(np.random.default_rng(seed))
+    tensor, into = "x", 3
+    for width in widths:
+        tensor = builder.add("Relu", [_conv(builder, tensor, out=width, into=into)])
+        into = width
+    pooled = builder.add("ReduceMean", [tensor], axes=[2, 3], keepdims=0)
+    return builder.model(["N", 3, size, size], builder.add("Gemm", [pooled, builder.weight(classes, into)], transB=1))
+
+
 BLOCKS = (
     "conv", "strided", "grouped", "depthwise", "dilated", "transposed", "batchnorm", "relu", "maxpool", "residual",
     "downsampled", "concat", "shuffle", "gate", "pad", "split", "shared", "nhwc", "softmax_rows", "resize", "same_pad",

@@ -10,10 +10,11 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from onnxcausal.analysis.result import Analysis
+from onnxcausal.analysis.result import Analysis, EngineKind, Precision
 from onnxcausal.causal.graph import CausalGraph, FlowKind, LayerResult
 from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.outcome import OutcomeKind
+from onnxcausal.causal.screening import Hidden
 from onnxcausal.causal.significance import Role, Rule, SelectedBy
 
 FORMAT: Final = "onnxcausal-analysis/1"
@@ -66,24 +67,47 @@ class SettingsRecord(_Record):
     outcome: OutcomeKind
     samples: Index
     seed: Index
-    engine: str
+    engine: EngineKind
+    adaptive: bool
+    budget: Index | None
+    precision: Precision
     preprocess: dict[str, Any]
 
 
 class NodeRecord(_Record):
-    """One parent; `d` is null where the outcome is constant."""
+    """One parent.
+
+    `d` is null where the outcome is constant; all numbers of an untested node are null. `samples`, those the node was
+    measured on, is there in adaptive runs only.
+    """
 
     index: Index
+    ate: float | None
+    ci: tuple[float, float] | None
+    d: float | None
+    p: Share | None
+    q: Share | None
+    role: Role
+    samples: Index | None = None
+
+
+class UntestedRecord(_Record):
+    """What the untested nodes of a layer do when their paths are changed all at once.
+
+    Effects of opposite sign cancel in it. `largest` is the largest bound among them on the norm of a contribution.
+    """
+
+    nodes: Index
     ate: float
     ci: tuple[float, float]
-    d: float | None
-    p: Share
-    q: Share
-    role: Role
+    largest: float
 
 
 class LayerRecord(_Record):
-    """One layer; `nodes` holds every parent, and is empty where no route leads to the layer."""
+    """One layer; `nodes` holds every parent, and is empty where no route leads to the layer.
+
+    `untested` is there where a budget left nodes out.
+    """
 
     name: str
     op_type: str
@@ -95,6 +119,7 @@ class LayerRecord(_Record):
     selected_by: SelectedBy
     reason: str | None
     nodes: list[NodeRecord]
+    untested: UntestedRecord | None = None
 
 
 class OutcomeRecord(_Record):
@@ -147,8 +172,11 @@ class AnalysisFile(_Record):
 def to_json(analysis: Analysis) -> str:
     """Return the content of `analysis.json`, ending in a newline."""
     record = to_record(analysis).model_dump(mode="json")
-    if record["data"]["reference_indices"] is None:
-        del record["data"]["reference_indices"]
+    _drop_unset(record["data"], "reference_indices")
+    for layer in (layer for graph in record["graphs"] for layer in graph["layers"]):
+        _drop_unset(layer, "untested")
+        for node in layer["nodes"]:
+            _drop_unset(node, "samples")
     return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -214,24 +242,43 @@ def _layer(analysis: Analysis, layer: LayerResult) -> LayerRecord:
         flow=layer.flow,
         selected_by=SelectedBy.NONE if verdicts is None else verdicts.selected_by,
         reason=reason or None,
-        nodes=[] if verdicts is None else _nodes(layer),
+        nodes=[] if verdicts is None else _nodes(layer, adaptive=analysis.settings.adaptive),
+        untested=None if layer.hidden is None else _untested(layer.hidden),
     )
 
 
-def _nodes(layer: LayerResult) -> list[NodeRecord]:
-    verdicts = layer.verdicts
+def _untested(hidden: Hidden) -> UntestedRecord:
+    return UntestedRecord(nodes=hidden.nodes, ate=hidden.ate, ci=(hidden.low, hidden.high), largest=hidden.largest)
+
+
+def _drop_unset(record: dict[str, Any], key: str) -> None:
+    """Remove a key that only some runs have."""
+    if record[key] is None:
+        del record[key]
+
+
+def _nodes(layer: LayerResult, *, adaptive: bool) -> list[NodeRecord]:
+    verdicts, effects = layer.verdicts, layer.effects
     assert verdicts is not None
-    columns = zip(
-        verdicts.ate.tolist(),
-        verdicts.low.tolist(),
-        verdicts.high.tolist(),
-        verdicts.d.tolist(),
-        verdicts.p.tolist(),
-        verdicts.q.tolist(),
-        verdicts.roles,
-        strict=True,
-    )
+    assert effects is not None
+    used = effects.used.tolist()
+    arrays = (verdicts.ate, verdicts.low, verdicts.high, verdicts.d, verdicts.p, verdicts.q)
     return [
-        NodeRecord(index=index, ate=ate, ci=(low, high), d=d if math.isfinite(d) else None, p=p, q=q, role=role)
-        for index, (ate, low, high, d, p, q, role) in enumerate(columns)
+        NodeRecord(
+            index=index,
+            ate=_finite(ate),
+            ci=None if math.isnan(low) else (low, high),
+            d=_finite(d),
+            p=_finite(p),
+            q=_finite(q),
+            role=role,
+            samples=used[index] if adaptive else None,
+        )
+        for index, (ate, low, high, d, p, q, role) in enumerate(
+            zip(*(array.tolist() for array in arrays), verdicts.roles, strict=True)
+        )
     ]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

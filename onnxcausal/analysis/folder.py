@@ -31,7 +31,7 @@ def check_folder(folder: Path, model_sha256: str, *, force: bool) -> None:
         if os.path.lexists(folder) and not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "it is a file or a broken link, not a folder")
         nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-        probe = nearest / f".{ANALYSIS_FILE}.new"
+        probe = nearest / f".{ANALYSIS_FILE}.probe"
         _write(probe, b"")
         probe.unlink()
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,26 @@ from onnxcausal.causal.graph import CausalGraph
 from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.outcome import OutcomeKind
 from onnxcausal.causal.significance import Rule
+
+
+class EngineKind(StrEnum):
+    """How interventions are run."""
+
+    SUFFIX = "suffix"
+    """The part of the model after the layer, many interventions at once."""
+    REFERENCE = "reference"
+    """The whole model for every intervention."""
+
+
+class Precision(StrEnum):
+    """The arithmetic in which interventions are run."""
+
+    FP32 = "fp32"
+    """As the model's own types say."""
+    TF32 = "tf32"
+    """Products with a mantissa of 10 bits, on NVIDIA devices."""
+    FP16 = "fp16"
+    """Half precision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +47,9 @@ class Settings:
         samples: samples asked for per class.
         seed: of every random choice.
         engine: name of the engine.
+        adaptive: whether a node is measured on as many samples only as settle its role.
+        budget: most interventions on one layer for one class; None tests every node.
+        precision: of the arithmetic.
     """
 
     rule: Rule = Rule.PAIRED
@@ -36,7 +60,10 @@ class Settings:
     outcome: OutcomeKind = OutcomeKind.LOGIT
     samples: int = 100
     seed: int = 0
-    engine: str = "reference"
+    engine: EngineKind = EngineKind.SUFFIX
+    adaptive: bool = False
+    budget: int | None = None
+    precision: Precision = Precision.FP32
 
 
 @dataclass(frozen=True, slots=True)

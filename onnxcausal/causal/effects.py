@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.errors import SamplesError
@@ -16,7 +17,8 @@ class EffectTable:
     """Treatment effects of every node of one layer on the same samples.
 
     Attributes:
-        te: outcome under `do` less the observed outcome, `[parents, samples]`, in the outcome's unit.
+        te: outcome under `do` less the observed outcome, `[parents, samples]`, in the outcome's unit; NaN where a
+            node was not measured on a sample.
         observed: outcome without intervention, `[samples]`.
     """
 
@@ -29,9 +31,25 @@ class EffectTable:
         assert self.observed.shape == self.te.shape[1:], (self.observed.shape, self.te.shape)
 
     @property
+    def used(self) -> NDArray[np.int64]:
+        """Samples each node was measured on, `[parents]`."""
+        return np.asarray((~np.isnan(self.te)).sum(axis=1))
+
+    @property
     def ate(self) -> Floats:
-        """Average treatment effect of each node, `[parents]`."""
-        return np.asarray(self.te.mean(axis=1))
+        """Average treatment effect of each node, `[parents]`; NaN for a node that was not measured."""
+        if (self.used == self.te.shape[1]).all():
+            return np.asarray(self.te.mean(axis=1))
+        return np.array([row[~np.isnan(row)].mean() if not np.isnan(row).all() else np.nan for row in self.te])
+
+    @property
+    def spread(self) -> Floats:
+        """Standard deviation of each node's effect, `[parents]`: exactly 0 for a constant one; NaN without samples."""
+        if (self.used == self.te.shape[1]).all():
+            # Two passes in float64; a constant row has a spread of exactly 0, whatever its mean rounds to.
+            return np.where(np.ptp(self.te, axis=1) == 0, 0.0, self.te.std(axis=1, ddof=1))
+        rows = [row[~np.isnan(row)] for row in self.te]
+        return np.array([(0.0 if np.ptp(row) == 0 else row.std(ddof=1)) if len(row) > 1 else np.nan for row in rows])
 
     @property
     def under_do(self) -> Floats:
@@ -39,19 +57,19 @@ class EffectTable:
         return self.observed + self.te
 
 
-def estimate_effects(under_do: Floats, observed: Floats, floor: float) -> EffectTable:
+def estimate_effects(te: Floats, observed: Floats, floor: float) -> EffectTable:
     """Return the treatment effects, with what is below the float noise set to exactly 0.
 
     Args:
-        under_do: outcome under the intervention on each node, `[parents, samples]`.
-        observed: outcome of the null intervention, from the same session, `[samples]`.
+        te: outcome under the intervention on each node less that of the null intervention in the same session,
+            `[parents, samples]`.
+        observed: outcome without intervention, `[samples]`.
         floor: largest effect that float noise may cause, in the outcome's unit, at least 0.
 
     Raises:
         SamplesError: fewer than two samples, or an outcome that is not finite.
 
-    >>> table = estimate_effects(np.array([[1.0, 1.0], [2.0, 3.0]]), np.array([2.0, 3.0 + 1e-9]), floor=1e-6)
-    >>> table.te
+    >>> estimate_effects(np.array([[-1.0, -2.0], [0.0, 1e-9]]), np.array([2.0, 3.0]), floor=1e-6).te
     array([[-1., -2.],
            [ 0.,  0.]])
     """
@@ -63,7 +81,7 @@ def estimate_effects(under_do: Floats, observed: Floats, floor: float) -> Effect
             why="the spread of an effect cannot be estimated from fewer",
             remedy="supply more samples of the class that the model classifies correctly",
         )
-    finite = np.isfinite(under_do).all() and np.isfinite(observed).all()
+    finite = np.isfinite(te).all() and np.isfinite(observed).all()
     if not finite:
         raise SamplesError(
             "the model's outcome is NaN or infinite on some sample",
@@ -72,6 +90,4 @@ def estimate_effects(under_do: Floats, observed: Floats, floor: float) -> Effect
             remedy="check the preprocessing (rescale, mean, std); use a float32 model in place of float16",
         )
     assert floor >= 0, floor
-    te = under_do - observed
-    te[np.abs(te) <= floor] = 0.0
-    return EffectTable(te=te, observed=observed)
+    return EffectTable(te=np.where(np.abs(te) <= floor, 0.0, te), observed=observed)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from onnxcausal.causal.effects import EffectTable
 from onnxcausal.causal.outcome import Floats
+from onnxcausal.causal.screening import Hidden
 from onnxcausal.causal.significance import Role, Verdicts
 
 
@@ -36,6 +37,7 @@ class LayerResult:
         verdicts: roles of every parent; None when there was no target.
         links: where targets flow to: (layer below, target child, necessary node of that layer it becomes).
         to_outcome: targets that flow into the outcome itself, ascending.
+        hidden: what the nodes that a budget left untested do jointly; None when every node was tested.
         reason: why the layer was not tested; empty when it was.
     """
 
@@ -47,6 +49,7 @@ class LayerResult:
     verdicts: Verdicts | None
     links: tuple[tuple[str, int, int], ...] = ()
     to_outcome: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    hidden: Hidden | None = None
     reason: str = ""
 
     @property

@@ -28,23 +28,17 @@ def assess_paired(table: EffectTable, *, alpha: float = 0.05, coverage: float = 
     >>> [str(role) for role in assess_paired(EffectTable(te, np.linspace(5, 6, 50))).roles]
     ['necessary', 'minor', 'dead', 'noisy']
     """
-    ate, count = table.ate, table.te.shape[1]
-    # Two passes in float64; a constant row has a spread of exactly 0, whatever its mean rounds to.
-    spread = np.where(np.ptp(table.te, axis=1) == 0, 0.0, table.te.std(axis=1, ddof=1))
+    ate, spread, count = table.ate, table.spread, table.te.shape[1]
     dead = (spread == 0) & (ate == 0)
     error = spread / np.sqrt(count)
     margin = error * stats.t.isf(alpha / 2, count - 1)
-    p = _p_values(ate, error, count - 1)
+    p = p_values(ate, error, count - 1)
     q = np.ones_like(p)
     if (~dead).any():
         q[~dead] = stats.false_discovery_control(p[~dead], method="bh")
     significant = ~dead & (q <= alpha)
     necessary = strongest(ate, significant & (ate < 0), coverage)
     noisy = strongest(ate, significant & (ate > 0), coverage)
-    roles = np.where(significant, Role.MINOR, Role.NEUTRAL).astype(object)
-    roles[dead] = Role.DEAD
-    roles[necessary] = Role.NECESSARY
-    roles[noisy] = Role.NOISY
     return Verdicts(
         ate=ate,
         low=ate - margin,
@@ -52,9 +46,9 @@ def assess_paired(table: EffectTable, *, alpha: float = 0.05, coverage: float = 
         d=standardised(table),
         p=p,
         q=q,
-        roles=tuple(Role(role) for role in roles),
+        roles=roles_of(dead, significant, necessary, noisy),
         selected_by=SelectedBy.COVERAGE if len(necessary) else SelectedBy.NONE,
-        reason="" if len(necessary) else _why_none(dead, significant, count),
+        reason="" if len(necessary) else why_none(dead, significant, count),
     )
 
 
@@ -79,13 +73,46 @@ def strongest(ate: Floats, candidates: NDArray[np.bool_], coverage: float) -> ND
     return np.sort(indices[order[:needed]])
 
 
-def _p_values(ate: Floats, error: Floats, freedom: int) -> Floats:
-    """Return two-sided p-values; without spread they are 1 at an effect of 0, else 0."""
+def roles_of(
+    dead: NDArray[np.bool_],
+    significant: NDArray[np.bool_],
+    necessary: NDArray[np.int64],
+    noisy: NDArray[np.int64],
+) -> tuple[Role, ...]:
+    """Return the role of every node.
+
+    >>> no, yes = np.array([False, False]), np.array([True, True])
+    >>> [str(role) for role in roles_of(no, yes, np.array([1]), np.array([], int))]
+    ['minor', 'necessary']
+    """
+    roles = np.where(significant, Role.MINOR, Role.NEUTRAL).astype(object)
+    roles[dead] = Role.DEAD
+    roles[necessary] = Role.NECESSARY
+    roles[noisy] = Role.NOISY
+    return tuple(Role(role) for role in roles)
+
+
+def p_values(ate: Floats, error: Floats, freedom: int | NDArray[np.int64]) -> Floats:
+    """Return two-sided p-values of a t-test; without spread they are 1 at an effect of 0, else 0.
+
+    Args:
+        ate: average effect of each node, `[parents]`.
+        error: its standard error, `[parents]`.
+        freedom: degrees of freedom.
+
+    >>> p_values(np.array([0.0, 2.0, 2.0]), np.array([0.0, 0.0, 1.0]), 30).round(3)
+    array([1.   , 0.   , 0.055])
+    """
     t = np.divide(np.abs(ate), error, out=np.zeros_like(ate), where=error > 0)
     return np.where(error > 0, 2 * stats.t.sf(t, freedom), np.where(ate == 0, 1.0, 0.0))
 
 
-def _why_none(dead: NDArray[np.bool_], significant: NDArray[np.bool_], count: int) -> str:
+def why_none(dead: NDArray[np.bool_], significant: NDArray[np.bool_], count: int) -> str:
+    """Return why no node is necessary.
+
+    >>> why_none(np.array([False]), np.array([False]), 30)
+    'no node has a significant effect on 30 samples'
+    """
     if dead.all():
         return "every node is dead on these samples"
     if not significant.any():

@@ -23,6 +23,8 @@ class Role(StrEnum):
     """Not significant."""
     DEAD = "dead"
     """The path contributes exactly 0 on every sample."""
+    UNTESTED = "untested"
+    """Left out by a budget of interventions; what such nodes do jointly is recorded."""
 
 
 class Rule(StrEnum):
@@ -49,7 +51,7 @@ class SelectedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Verdicts:
-    """The role of every node of one layer and the numbers behind it; arrays are `[parents]`.
+    """The role of every node of one layer and the numbers behind it; arrays are `[parents]`, NaN for untested nodes.
 
     Attributes:
         ate: average treatment effect, in the outcome's unit.

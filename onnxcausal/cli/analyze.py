@@ -2,14 +2,49 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from onnxcausal.cli import options
 from onnxcausal.cli.progress import ConsoleProgress
+from onnxcausal.errors import ConfigError
 
 if TYPE_CHECKING:
     from onnxcausal.pipeline.configuration import Configured
+
+AskedMachine: TypeAlias = tuple[str | None, str | None, tuple[int, ...]]
+"""Provider, memory and devices, as they were asked for."""
+
+FLAGS = {
+    "data": ("data.source", "--data"),
+    "labels": ("data.labels", "--labels"),
+    "label_column": ("data.label_column", "--label-column"),
+    "skip_bad": ("data.skip_bad", "--skip-bad"),
+    "resize": ("preprocess.resize", "--resize"),
+    "center_crop": ("preprocess.center_crop", "--center-crop"),
+    "rescale": ("preprocess.rescale", "--rescale"),
+    "mean": ("preprocess.mean", "--mean"),
+    "std": ("preprocess.std", "--std"),
+    "channels": ("preprocess.channels", "--channels"),
+    "layout": ("preprocess.layout", "--layout"),
+    "input_name": ("model.input", "--input"),
+    "output": ("model.output", "--output"),
+    "target": ("analysis.targets", "--target"),
+    "samples": ("analysis.samples", "--samples"),
+    "rule": ("analysis.rule", "--rule"),
+    "alpha": ("analysis.alpha", "--alpha"),
+    "coverage": ("analysis.coverage", "--coverage"),
+    "beta": ("analysis.beta", "--beta"),
+    "replace": ("analysis.replace", "--replace"),
+    "outcome": ("analysis.outcome", "--outcome"),
+    "seed": ("analysis.seed", "--seed"),
+    "engine": ("analysis.engine", "--engine"),
+    "adaptive": ("analysis.adaptive", "--adaptive"),
+    "budget": ("analysis.budget", "--budget"),
+    "precision": ("analysis.precision", "--precision"),
+}
+"""Setting and flag of each option that is a setting, by the option's name here."""
 
 
 def analyze_command(
@@ -37,7 +72,14 @@ def analyze_command(
     replace: options.Replace = None,
     outcome: options.Outcome = None,
     seed: options.Seed = None,
+    engine: options.Engine = None,
+    adaptive: options.Adaptive = None,
+    budget: options.Budget = None,
+    precision: options.Precision = None,
     provider: options.Provider = None,
+    memory: options.Memory = None,
+    devices: options.Devices = None,
+    dry_run: options.DryRun = False,
     config: options.Config = None,
     show_config: options.ShowConfig = False,
     out: options.Out = None,
@@ -45,58 +87,31 @@ def analyze_command(
     as_json: options.AsJson = False,
     stats: options.Stats = None,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,  # noqa: ARG001  # read by the program's entry, which sees every error
+    debug: options.Debug = False,  # read by the program's entry, which sees every error
 ) -> None:
     """Find the causal graph of every class: which nodes of each layer cause the model's decision."""
     from onnxcausal.pipeline.configuration import configure, show  # noqa: PLC0415  # --help must not load it
 
-    flags = {
-        "data.source": ("--data", data),
-        "data.labels": ("--labels", labels),
-        "data.label_column": ("--label-column", label_column),
-        "data.skip_bad": ("--skip-bad", skip_bad),
-        "preprocess.resize": ("--resize", _numbers(resize)),
-        "preprocess.center_crop": ("--center-crop", _numbers(center_crop)),
-        "preprocess.rescale": ("--rescale", rescale),
-        "preprocess.mean": ("--mean", _list(mean)),
-        "preprocess.std": ("--std", _list(std)),
-        "preprocess.channels": ("--channels", channels),
-        "preprocess.layout": ("--layout", layout),
-        "model.input": ("--input", input_name),
-        "model.output": ("--output", output),
-        "analysis.targets": ("--target", target or None),
-        "analysis.samples": ("--samples", samples),
-        "analysis.rule": ("--rule", rule),
-        "analysis.alpha": ("--alpha", alpha),
-        "analysis.coverage": ("--coverage", coverage),
-        "analysis.beta": ("--beta", beta),
-        "analysis.replace": ("--replace", replace),
-        "analysis.outcome": ("--outcome", outcome),
-        "analysis.seed": ("--seed", seed),
-    }
-    configured = configure(model, config, {key: given for key, given in flags.items() if given[1] is not None})
+    flags = _given(locals())
+    configured = configure(model, config, flags)
     if show_config:
         print(show(configured), end="")
         return
-    _run(
-        model,
-        configured,
-        out or Path(f"{model.stem}.causal"),
-        force=force,
-        provider=provider,
-        as_json=as_json,
-        stats=stats,
-        quiet=quiet,
-    )
+    machine = (provider, memory, _devices(devices))
+    if dry_run:
+        _show_estimate(model, configured, machine, as_json=as_json)
+        return
+    folder = out or Path(f"{model.stem}.causal")
+    _run(model, configured, folder, machine, force=force, as_json=as_json, stats=stats, quiet=quiet)
 
 
 def _run(
     model: Path,
     configured: "Configured",
     out: Path,
+    machine: AskedMachine,
     *,
     force: bool,
-    provider: str | None,
     as_json: bool,
     stats: Path | None,
     quiet: bool,
@@ -104,8 +119,7 @@ def _run(
     """Run the job, then print its result to stdout and its timing to stderr."""
     from onnxcausal.analysis.file import to_json  # noqa: PLC0415  # --help must not load it
     from onnxcausal.analysis.folder import write_file  # noqa: PLC0415
-    from onnxcausal.onnxgraph.runner import Provider  # noqa: PLC0415
-    from onnxcausal.pipeline.analyze import run  # noqa: PLC0415
+    from onnxcausal.pipeline.analyze import machine_of, run  # noqa: PLC0415
     from onnxcausal.report.summary import summary  # noqa: PLC0415
 
     if stats is not None:
@@ -117,7 +131,7 @@ def _run(
             configured,
             out=out,
             force=force,
-            provider=Provider.parse(provider) if provider else None,
+            machine=machine_of(*machine),
             progress=progress,
         )
     finally:
@@ -131,12 +145,51 @@ def _run(
         )
 
 
-def _list(text: str | None) -> list[str] | None:
+def _show_estimate(model: Path, configured: "Configured", machine: AskedMachine, *, as_json: bool) -> None:
+    """Print what a run would take."""
+    from onnxcausal.pipeline.analyze import machine_of  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.pipeline.estimate import estimate  # noqa: PLC0415
+    from onnxcausal.report.estimate import as_table, to_json  # noqa: PLC0415
+
+    found = estimate(model, configured, machine_of(*machine))
+    print(to_json(found) if as_json else as_table(found), end="")
+
+
+def _given(options: Mapping[str, object]) -> dict[str, tuple[str, object]]:
+    """Return the settings that were given: by key, the flag and its value."""
+    read = {"resize": _numbers, "center_crop": _numbers, "mean": _list, "std": _list, "target": _several}
+    values = {name: read[name](options[name]) if name in read else options[name] for name in FLAGS}
+    return {key: (flag, values[name]) for name, (key, flag) in FLAGS.items() if values[name] is not None}
+
+
+def _devices(text: str | None) -> tuple[int, ...]:
+    """Return the numbers of devices.
+
+    Raises:
+        ConfigError: they are no numbers.
+    """
+    parts = _list(text) or []
+    if not all(part.isdecimal() for part in parts):
+        raise ConfigError(
+            "the devices cannot be read",
+            where=f"--devices {text}",
+            why="devices are numbered from 0",
+            remedy="write their numbers, like 0,1",
+        )
+    return tuple(map(int, parts))
+
+
+def _several(values: object) -> object:
+    """Return what a repeatable option was given; None for nothing."""
+    return values or None
+
+
+def _list(text: object) -> list[str] | None:
     """Return the parts of a comma-separated option."""
-    return None if text is None else [part.strip() for part in text.split(",")]
+    return None if text is None else [part.strip() for part in str(text).split(",")]
 
 
-def _numbers(text: str | None) -> object:
+def _numbers(text: object) -> object:
     """Return one number as it is, several as a list; what is no number is left for the check of the settings."""
     parts = _list(text)
     return parts[0] if parts and len(parts) == 1 else parts

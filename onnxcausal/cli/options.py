@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-SAMPLES, METHOD, OUTPUT = "Samples", "Method", "Output"
+SAMPLES, METHOD, RUN, OUTPUT = "Samples", "Method", "Run", "Output"
 
 ModelFile = Annotated[Path, typer.Argument(help="The .onnx file. Its sidecar is the .toml file of the same name.")]
 Data = Annotated[
@@ -59,9 +59,30 @@ Outcome = Annotated[
     typer.Option(metavar="logit|margin|log-prob", help="Scalar effects are measured on.", rich_help_panel=METHOD),
 ]
 Seed = Annotated[int | None, typer.Option(help="Of the choice of samples [0].", rich_help_panel=METHOD)]
+Engine = Annotated[
+    str | None, typer.Option(metavar="suffix|reference", help="How interventions are run.", rich_help_panel=RUN)
+]
+Adaptive = Annotated[
+    bool | None,
+    typer.Option("--adaptive/--full", help="Stop measuring nodes that are settled.", rich_help_panel=RUN),
+]
+Budget = Annotated[
+    int | None,
+    typer.Option(help="Most interventions per layer and class, most promising first.", rich_help_panel=RUN),
+]
+Precision = Annotated[
+    str | None, typer.Option(metavar="fp32|tf32|fp16", help="Arithmetic of the interventions.", rich_help_panel=RUN)
+]
+Memory = Annotated[
+    str | None, typer.Option(help="Bound on memory, like 2GiB [60 % of what is free].", rich_help_panel=RUN)
+]
+Devices = Annotated[str | None, typer.Option(help="Devices that share the work, like 0,1.", rich_help_panel=RUN)]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print layers, work, memory and time, and stop.", rich_help_panel=RUN)
+]
 Provider = Annotated[
     str | None,
-    typer.Option(help="Execution provider: cpu, cuda, NAME or NAME:key=value.", rich_help_panel=METHOD),
+    typer.Option(help="Execution provider: cpu, cuda, NAME or NAME:key=value.", rich_help_panel=RUN),
 ]
 Config = Annotated[
     Path | None, typer.Option(help="Configuration file in place of the sidecar.", rich_help_panel=METHOD)

@@ -17,13 +17,18 @@ class ConsoleProgress:
 
     def __init__(self, stream: TextIO = sys.stderr, *, quiet: bool = False) -> None:
         """Take the stream to write to; `quiet` writes nothing and only counts."""
-        self.interventions = 0
+        self._done = 0.0
         self._stream = stream
         self._quiet = quiet
         self._terminal = stream.isatty()
         self._started = self._drawn = time.monotonic()
-        self._total = 0
+        self._total = 0.0
         self._step = ["", ""]
+
+    @property
+    def interventions(self) -> int:
+        """Interventions finished."""
+        return round(self._done)
 
     @property
     def seconds(self) -> float:
@@ -44,14 +49,18 @@ class ConsoleProgress:
         """Begin a layer."""
         self._step[1] = shortened(name, 30)
 
-    def done(self, interventions: int) -> None:
+    def done(self, interventions: float) -> None:
         """Count finished interventions, and draw if it is time."""
-        self.interventions += interventions
+        self._done += interventions
         self._draw()
 
-    def skip(self, interventions: int) -> None:
-        """Count interventions that turned out not to be needed."""
+    def skip(self, interventions: float) -> None:
+        """Count interventions that need not be made."""
         self._total -= interventions
+
+    def note(self, text: str) -> None:
+        """Write a line of its own."""
+        self._write(("\r\x1b[K" if self._terminal else "") + printable(text) + "\n")
 
     def close(self) -> None:
         """Remove the line from a terminal."""
@@ -75,7 +84,7 @@ class ConsoleProgress:
         share = self.interventions / self._total if self._total else 0.0
         rest = f", {_clock(self.seconds * (1 - share) / share)} left" if share else ""
         step = " ".join(part for part in self._step if part)
-        return f"{share:4.0%}  {step}  {self.interventions:,} of {self._total:,} interventions{rest}"
+        return f"{share:4.0%}  {step}  {self.interventions:,} of {self._total:,.0f} interventions{rest}"
 
     def _write(self, text: str) -> None:
         self._drawn = time.monotonic()

@@ -9,15 +9,18 @@ from numpy.typing import NDArray
 from onnx.inliner import inline_local_functions
 
 from onnxcausal.errors import ModelError, NothingToAnalyseError
+from onnxcausal.onnxgraph.costs import liveness_peak, multiply_adds
 from onnxcausal.onnxgraph.cut import cut_at
 from onnxcausal.onnxgraph.flow import Flow, find_flow
 from onnxcausal.onnxgraph.index import GraphIndex, bodies, captured, index_graph
 from onnxcausal.onnxgraph.labels import KEEPS_CHANNELS
 from onnxcausal.onnxgraph.layers import Layer, find_layers
+from onnxcausal.onnxgraph.memory import LARGEST_BATCH
 from onnxcausal.onnxgraph.model import Model, input_spec
 from onnxcausal.onnxgraph.outcome import OutcomeTensor, find_outcome
-from onnxcausal.onnxgraph.runner import Provider, Runner
-from onnxcausal.onnxgraph.trace import Trace
+from onnxcausal.onnxgraph.provider import Provider
+from onnxcausal.onnxgraph.runner import Runner
+from onnxcausal.onnxgraph.trace import Rows, Trace
 from onnxcausal.samples.source import Inputs, InputSpec
 
 
@@ -31,6 +34,7 @@ class Network:
         outcome: the tensor of the class scores.
         part: the model cut there.
         plain: a session on `part`.
+        batch: samples run at once where the model leaves that open.
     """
 
     model: Model
@@ -38,14 +42,19 @@ class Network:
     outcome: OutcomeTensor
     part: onnx.ModelProto
     plain: Runner
+    batch: int = LARGEST_BATCH
 
-    def scores(self, x: Inputs) -> NDArray[np.floating]:
+    def scores(self, x: Inputs, batch: int | None = None) -> NDArray[np.floating]:
         """Return the class scores, `[samples, classes]`.
+
+        Args:
+            x: inputs, `[samples, ...]`.
+            batch: samples run at once; default: `batch` of the network.
 
         Raises:
             ModelError: the tensor does not hold one score per class.
         """
-        scores = self.plain.run(x, [self.outcome.tensor])[0]
+        scores = self.plain.run(x, [self.outcome.tensor], batch=batch or self.batch)[0]
         if scores.dtype.kind != "f":
             raise ModelError(
                 "the outcome is not a score",
@@ -72,11 +81,15 @@ class Wiring:
         trace: shapes of one run.
         passed_over: ops that hold weights and mix channels but are no layers, "type name" each: no intervention is
             made there.
+        work: multiply-adds of the model on one sample.
+        row_bytes: what its tensors take at most at once, for one sample.
     """
 
     flow: Flow
     trace: Trace
     passed_over: tuple[str, ...]
+    work: int = 0
+    row_bytes: int = 0
 
 
 def open_network(
@@ -135,7 +148,9 @@ def find_wiring(network: Network, example: Inputs) -> Wiring:
             remedy="supply a model whose weights stand in the file",
         )
     flow = find_flow(index, layers, network.spec.name, network.outcome.tensor, trace)
-    return Wiring(flow, trace, passed_over)
+    every = range(len(index.ops))
+    work = multiply_adds(index, every, trace)
+    return Wiring(flow, trace, passed_over, work, liveness_peak(index, every, [network.spec.name], trace))
 
 
 def _trace(network: Network, example: Inputs, tensors: Sequence[str]) -> Trace:
@@ -144,9 +159,15 @@ def _trace(network: Network, example: Inputs, tensors: Sequence[str]) -> Trace:
     shown.CopyFrom(network.part)
     del shown.graph.output[:]
     shown.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors)
-    trace = Runner(shown, network.spec, network.model.name).trace(example, tensors)
-    batch = network.spec.shape[0] if network.spec.shape else None
-    return Trace({**trace.shapes, network.spec.name: (batch or 1, *example.shape[1:])}, trace.values)
+    runner = Runner(shown, network.spec, network.model.name)
+    trace = runner.trace(example, tensors)
+    shape = (trace.batch, *example.shape[1:])
+    return replace(
+        trace,
+        shapes={**trace.shapes, network.spec.name: shape},
+        types={**trace.types, network.spec.name: runner.dtype},
+        rows={**trace.rows, network.spec.name: Rows(0, 1)},
+    )
 
 
 def _passed_over(index: GraphIndex, layers: Sequence[Layer]) -> tuple[str, ...]:

@@ -1,28 +1,23 @@
 """The reference engine: masks fed as inputs, whole model, one session."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import helper
 
+from onnxcausal.analysis.result import EngineKind
 from onnxcausal.causal.outcome import Floats
-from onnxcausal.errors import ModelError
-from onnxcausal.onnxgraph.engine import Observation, Probe, ScoresToOutcome
+from onnxcausal.onnxgraph.engine import EVERY, Cost, Findings, Observation, Probe, ScoresToOutcome
 from onnxcausal.onnxgraph.layers import Layer
 from onnxcausal.onnxgraph.masks import insert_masks, path_mask
 from onnxcausal.onnxgraph.network import Network, Wiring
-from onnxcausal.onnxgraph.runner import LARGEST_BATCH, Provider, Runner
-from onnxcausal.onnxgraph.shifts import Shift, insert_shifts
+from onnxcausal.onnxgraph.noise import coarsest, observe
+from onnxcausal.onnxgraph.provider import Provider
+from onnxcausal.onnxgraph.runner import Runner
+from onnxcausal.onnxgraph.shifts import Shift, insert_shifts, without_mean
 from onnxcausal.samples.source import Inputs
-
-FLOAT_NOISE = 3.4
-"""Difference between two graphs of one function, in units of the float type's epsilon times the largest class score:
-4e-7 in float32, as measured on networks of up to 50 layers."""
-LARGEST_NOISE = 1000.0
-"""Beyond this, in the same unit, it is no rounding: the samples of a batch influence each other."""
-LARGEST_SHARE = 0.05
-"""The same as a share of the largest class score, for coarse float types."""
 
 
 class ReferenceEngine:
@@ -33,75 +28,89 @@ class ReferenceEngine:
     same batches, so that an intervention without effect gives exactly 0.
     """
 
-    name = "reference"
+    name = EngineKind.REFERENCE
+    notes: tuple[str, ...] = ()
+    findings: Findings = MappingProxyType({})
 
     def __init__(
-        self, network: Network, wiring: Wiring, *, reference: Inputs | None = None, provider: Provider | None = None
+        self,
+        network: Network,
+        wiring: Wiring,
+        *,
+        layers: Sequence[Layer] | None = None,
+        reference: Inputs | None = None,
+        provider: Provider | None = None,
     ) -> None:
         """Open the session.
 
         Args:
             network: the model, cut at its class scores.
             wiring: its layers, and the shapes of one run.
+            layers: those that are intervened on; default: all.
             reference: reference samples, `[samples, ...]`, whose mean contribution stands in for what is taken away;
                 None replaces it by nothing.
             provider: execution provider; default as for `Runner`.
 
         Raises:
-            ModelError: ONNX Runtime refuses the masked model, or a layer has no mean over samples.
+            ModelError: ONNX Runtime refuses the masked model.
         """
+        self._trace = wiring.trace
         self._network = network
+        self._cost = Cost(wiring.work, wiring.row_bytes, "whole model")
         self._reference = reference
-        self._layers = wiring.flow.layers
+        self._layers = wiring.flow.layers if layers is None else layers
         masked = insert_masks(network.part, self._layers, overridable=True)
         self._masks = masked.names
         self._shifts: dict[str, Shift] = {}
         proto = masked.proto
         if reference is not None:
             proto, self._shifts = insert_shifts(proto, self._layers, wiring.trace)
+        # The outputs that are averaged stay in memory until a run ends, beside what lives in it anyway.
+        averaged = sum(wiring.trace.of_sample(layer.output) for layer in self._layers if layer.name in self._shifts)
+        self._batch = max(1, network.batch * wiring.row_bytes // max(1, wiring.row_bytes + averaged))
         self._runner = Runner(proto, network.spec, network.model.name, provider)
         self.providers: tuple[str, ...] = self._runner.providers
+
+    def sweep(self, probe: Probe, betas: Sequence[float], x: Inputs, outcome: ScoresToOutcome) -> Floats:
+        """Return the effect on each node for several factors on its paths, `[betas, nodes, samples]`."""
+        return np.stack([self.effects(probe.at(beta), x, outcome) for beta in betas])
+
+    def cost(self, layer: Layer) -> Cost:
+        """Return what one intervention on one sample takes: a pass of the whole model, whatever the layer."""
+        del layer
+        return self._cost
+
+    def bounds(self, probe: Probe, x: Inputs) -> None:
+        """Return None: what paths contribute is not looked at here."""
+
+    def recall(self, findings: Findings) -> None:
+        """Take over nothing: nothing is found while running."""
 
     def scores(self, x: Inputs) -> NDArray[np.floating]:
         """Return the unmodified model's class scores, `[samples, classes]`."""
         return self._network.scores(x)
 
     def observe(self, x: Inputs, outcome: ScoresToOutcome) -> Observation:
-        """Return the outcome of the null intervention, and its float noise.
+        """Return the outcome of the null intervention, and its float noise (`noise.observe`)."""
+        return observe(
+            lambda some, batch: self._scores(some, {}, batch), x, self._network, outcome, coarsest(self._layers)
+        )
 
-        The noise is the largest change of the outcome at another batch size, and at least `FLOAT_NOISE`.
+    def effects(self, probe: Probe, x: Inputs, outcome: ScoresToOutcome, *, columns: slice = EVERY) -> Floats:
+        """Return the effect of the intervention on each node, `[nodes, samples]`, in the outcome's unit.
 
         Raises:
-            ModelError: the outcome of a sample depends on the others in its batch.
+            ModelError: the model fails while it runs, or the layer has no mean over reference samples.
         """
-        scores = self._scores(x, {})
-        observed = outcome(scores)
-        again = outcome(self._scores(x, {}, batch=max(1, min(len(x), LARGEST_BATCH) // 2 - 1)))
-        unit = self._epsilon(scores.dtype) * float(np.abs(scores).max(initial=0.0))
-        with np.errstate(invalid="ignore"):  # an infinite outcome is refused later, with a better message
-            noise = float(np.abs(observed - again).max(initial=0.0))
-        if noise > min(LARGEST_NOISE * unit, LARGEST_SHARE * float(np.abs(scores).max(initial=0.0))):
-            raise ModelError(
-                "the outcome of a sample depends on the other samples of its batch",
-                where=f"{self._network.model.name}, tensor {self._network.outcome.tensor}",
-                why=f"at another batch size it changes by up to {noise:.3g}",
-                remedy="export the model with a fixed batch size of 1",
-            )
-        return Observation(observed, max(noise, FLOAT_NOISE * unit))
-
-    def outcomes(self, probe: Probe, x: Inputs, outcome: ScoresToOutcome, done: Callable[[int], None]) -> Floats:
-        """Return the outcome under the intervention on each node, `[nodes, samples]`."""
-        results = np.empty((len(probe.nodes), len(x)))
+        x = x[columns]
+        observed = outcome(self._scores(x, {}))  # in the same batches as below
+        effects = np.zeros((len(probe.nodes), len(observed)))
         mean = self._mean_output(probe.layer, {}) if self._reference is not None else None
-        reaching = probe.connected().any(axis=1)
-        if not reaching.all():  # a node of a group without targets has no path to change
-            results[~reaching] = outcome(self._scores(x, {}))
-            done(int((~reaching).sum()))
-        for node in np.flatnonzero(reaching):
+        # A node of a group without targets has no path to change.
+        for node in np.flatnonzero(probe.connected().any(axis=1)):
             feeds = self._feeds(probe, probe.nodes[node], mean)
-            results[node] = outcome(self._scores(x, feeds))
-            done(1)
-        return results
+            effects[node] = outcome(self._scores(x, feeds)) - observed
+        return effects
 
     def _feeds(
         self, probe: Probe, features: NDArray[np.int64], mean: NDArray[np.float64] | None
@@ -119,16 +128,16 @@ class ReferenceEngine:
     def _mean_output(self, layer: Layer, feeds: dict[str, NDArray[np.floating]]) -> NDArray[np.float64]:
         """Return the layer's output, before any shift, averaged over the reference samples, `[1, ...]`."""
         assert self._reference is not None
-        output = self._runner.run(self._reference, [self._shifts[layer.name].before], feeds)[0]
-        return np.asarray(output.mean(axis=0, dtype=np.float64, keepdims=True))
+        if layer.name not in self._shifts:
+            raise without_mean(layer, self._trace)
+        before, size, total = self._shifts[layer.name].before, self._batch, 0.0
+        for start in range(0, len(self._reference), size):
+            output = self._runner.run(self._reference[start : start + size], [before], feeds, size)[0]
+            total = total + output.sum(axis=0, dtype=np.float64, keepdims=True)
+        return np.asarray(total / len(self._reference))
 
     def _scores(
-        self, x: Inputs, feeds: dict[str, NDArray[np.floating]], batch: int = LARGEST_BATCH
+        self, x: Inputs, feeds: dict[str, NDArray[np.floating]], batch: int | None = None
     ) -> NDArray[np.floating]:
-        scores = self._runner.run(x, [self._network.outcome.tensor], feeds, batch)[0]
+        scores = self._runner.run(x, [self._network.outcome.tensor], feeds, min(batch or self._batch, self._batch))[0]
         return scores.reshape(len(scores), -1)
-
-    def _epsilon(self, scores: np.dtype[np.floating]) -> float:
-        """Return the coarsest epsilon of the float types that scores and weights have."""
-        types = {scores, *(helper.tensor_dtype_to_np_dtype(layer.weight_type) for layer in self._layers)}
-        return max(float(np.finfo(dtype).eps) for dtype in types)

@@ -1,7 +1,7 @@
 """ONNX Runtime: sessions, providers, batches. The only module that imports it."""
 
+import warnings
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from onnxcausal.errors import ConfigError, ModelError
+from onnxcausal.onnxgraph.memory import LARGEST_BATCH
 from onnxcausal.onnxgraph.model import serialise
-from onnxcausal.onnxgraph.trace import Trace
+from onnxcausal.onnxgraph.provider import CPU, CUDA, EXACT_CUDA, NVIDIA, DeviceMemoryError, Provider
+from onnxcausal.onnxgraph.trace import Trace, rows_of
 from onnxcausal.samples.source import Inputs, InputSpec
 
-LARGEST_BATCH = 64
-"""Samples run at once where the model leaves the batch open: bounds memory."""
 RECORDED_VALUES = 4096
 """Integer tensors up to this many values are recorded in a trace (shapes, indices)."""
 HELD_TYPES = frozenset(
@@ -38,42 +38,12 @@ HELD_TYPES = frozenset(
     ]
 )
 """Types of outputs that numpy can hold."""
-CUDA = "CUDAExecutionProvider"
-CPU = "CPUExecutionProvider"
-NVIDIA = frozenset([CUDA, "TensorrtExecutionProvider"])
-"""Providers that ONNX Runtime claims to have where there is no device for them."""
-EXACT_CUDA = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"}
-"""TF32 has a mantissa of 10 bits, too coarse for effects; it is ONNX Runtime's default."""
+OUT_OF_MEMORY = ("failed to allocate", "out of memory", "bad_alloc", "alloc_failed")
+"""What ONNX Runtime's message says when memory runs out."""
 OLDEST_OP_IR = 8
 """IR version of the small models of one op; any version ONNX Runtime takes would do."""
-ERRORS_ONLY = 3
-"""Severity from which ONNX Runtime logs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """An execution provider asked for by name, with its options."""
-
-    name: str
-    options: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def parse(cls, text: str) -> "Provider":
-        """Return the provider written as `NAME` or `NAME:key=value,key=value`; `cpu` and `cuda` are short names.
-
-        Raises:
-            ConfigError: an option is not written as key=value.
-        """
-        name, _, listed = text.partition(":")
-        options = dict(pair.partition("=")[::2] for pair in listed.split(",") if pair)
-        if not all(options.values()):
-            raise ConfigError(
-                "the provider's options cannot be read",
-                where=f"--provider {text}",
-                why="an option has no value",
-                remedy="write NAME:key=value,key=value",
-            )
-        return cls({"cpu": CPU, "cuda": CUDA}.get(name.lower(), name), options)
+ERRORS_ONLY, NOTHING = 3, 4
+"""Severities from which ONNX Runtime logs."""
 
 
 class Runner:
@@ -82,6 +52,7 @@ class Runner:
     Attributes:
         providers: the execution providers the session really has.
         batch: batch size the model is fixed to, None where it takes any.
+        dtype: type of its input.
     """
 
     def __init__(self, proto: onnx.ModelProto, spec: InputSpec, name: str, provider: Provider | None = None) -> None:
@@ -102,9 +73,42 @@ class Runner:
         self._name = name
         self._session = _open(serialise(proto, name), name, provider)
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
-        self._dtype = _numpy_type(next(i.type for i in self._session.get_inputs() if i.name == spec.name))
+        self.dtype = _numpy_type(next(i.type for i in self._session.get_inputs() if i.name == spec.name))
         if provider is not None and provider.name not in self.providers:
             raise _provider_missing(provider, self.providers)
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Options of the provider in use that may change numbers; where it runs and what it may take do not."""
+        found = self._session.get_provider_options().get(self.providers[0], {})
+        return {name: value for name, value in found.items() if name not in ("device_id", "gpu_mem_limit")}
+
+    @property
+    def device(self) -> int | None:
+        """Number of the NVIDIA device in use; None where there is none."""
+        if CUDA not in self.providers:
+            return None
+        return int(self._session.get_provider_options()[CUDA].get("device_id", 0))
+
+    def on_device(self, device: int, provider: Provider | None) -> Provider:
+        """Return the session's provider on another device.
+
+        Args:
+            device: its number.
+            provider: the provider that was asked for, whose options are kept.
+
+        Raises:
+            ConfigError: the session's provider has no devices.
+        """
+        if CUDA not in self.providers:
+            raise ConfigError(
+                "there are no devices to share the work",
+                where="--devices",
+                why=f"the model runs on {self.providers[0]}",
+                remedy="leave --devices out, or install what CUDA needs",
+            )
+        options = dict(provider.options) if provider is not None and provider.name == CUDA else {}
+        return Provider(CUDA, {**options, "device_id": str(device)})
 
     def run(
         self,
@@ -128,22 +132,47 @@ class Runner:
         parts = [self._run_batch(x[start : start + size], outputs, feeds or {}) for start in range(0, len(x), size)]
         return [np.concatenate([part[number] for part in parts]) for number in range(len(outputs))]
 
+    def tensors(self, x: Inputs, names: Sequence[str]) -> list[NDArray[np.floating]]:
+        """Return outputs of any shape for one batch, filled up to the model's batch size where that is fixed."""
+        return self._call(self._fitted(x), names, {})
+
     def trace(self, x: Inputs, tensors: Sequence[str]) -> Trace:
-        """Return shapes of tensors, and values of small integer ones, in a run on the first samples of `x`.
+        """Return shapes and types of tensors, values of small integer ones, and where samples stand in them.
+
+        Runs the first sample of `x`, and a batch of two where the model leaves the batch open.
 
         Args:
             x: inputs, at least one.
             tensors: outputs of the session.
         """
-        types = {output.name: output.type for output in self._session.get_outputs()}
-        # Python cannot hold bfloat16 and narrower floats; their shapes stay unknown.
-        held = [name for name in tensors if types[name] in HELD_TYPES]
-        values = zip(held, self._call(self._fitted(x[: self.batch or 1]), held, {}), strict=True)
-        arrays = {name: value for name, value in values if isinstance(value, np.ndarray)}  # a sparse constant is none
+        batch = self.batch or 1
+        arrays = self._held(self._fitted(x[:batch]), tensors)
+        doubled = None if self.batch else self._shapes(np.repeat(x[:1], 2, axis=0), tensors)
         small = {
             name: value for name, value in arrays.items() if value.dtype.kind in "iu" and value.size <= RECORDED_VALUES
         }
-        return Trace({name: value.shape for name, value in arrays.items()}, small)
+        shapes = {name: value.shape for name, value in arrays.items()}
+        found = {
+            name: rows_of(shape, None if doubled is None else doubled.get(name, ()), batch)
+            for name, shape in shapes.items()
+        }
+        rows = {name: place for name, place in found.items() if place is not None}
+        return Trace(shapes, small, {name: value.dtype for name, value in arrays.items()}, rows, batch)
+
+    def _shapes(self, x: Inputs, tensors: Sequence[str]) -> dict[str, tuple[int, ...]]:
+        """Return shapes in one more run; none where the model does not take this batch."""
+        try:
+            return {name: value.shape for name, value in self._held(x, tensors).items()}
+        except ModelError:
+            return {}
+
+    def _held(self, x: Inputs, tensors: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+        """Return the tensors that numpy can hold."""
+        types = {output.name: output.type for output in self._session.get_outputs()}
+        # Python cannot hold bfloat16 and narrower floats; their shapes stay unknown.
+        held = [name for name in tensors if types[name] in HELD_TYPES]
+        values = zip(held, self._call(x, held, {}), strict=True)
+        return {name: value for name, value in values if isinstance(value, np.ndarray)}  # a sparse constant is none
 
     def _run_batch(
         self, x: Inputs, outputs: Sequence[str], feeds: Mapping[str, NDArray[np.floating]]
@@ -170,11 +199,85 @@ class Runner:
     ) -> list[NDArray[np.floating]]:
         try:
             results: list[NDArray[np.floating]] = self._session.run(
-                list(outputs), {self.spec.name: x.astype(self._dtype, copy=False), **feeds}
+                list(outputs), {self.spec.name: x.astype(self.dtype, copy=False), **feeds}
             )
         except Exception as error:  # ONNX Runtime's exceptions share no base class
             raise _failing(self._name, error) from error
         return results
+
+
+class BoundSession:
+    """A session whose inputs stay on its device between runs (IO binding).
+
+    Attributes:
+        providers: the execution providers the session really has.
+    """
+
+    def __init__(
+        self, proto: onnx.ModelProto, name: str, provider: Provider | None = None, *, spins: bool = False
+    ) -> None:
+        """Open a session.
+
+        Args:
+            proto: the model; its outputs are bound in the order they are listed.
+            name: its name, for errors.
+            provider: default: CUDA where there is a device, else CPU.
+            spins: let threads that wait for work spin.
+
+        Raises:
+            ModelError: ONNX Runtime refuses the model.
+            ConfigError: the provider is not to be had.
+        """
+        self._name = name
+        # What goes wrong is raised, and need not be logged: some graphs are only tried.
+        self._session = _open(serialise(proto, name), name, provider, spins=spins, log=NOTHING)
+        self.providers: tuple[str, ...] = tuple(self._session.get_providers())
+        options = self._session.get_provider_options().get(CUDA, {})
+        self._device = ("cuda", int(options.get("device_id", 0))) if CUDA in self.providers else ("cpu", 0)
+        self._binding = self._session.io_binding()
+        self._held: dict[str, ort.OrtValue] = {}
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def put(self, name: str, value: NDArray[np.generic]) -> None:
+        """Bind an input to an array, which the caller leaves unchanged; on the CPU nothing is copied."""
+        try:
+            held = ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value), *self._device)
+        except Exception as error:  # ONNX Runtime's exceptions share no base class
+            raise _out_of_memory(error) or _failing(self._name, error) from error
+        self._held[name] = held
+        self._binding.bind_ortvalue_input(name, held)
+
+    def release(self) -> None:
+        """Let go of everything that is bound."""
+        self._binding.clear_binding_inputs()
+        self._binding.clear_binding_outputs()
+        self._held.clear()
+
+    def run(self) -> list[NDArray[np.floating]]:
+        """Return the outputs for the bound inputs.
+
+        Raises:
+            DeviceMemoryError: memory ran out.
+            ModelError: the model fails while it runs.
+        """
+        for name in self._outputs:
+            self._binding.bind_output(name)
+        try:
+            self._session.run_with_iobinding(self._binding)
+            results: list[NDArray[np.floating]] = self._binding.copy_outputs_to_cpu()
+        except Exception as error:  # ONNX Runtime's exceptions share no base class
+            raise _out_of_memory(error) or _failing(self._name, error) from error
+        return results
+
+
+def half_precision(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model that computes in half precision; its inputs and outputs keep their types."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415  # seldom needed, slow to load
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of each weight too small or too large for half precision
+        converted: onnx.ModelProto = convert_float_to_float16(proto, keep_io_types=True, disable_shape_infer=True)
+    return converted
 
 
 def run_op(op: onnx.NodeProto, inputs: Sequence[NDArray[np.generic] | None], opset: int) -> list[NDArray[np.generic]]:
@@ -218,11 +321,20 @@ def version() -> str:
     return str(ort.__version__)
 
 
-def _open(content: bytes, name: str, provider: Provider | None, threads: int = 0) -> ort.InferenceSession:
+def _open(
+    content: bytes,
+    name: str,
+    provider: Provider | None,
+    *,
+    threads: int = 0,
+    spins: bool = False,
+    log: int = ERRORS_ONLY,
+) -> ort.InferenceSession:
     """Open a session; 0 threads are as many as ONNX Runtime finds right."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = ERRORS_ONLY
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spins)))
+    options.log_severity_level = log
     known = ort.get_available_providers()
     devices = {device.ep_name for device in ort.get_ep_devices()}
     if provider is not None and provider.name not in known:
@@ -232,12 +344,18 @@ def _open(content: bytes, name: str, provider: Provider | None, threads: int = 0
     try:
         return ort.InferenceSession(content, options, providers=_wanted(provider, devices))
     except Exception as error:  # ONNX Runtime's exceptions share no base class
-        raise ModelError(
+        raise _out_of_memory(error) or ModelError(
             "ONNX Runtime refuses the model",
             where=name,
             why=str(error).strip().splitlines()[0][:300],
             remedy="check that the file is complete, and that onnxruntime is new enough for its operators",
         ) from error
+
+
+def _out_of_memory(error: Exception) -> DeviceMemoryError | None:
+    """Return the error as one of memory, if it is one."""
+    signs = any(sign in str(error).lower() for sign in OUT_OF_MEMORY) or isinstance(error, MemoryError)
+    return DeviceMemoryError(str(error)) if signs else None
 
 
 def _failing(where: str, error: Exception) -> ModelError:

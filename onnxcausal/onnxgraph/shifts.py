@@ -32,15 +32,14 @@ class Shift:
 def insert_shifts(
     proto: onnx.ModelProto, layers: Sequence[Layer], trace: Trace
 ) -> tuple[onnx.ModelProto, dict[str, Shift]]:
-    """Return the model with an overridable addition after each layer, and the additions by layer name.
+    """Return the model with an overridable addition after layers, and the additions by layer name.
+
+    A layer whose output does not have one row per sample has no mean over samples, and gets none.
 
     Args:
         proto: the model, which may have masks already; not changed.
         layers: the layers.
         trace: shapes of one run.
-
-    Raises:
-        ModelError: a layer's output does not have one row per sample, so that it has no mean over samples.
     """
     shifted = onnx.ModelProto()
     shifted.CopyFrom(proto)
@@ -52,12 +51,7 @@ def insert_shifts(
     for layer in layers:
         shape = trace.shapes.get(layer.output, ())
         if not shape or shape[0] != batch:
-            raise ModelError(
-                "a layer's output does not have one row per sample",
-                where=f"layer {layer.name}, tensor {layer.output}",
-                why=f"its shape is {list(shape)} for {batch} sample(s), so a mean over samples is not defined",
-                remedy="use --replace zero",
-            )
+            continue
         shift = Shift(fresh(f"{layer.name}.shift", taken), fresh(f"{layer.name}.before_shift", taken))
         dtype = helper.tensor_dtype_to_np_dtype(layer.weight_type)
         zeros = numpy_helper.from_array(np.zeros((1, *shape[1:]), dtype), shift.name)
@@ -71,3 +65,13 @@ def insert_shifts(
         shifts[layer.name] = shift
     splice(graph, after=after)
     return shifted, shifts
+
+
+def without_mean(layer: Layer, trace: Trace) -> ModelError:
+    """Return the error that a layer's output has no mean over samples."""
+    return ModelError(
+        "a layer's output does not have one row per sample",
+        where=f"layer {layer.name}, tensor {layer.output}",
+        why=f"its shape is {list(trace.shapes.get(layer.output, ()))}, so a mean over samples is not defined",
+        remedy="use --replace zero",
+    )

@@ -1,7 +1,7 @@
 """The main job: from a model file and samples to the causal graph of every class."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version as version_of
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,13 @@ from onnxcausal.analysis.result import Analysis, LayerShape, Skipped, title_of
 from onnxcausal.causal.effects import FEWEST_SAMPLES
 from onnxcausal.causal.graph import CausalGraph
 from onnxcausal.errors import ConfigError, SamplesError
-from onnxcausal.onnxgraph import runner
+from onnxcausal.onnxgraph.memory import parse_size
 from onnxcausal.onnxgraph.model import load_model
-from onnxcausal.onnxgraph.runner import Provider
+from onnxcausal.onnxgraph.provider import Provider
 from onnxcausal.pipeline.configuration import Configured, configure, full_name
 from onnxcausal.pipeline.infer import infer_graph
-from onnxcausal.pipeline.prepare import Arrays, Prepared, prepare
+from onnxcausal.pipeline.ledger import Ledger, open_ledger
+from onnxcausal.pipeline.prepare import HERE, Arrays, Machine, Prepared, prepare
 from onnxcausal.pipeline.progress import Progress, Silent
 from onnxcausal.report.files import report_files
 from onnxcausal.samples.choose import Chosen, choose_correct
@@ -31,6 +32,8 @@ def analyze(
     force: bool = False,
     config: str | Path | None = None,
     provider: str | None = None,
+    memory: str | None = None,
+    devices: Sequence[int] = (),
     progress: Progress | None = None,
     **settings: object,
 ) -> Analysis:
@@ -40,13 +43,16 @@ def analyze(
         model: the `.onnx` file; the sidecar beside it is used if it exists.
         data: file or folder of samples, or arrays `(x [samples, ...], y [samples])`; default: what the sidecar
             names, else synthetic probe inputs.
-        out: folder to write the outputs to; default: nothing is written.
+        out: folder to write the outputs to; default: nothing is written. A run that was interrupted goes on there.
         force: replace another model's analysis in `out`.
         config: a configuration file in place of the sidecar.
         provider: execution provider, as `NAME` or `NAME:key=value`; default: CUDA where there is a device, else CPU.
+        memory: bound on memory, like `2GiB`; default: 60 % of what is free.
+        devices: numbers of the provider's devices that share the work; default: one.
         progress: told what happens.
         **settings: any key of the sidecar: `targets`, `samples`, `rule`, `alpha`, `coverage`, `beta`, `replace`,
-            `outcome`, `seed`, `input`, `output`, `resize`, `mean` and so on; None leaves what the sidecar says.
+            `outcome`, `seed`, `engine`, `adaptive`, `budget`, `input`, `output`, `resize`, `mean` and so on; None
+            leaves what the sidecar says.
 
     Raises:
         ConfigError: a setting is unknown or wrong, or `out` cannot be written.
@@ -66,7 +72,7 @@ def analyze(
         arrays=arrays,
         out=Path(out) if out else None,
         force=force,
-        provider=Provider.parse(provider) if provider else None,
+        machine=machine_of(provider, memory, devices),
         progress=progress or Silent(),
     )
 
@@ -90,7 +96,7 @@ def run(
     arrays: Arrays | None = None,
     out: Path | None = None,
     force: bool = False,
-    provider: Provider | None = None,
+    machine: Machine = HERE,
     progress: Progress,
 ) -> Analysis:
     """Return the causal graphs of a model, and write them where asked.
@@ -101,7 +107,7 @@ def run(
         arrays: data in memory, in place of what is configured.
         out: output folder; None writes nothing.
         force: replace another model's analysis in `out`.
-        provider: execution provider.
+        machine: what of the machine may be used.
         progress: told what happens.
 
     Raises:
@@ -110,14 +116,28 @@ def run(
     model = load_model(path)
     if out is not None:
         check_folder(out, model.sha256, force=force)
-    prepared = prepare(model, configured.values, arrays=arrays, provider=provider)
-    inferred = _infer(prepared, progress)
-    if not inferred.graphs:
-        raise _nothing_usable(prepared, inferred.skipped)
-    analysis = _analysis(prepared, configured, inferred)
-    if out is not None:
-        save(analysis, out, report_files(analysis))
+    prepared = prepare(model, configured.values, arrays=arrays, machine=machine)
+    with open_ledger(out, prepared, progress) as ledger:
+        inferred = _infer(prepared, progress, ledger)
+        if not inferred.graphs:
+            raise _nothing_usable(prepared, inferred.skipped)
+        analysis = _analysis(prepared, inferred)
+        if out is not None:
+            save(analysis, out, report_files(analysis))
     return analysis
+
+
+def machine_of(provider: str | None, memory: str | None, devices: Sequence[int]) -> Machine:
+    """Return what of the machine may be used, as a user writes it.
+
+    Raises:
+        ConfigError: a part cannot be read.
+    """
+    return Machine(
+        provider=Provider.parse(provider) if provider else None,
+        memory=parse_size(memory) if memory else None,
+        devices=tuple(devices),
+    )
 
 
 LOW_ACCURACY = 0.5
@@ -133,7 +153,7 @@ class _Inferred:
     notes: list[str]
 
 
-def _infer(prepared: Prepared, progress: Progress) -> _Inferred:
+def _infer(prepared: Prepared, progress: Progress, ledger: Ledger) -> _Inferred:
     """Infer the graph of every target class that has enough samples."""
     settings = prepared.settings
     nodes = sum(map(len, prepared.wiring.flow.nodes.values()))
@@ -154,26 +174,25 @@ def _infer(prepared: Prepared, progress: Progress) -> _Inferred:
             continue
         if usable < settings.samples:
             inferred.notes.append(f"class {title}: {usable} usable samples, {settings.samples} asked for")
-        inferred.graphs.append(infer_graph(prepared, target, chosen, progress))
-    inferred.notes += [*_note_accuracy(correct, examined), *_note_unreadable(unreadable)]
+        inferred.graphs.append(infer_graph(prepared, target, chosen, progress, ledger))
+    inferred.notes += [*_note_accuracy(correct, examined), *_note_unreadable(unreadable), *prepared.engine.notes]
     return inferred
 
 
-def _analysis(prepared: Prepared, configured: Configured, inferred: _Inferred) -> Analysis:
+def _analysis(prepared: Prepared, inferred: _Inferred) -> Analysis:
     """Put the graphs together with all it takes to repeat them."""
     model, samples, flow = prepared.network.model, prepared.samples, prepared.wiring.flow
-    preprocess = configured.values.preprocess.model_dump(mode="json", exclude_none=True)
     return Analysis(
         model_file=model.name,
         model_sha256=model.sha256,
         data_source=samples.source,
         data_sha256=prepared.data_sha256,
         synthetic=samples.synthetic,
-        preprocess=preprocess if samples.preprocessed else {},
+        preprocess=prepared.preprocess,
         reference=prepared.reference.indices if prepared.reference else np.empty(0, np.int64),
         settings=prepared.settings,
         outcome_tensor=prepared.network.outcome.tensor,
-        versions={"onnxcausal": version_of("onnxcausal"), "onnxruntime": runner.version()},
+        versions=prepared.versions,
         providers=prepared.engine.providers,
         layers={
             layer.name: LayerShape(layer.name, layer.op_type, layer.weight, len(flow.nodes[layer.name]), layer.children)

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from onnxcausal.analysis.result import Settings
+from onnxcausal.analysis.result import EngineKind, Precision, Settings
 from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.outcome import OutcomeKind
 from onnxcausal.causal.significance import Rule
@@ -23,6 +23,8 @@ from onnxcausal.samples.preprocess import Channels, Layout, Preprocess
 
 Size = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
+FEWEST_IN_BUDGET = 2
+"""One intervention on a node, one on all others jointly."""
 DEFAULT = "default"
 """Where a value comes from that nobody set."""
 
@@ -76,6 +78,10 @@ class AnalysisSection(_Section):
     replace: Replace = Replace.ZERO
     outcome: OutcomeKind = OutcomeKind.LOGIT
     seed: Annotated[int, Field(ge=0)] = 0
+    engine: EngineKind = EngineKind.SUFFIX
+    adaptive: bool = False
+    budget: Annotated[int, Field(ge=FEWEST_IN_BUDGET)] | None = None
+    precision: Precision = Precision.FP32
 
 
 class Configuration(_Section):
@@ -90,10 +96,30 @@ class Configuration(_Section):
         """Return the preprocessing as the samples take it."""
         return Preprocess(**{name: getattr(self.preprocess, name) for name in PreprocessSection.model_fields})
 
-    def to_settings(self, engine: str) -> Settings:
-        """Return the settings of the method as they are recorded."""
+    def to_settings(self) -> Settings:
+        """Return the settings of the method as they are recorded.
+
+        Raises:
+            ConfigError: two of them do not go together.
+        """
+        if self.analysis.adaptive and self.analysis.rule is Rule.WELCH:
+            raise ConfigError(
+                "adaptive sampling belongs to the paired rule",
+                where="adaptive and rule, [analysis]",
+                why="the published code's test has no version that may be looked at early",
+                remedy="leave --adaptive out, or use --rule paired",
+            )
+        fast_only = {"budget": self.analysis.budget, "precision": self.analysis.precision}
+        changed = [key for key, value in fast_only.items() if value != getattr(AnalysisSection(), key)]
+        if changed and self.analysis.engine is EngineKind.REFERENCE:
+            raise ConfigError(
+                f"{changed[0]} belongs to the suffix engine",
+                where=f"{changed[0]} and engine, [analysis]",
+                why="the reference engine tests every node, in the model's own precision",
+                remedy=f"leave --{changed[0]} out, or use --engine suffix",
+            )
         values = {name: getattr(self.analysis, name) for name in AnalysisSection.model_fields if name != "targets"}
-        return Settings(**values, engine=engine)
+        return Settings(**values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,23 +4,20 @@ from functools import partial
 
 import numpy as np
 
-from onnxcausal.analysis.result import Settings
-from onnxcausal.causal.effects import EffectTable, estimate_effects
 from onnxcausal.causal.graph import CausalGraph, LayerResult
 from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import outcome_of
-from onnxcausal.causal.paired import assess_paired
-from onnxcausal.causal.significance import Rule, Verdicts
-from onnxcausal.causal.welch import assess_welch
 from onnxcausal.onnxgraph.engine import Probe
 from onnxcausal.onnxgraph.flow import Flow, Targets
 from onnxcausal.onnxgraph.layers import Layer
+from onnxcausal.pipeline.ledger import Ledger
+from onnxcausal.pipeline.measure import Bench, Measured, measure
 from onnxcausal.pipeline.prepare import Prepared
 from onnxcausal.pipeline.progress import Progress
 from onnxcausal.samples.choose import Chosen
 
 
-def infer_graph(prepared: Prepared, target: int, chosen: Chosen, progress: Progress) -> CausalGraph:
+def infer_graph(prepared: Prepared, target: int, chosen: Chosen, progress: Progress, ledger: Ledger) -> CausalGraph:
     """Return the causal graph of one class.
 
     Args:
@@ -28,6 +25,7 @@ def infer_graph(prepared: Prepared, target: int, chosen: Chosen, progress: Progr
         target: the class.
         chosen: samples of the class.
         progress: told what happens.
+        ledger: keeps finished chunks.
 
     Raises:
         SamplesError: too few samples, or an outcome that is not finite.
@@ -37,29 +35,20 @@ def infer_graph(prepared: Prepared, target: int, chosen: Chosen, progress: Progr
     entering = np.arange(prepared.classes) if settings.outcome.depends_on_every_class else np.array([target])
     observation = engine.observe(chosen.x, outcome)
     graph = CausalGraph(target, chosen.indices, observation.outcome, chosen.examined, chosen.correct, observation.floor)
+    bench = Bench(engine, chosen.x, outcome, observation, ledger.of(target, chosen), progress)
     for layer in reversed(flow.layers):
         targets = flow.targets(layer, graph.necessary, entering)
         progress.layer(layer.name)
         if len(targets.children):
             intervention = Intervention(settings.beta, settings.replace)
             probe = Probe(layer, flow.nodes[layer.name], targets.children, intervention)
-            under_do = engine.outcomes(probe, chosen.x, outcome, progress.done)
-            effects = estimate_effects(under_do, observation.outcome, observation.floor)
-            result = _tested(probe, targets, effects, assess(effects, settings), _links(flow, layer, targets, graph))
+            measured = measure(probe, bench, settings)
+            result = _tested(probe, targets, measured, _links(flow, layer, targets, graph))
         else:
             result = _untested(flow, layer, targets)
             progress.skip(len(flow.nodes[layer.name]))
         graph = graph.with_layer(result)
     return graph
-
-
-def assess(table: EffectTable, settings: Settings) -> Verdicts:
-    """Return the roles of a layer's nodes under the rule that is set."""
-    match settings.rule:
-        case Rule.PAIRED:
-            return assess_paired(table, alpha=settings.alpha, coverage=settings.coverage)
-        case Rule.WELCH:
-            return assess_welch(table, alpha=settings.alpha)
 
 
 def _links(flow: Flow, layer: Layer, targets: Targets, graph: CausalGraph) -> tuple[tuple[str, int, int], ...]:
@@ -76,8 +65,7 @@ def _links(flow: Flow, layer: Layer, targets: Targets, graph: CausalGraph) -> tu
 def _tested(
     probe: Probe,
     targets: Targets,
-    effects: EffectTable,
-    verdicts: Verdicts,
+    measured: Measured,
     links: tuple[tuple[str, int, int], ...],
 ) -> LayerResult:
     """Return what interventions on every parent of one layer showed."""
@@ -86,8 +74,9 @@ def _tested(
         targets=targets.children,
         flow=targets.kind,
         connected=probe.connected(),
-        effects=effects,
-        verdicts=verdicts,
+        effects=measured.effects,
+        verdicts=measured.verdicts,
+        hidden=measured.hidden,
         links=links,
         to_outcome=targets.to_outcome,
     )

@@ -1,20 +1,25 @@
 """From a model file and a configuration to everything an intervention needs."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version as version_of
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxcausal.analysis.result import Settings
+from onnxcausal.analysis.result import EngineKind, Settings
 from onnxcausal.causal.intervention import Replace
-from onnxcausal.errors import ModelError, SamplesError
+from onnxcausal.errors import ConfigError, ModelError, SamplesError
+from onnxcausal.onnxgraph import runner
 from onnxcausal.onnxgraph.engine import Engine
+from onnxcausal.onnxgraph.memory import Memory, batch_within
 from onnxcausal.onnxgraph.model import Model
 from onnxcausal.onnxgraph.network import Network, Wiring, find_wiring, open_network
+from onnxcausal.onnxgraph.pool import PoolEngine, Recipe
+from onnxcausal.onnxgraph.provider import CUDA, Provider
 from onnxcausal.onnxgraph.reference import ReferenceEngine
-from onnxcausal.onnxgraph.runner import Provider
+from onnxcausal.onnxgraph.suffixengine import SuffixEngine
 from onnxcausal.pipeline.classes import names_in_metadata, resolve_targets
 from onnxcausal.pipeline.configuration import Configuration
 from onnxcausal.samples.arrays import array_samples
@@ -49,6 +54,8 @@ class Prepared:
         settings: settings of the method.
         reference: reference samples; None where nothing is replaced by a mean.
         engine: runs interventions.
+        preprocess: preprocessing that was set and applied, by key.
+        versions: version of each program that makes the numbers.
     """
 
     network: Network
@@ -62,10 +69,38 @@ class Prepared:
     settings: Settings
     reference: Chosen | None
     engine: Engine
+    preprocess: Mapping[str, object]
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What of the machine a run may use; none of it changes the numbers beyond float noise.
+
+    Attributes:
+        provider: execution provider; default: CUDA where there is a device, else CPU.
+        memory: bound on memory in bytes; default: a share of what is free.
+        devices: devices of the provider that share the work; empty: one.
+    """
+
+    provider: Provider | None = None
+    memory: int | None = None
+    devices: tuple[int, ...] = ()
+
+    def on_first_device(self) -> "Machine":
+        """Return the machine with its provider on the first of the devices that share the work."""
+        if not self.devices or (self.provider is not None and self.provider.name != CUDA):
+            return self
+        options = {} if self.provider is None else self.provider.options
+        return replace(self, provider=Provider(CUDA, {**options, "device_id": str(self.devices[0])}))
+
+
+HERE = Machine()
+"""The machine as it is found."""
 
 
 def prepare(
-    model: Model, configuration: Configuration, *, arrays: Arrays | None = None, provider: Provider | None = None
+    model: Model, configuration: Configuration, *, arrays: Arrays | None = None, machine: Machine = HERE
 ) -> Prepared:
     """Return everything an intervention needs.
 
@@ -73,16 +108,17 @@ def prepare(
         model: the model.
         configuration: what the run needs to know.
         arrays: data in memory, in place of what is configured.
-        provider: execution provider.
+        machine: what of the machine may be used.
 
     Raises:
         OnnxCausalError: as its subclasses say.
     """
+    machine = machine.on_first_device()
     network = open_network(
-        model, input_name=configuration.model.input, output=configuration.model.output, provider=provider
+        model, input_name=configuration.model.input, output=configuration.model.output, provider=machine.provider
     )
     samples = _samples(network, configuration, arrays, names_in_metadata(model.metadata))
-    example = _first(samples)
+    example = first_sample(samples)
     scores = network.scores(example)
     classes = scores.shape[1]
     if samples.names_from == METADATA and samples.class_names and len(samples.class_names) != classes:
@@ -90,10 +126,20 @@ def prepare(
     _check_classes(network, samples, classes)
     names = samples.class_names or names_in_metadata(model.metadata, classes)
     targets = resolve_targets(configuration.analysis.targets, samples, classes, names)
-    settings = configuration.to_settings(ReferenceEngine.name)
+    settings = configuration.to_settings()
     reference = choose_balanced(samples, settings.samples, settings.seed) if settings.replace is Replace.MEAN else None
     wiring = find_wiring(network, example)
-    engine = ReferenceEngine(network, wiring, reference=None if reference is None else reference.x, provider=provider)
+    memory = Memory.of(machine.memory, network.plain.device)
+    network = replace(network, batch=batch_within(memory, wiring.row_bytes))
+    engine = open_engine(
+        network,
+        wiring,
+        settings,
+        machine=machine,
+        memory=memory,
+        example=example,
+        reference=None if reference is None else reference.x,
+    )
     probabilities = bool(((scores >= 0) & (scores <= 1)).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-4))
     return Prepared(
         network=network,
@@ -107,7 +153,58 @@ def prepare(
         settings=settings,
         reference=reference,
         engine=engine,
+        preprocess=configuration.preprocess.model_dump(mode="json", exclude_none=True) if samples.preprocessed else {},
+        versions={"onnxcausal": version_of("onnxcausal"), "onnxruntime": runner.version()},
     )
+
+
+def open_engine(
+    network: Network,
+    wiring: Wiring,
+    settings: Settings,
+    *,
+    machine: Machine,
+    memory: Memory,
+    example: Inputs,
+    reference: Inputs | None,
+) -> Engine:
+    """Return the engine that is set."""
+    match settings.engine:
+        case EngineKind.REFERENCE if machine.devices:
+            raise ConfigError(
+                "the reference engine runs on one device",
+                where="--devices, --engine reference",
+                why="it is there to compare with, not to be fast",
+                remedy="leave one of the two out",
+            )
+        case EngineKind.REFERENCE:
+            return ReferenceEngine(network, wiring, reference=reference, provider=machine.provider)
+        case EngineKind.SUFFIX if machine.devices:
+            recipes = [
+                Recipe(
+                    model=network.model,
+                    input_name=network.spec.name,
+                    output=network.outcome.tensor,
+                    example=example,
+                    reference=reference,
+                    provider=network.plain.on_device(device, machine.provider),
+                    memory=memory.bound // (len(machine.devices) + 1),
+                    precision=settings.precision,
+                )
+                for device in machine.devices
+            ]
+            return PoolEngine(
+                network, wiring, recipes, reference=reference, memory=memory, precision=settings.precision
+            )
+        case EngineKind.SUFFIX:
+            return SuffixEngine(
+                network,
+                wiring,
+                reference=reference,
+                provider=machine.provider,
+                memory=memory,
+                precision=settings.precision,
+            )
 
 
 def _samples(
@@ -164,7 +261,7 @@ def _check_classes(network: Network, samples: Samples, classes: int) -> None:
         )
 
 
-def _first(samples: Samples) -> Inputs:
+def first_sample(samples: Samples) -> Inputs:
     """Return a sample that can be read, `[1, ...]`."""
     for start in range(0, len(samples), READ_AT_ONCE):
         x = samples.read(np.arange(start, min(start + READ_AT_ONCE, len(samples)))).x

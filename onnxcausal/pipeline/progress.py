@@ -18,12 +18,16 @@ class Progress(Protocol):
         """Begin a layer."""
         ...
 
-    def done(self, interventions: int) -> None:
-        """Report that so many more interventions are finished."""
+    def done(self, interventions: float) -> None:
+        """Report that so many more interventions are finished; parts of one count too."""
         ...
 
-    def skip(self, interventions: int) -> None:
-        """Report that so many interventions turned out not to be needed."""
+    def skip(self, interventions: float) -> None:
+        """Report that so many interventions need not be made, or were made before."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Say something that concerns this run alone, not its result."""
         ...
 
 
@@ -39,8 +43,11 @@ class Silent:
     def layer(self, name: str) -> None:
         """Ignore the layer."""
 
-    def done(self, interventions: int) -> None:
+    def done(self, interventions: float) -> None:
         """Ignore the count."""
 
-    def skip(self, interventions: int) -> None:
+    def skip(self, interventions: float) -> None:
         """Ignore the count."""
+
+    def note(self, text: str) -> None:
+        """Ignore it."""

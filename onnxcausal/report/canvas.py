@@ -13,6 +13,7 @@ COLOURS = {
     Role.MINOR: "#9a9a9a",
     Role.NEUTRAL: "#d9d9d9",
     Role.DEAD: "#ffffff",
+    Role.UNTESTED: "#f2dfa2",
 }
 DOTS_PER_INCH = 110
 LEFT, RIGHT = 3.1, 2.0

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 from onnxcausal.analysis.result import Analysis
 from onnxcausal.causal.graph import CausalGraph, LayerResult
+from onnxcausal.causal.significance import Role
 from onnxcausal.report.text import printable
 
 NODE_KEYS = {
@@ -67,7 +68,8 @@ def _nodes(layer: LayerResult, number: int) -> Iterator[_Element]:
         return
     for index, role in enumerate(verdicts.roles):
         data = {"kind": "parent", "layer": layer.name, "index": index, "role": role.value}
-        effect = {"ate": float(verdicts.ate[index]), "q": float(verdicts.q[index])}
+        tested = role is not Role.UNTESTED
+        effect = {"ate": float(verdicts.ate[index]), "q": float(verdicts.q[index])} if tested else {}
         yield _Element({"id": f"p{number}.{index}"}, data | effect)
     for child in layer.targets.tolist():
         yield _Element({"id": f"c{number}.{child}"}, {"kind": "child", "layer": layer.name, "index": child})

@@ -25,7 +25,9 @@ def heatmap(analysis: Analysis, graph: CausalGraph) -> bytes:
     figure = new_figure(height)
     axes = figure.add_axes((LEFT / WIDTH, 1.25 / height, 1 - (LEFT + RIGHT) / WIDTH, ROW * rows / height))
     scale = 100 / abs(graph.observed.mean()) if graph.observed.mean() else 1.0
-    largest = max((float(np.abs(layer.verdicts.ate).max()) for layer in graph.layers if layer.verdicts), default=0.0)
+    largest = max(
+        (float(np.nanmax(np.abs(layer.verdicts.ate))) for layer in graph.layers if layer.verdicts), default=0.0
+    )
     limit = largest * scale or 1.0
     norm = SymLogNorm(linthresh=limit / DECADES, vmin=-limit, vmax=limit)
     for row, layer in enumerate(graph.layers):
@@ -47,7 +49,7 @@ def heatmap(analysis: Analysis, graph: CausalGraph) -> bytes:
         colours.set_ticks(ticks, labels=[f"{tick:+.3g} %" if tick else "0" for tick in ticks])
         colours.ax.tick_params(labelsize=7)
         colours.set_label(f"ATE relative to the mean {analysis.settings.outcome.value} (logarithmic scale)", fontsize=8)
-    _legend(axes, height)
+    _legend(axes, height, untested=any(layer.hidden for layer in graph.layers))
     return to_png(figure)
 
 
@@ -84,10 +86,11 @@ def _label_rows(axes: Axes, analysis: Analysis, graph: CausalGraph) -> None:
         axes.text(1.01, row + 0.5, counts, fontsize=7, va="center", color="#333333")
 
 
-def _legend(axes: Axes, height: float) -> None:
+def _legend(axes: Axes, height: float, *, untested: bool) -> None:
     """Name the colours of the roles at the foot of the figure."""
     assert axes.figure is not None
-    for number, (role, colour) in enumerate(COLOURS.items()):
+    shown = [(role, colour) for role, colour in COLOURS.items() if untested or role is not Role.UNTESTED]
+    for number, (role, colour) in enumerate(shown):
         x = LEFT / WIDTH + 0.11 * number
         axes.figure.text(x, 0.14 / height, "■", color=colour if role is not Role.DEAD else "#eeeeee", fontsize=10)
         axes.figure.text(x + 0.016, 0.15 / height, role.value, fontsize=8)

@@ -79,7 +79,7 @@ def _position(layer: LayerResult, node: int) -> float:
 def _strength(layer: LayerResult) -> np.ndarray:
     """Return each node's |ATE| relative to the layer's largest, `[parents]`."""
     assert layer.verdicts is not None
-    size = np.abs(layer.verdicts.ate)
+    size = np.nan_to_num(np.abs(layer.verdicts.ate))  # untested nodes have no size
     return size / (size.max() or 1.0)
 
 

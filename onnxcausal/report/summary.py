@@ -1,6 +1,6 @@
 """The table on the terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from onnxcausal.analysis.result import Analysis
@@ -35,22 +35,29 @@ def _graph(analysis: Analysis, graph: CausalGraph) -> Iterator[str]:
         f"class {printable(analysis.title(graph.target))}: {len(graph.samples)} samples "
         f"(right on {graph.correct} of {graph.examined} tried), mean outcome {graph.observed.mean():.4g}"
     )
-    yield f"  {'layer':<{width}} {'parents':>8}" + "".join(f"{role.value:>10}" for role in ROLES)
+    roles = (*ROLES, Role.UNTESTED) if any(layer.hidden for layer in graph.layers) else ROLES
+    yield f"  {'layer':<{width}} {'parents':>8}" + "".join(f"{role.value:>10}" for role in roles)
     for reached, layers in groupby(graph.layers, key=lambda layer: layer.verdicts is not None):
         rows = list(layers)
         for layer in rows if reached else rows[:1]:
-            yield f"  {shortened(layer.name, width):<{width}} {analysis.layers[layer.name].parents:>8}{_roles(layer)}"
+            parents = analysis.layers[layer.name].parents
+            yield f"  {shortened(layer.name, width):<{width}} {parents:>8}{_roles(layer, roles)}"
         if not reached and len(rows) > 1:
             yield f"  and {len(rows) - 1} more not reached"
 
 
-def _roles(layer: LayerResult) -> str:
+def _roles(layer: LayerResult, roles: Sequence[Role]) -> str:
     if layer.verdicts is None:
         return f"  {printable(layer.reason)}"
-    counts = "".join(f"{len(layer.having(role)):>10}" for role in ROLES)
-    remarks = [remark for remark in (_flow_remark(layer), layer.verdicts.reason) if remark]
+    counts = "".join(f"{len(layer.having(role)):>10}" for role in roles)
+    remarks = [remark for remark in (_flow_remark(layer), layer.verdicts.reason, _hidden_remark(layer)) if remark]
     return counts + (f"  {'; '.join(remarks)}" if remarks else "")
 
 
 def _flow_remark(layer: LayerResult) -> str:
     return "" if layer.flow.value == "tracked" else f"flow {layer.flow.value}"
+
+
+def _hidden_remark(layer: LayerResult) -> str:
+    hidden = layer.hidden
+    return "" if hidden is None else f"untested jointly {hidden.ate:+.3g} ({hidden.low:+.3g} to {hidden.high:+.3g})"

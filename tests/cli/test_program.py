@@ -93,6 +93,42 @@ def test_the_number_of_threads_does_not_change_a_byte(tmp_path: Path) -> None:
     assert first == second
 
 
+def test_the_engine_the_memory_and_the_budget_are_set_by_flags(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--engine", "suffix", "--adaptive", "--budget", "4", "--memory", "3GiB", "--precision", "fp16"]
+    code, out, _ = run(capsys, "analyze", model, "--quiet", "--json", *flags)
+    assert code == 0
+    record = json.loads(out)
+    settings = record["settings"]
+    assert (settings["engine"], settings["adaptive"], settings["budget"], settings["precision"]) == (
+        "suffix", True, 4, "fp16"
+    )  # fmt: skip
+    assert any(note.startswith("precision fp16: effects deviate from fp32 by up to") for note in record["notes"])
+    assert run(capsys, "analyze", model, "--quiet", "--full", "--out", "full")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--memory", "much"], "--memory much"),
+        (["--memory", "1MB"], "at least --memory"),
+        (["--devices", "a,b"], "--devices a,b"),
+        (["--devices", "0,1", "--provider", "cpu"], "no devices"),
+        (["--budget", "1"], "--budget"),
+        (["--engine", "fast"], "--engine"),
+        (["--precision", "tf32", "--provider", "cpu"], "--precision tf32"),
+        (["--adaptive", "--rule", "welch"], "--adaptive"),
+    ],
+)
+def test_a_wrong_flag_of_the_run_says_what_would_do(
+    model: Path, capsys: pytest.CaptureFixture[str], flags: list[str], named: str
+) -> None:
+    code, out, err = run(capsys, "analyze", model, *flags)
+    assert code == 2
+    assert not out
+    assert named in err
+    assert not (model.parent / "model.causal").exists()
+
+
 def test_statistics_go_to_their_own_file(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(capsys, "analyze", model, "--stats", "stats.json", "--quiet")
     statistics = json.loads((model.parent / "stats.json").read_text())
@@ -275,9 +311,9 @@ def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.fullmatch(r"onnxcausal \d+\.\d+\.\d+\n", out)
 
 
-def test_ctrl_c_stops_with_130_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+def test_ctrl_c_stops_with_130_keeps_what_is_done_and_says_how_to_go_on(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "onnxcausal", "analyze", DIGITS, "--out", tmp_path / "out"],
+        [sys.executable, "-m", "onnxcausal", "analyze", DIGITS, "--engine", "reference", "--out", tmp_path / "out"],
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -290,7 +326,9 @@ def test_ctrl_c_stops_with_130_and_leaves_nothing_half_written(tmp_path: Path) -
     assert process.returncode == 130
     assert "error: interrupted" in err
     assert "Traceback" not in err
-    assert not (tmp_path / "out").exists()
+    assert "chunk(s) are kept" in err
+    assert "run the same command again" in err
+    assert [path.name for path in (tmp_path / "out").iterdir() if path.suffix != ".sqlite-wal"] == ["journal.sqlite"]
 
 
 def loaded_by(code: str) -> set[str]:

@@ -8,7 +8,8 @@ import onnxruntime as ort
 import pytest
 
 from onnxcausal.errors import ConfigError
-from onnxcausal.onnxgraph.runner import CPU, CUDA, Provider, Runner
+from onnxcausal.onnxgraph.provider import CPU, CUDA, Provider
+from onnxcausal.onnxgraph.runner import Runner
 from onnxcausal.samples.source import InputSpec
 from tests.networks import Builder
 

@@ -1,0 +1,127 @@
+"""The probe graph of a layer: interventions on many pairs of node and sample in one run of its suffix.
+
+It takes the layer's data and output and every crossing tensor as they were observed, removes from the output what the
+paths of given nodes contribute, lays the pairs out as rows of one batch, and re-executes the suffix on it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from onnxcausal.onnxgraph.contribution import Assembly, Form, add_grid, add_layout, dtype_of
+from onnxcausal.onnxgraph.rewrite import names_in
+from onnxcausal.onnxgraph.suffix import Suffix
+from onnxcausal.onnxgraph.trace import Trace
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProbeGraph:
+    """A model that carries out interventions on one layer.
+
+    Attributes:
+        proto: the model; its one output is the tensor of the class scores, a row per pair.
+        width: nodes of a run.
+        data: input that takes the layer's data.
+        output: input that takes the layer's output.
+        crossing: input that takes each crossing tensor, by the tensor's name.
+        features: input that takes the nodes' features.
+        mask: input that takes what is taken away of each path.
+        positions: input that takes where the pairs stand in the grid.
+        samples: input that takes the sample of each pair; empty where no tensor crosses.
+        factors: input that takes factors on what is taken away, `[factors, 1, 1, 1]`, for each of which there is a
+            grid; empty where there is one grid.
+    """
+
+    proto: onnx.ModelProto
+    width: int
+    data: str
+    output: str
+    crossing: dict[str, str]
+    features: str
+    mask: str
+    positions: str
+    samples: str
+    factors: str = ""
+
+
+def build_probe_graph(
+    part: onnx.ModelProto, form: Form, suffix: Suffix, trace: Trace, width: int, *, swept: bool = False
+) -> ProbeGraph:
+    """Return the probe graph of a layer.
+
+    Args:
+        part: the model, cut at its class scores.
+        form: how the layer's contributions are computed.
+        suffix: the part of the graph after the layer; what crosses into it is laid out by samples.
+        trace: shapes and types of one run.
+        width: nodes of a run.
+        swept: take factors, and give a row per pair for each of them.
+    """
+    layer = form.layer
+    graph = gs.import_onnx(part)
+    tensors = graph.tensors()
+    new = Assembly(names_in(part.graph))
+    inputs = {
+        "data": new.input("data", trace.types[layer.data], _open_shape(trace, layer.data)),
+        "output": new.input("output", trace.types[layer.output], _open_shape(trace, layer.output)),
+        "features": new.input("features", np.dtype(np.int64), ["nodes"] if form.convolves else ["nodes", "features"]),
+        "mask": new.input("mask", dtype_of(layer), ["nodes", *_mask_shape(form)]),
+        "positions": new.input("positions", np.dtype(np.int64), ["rows"]),
+    }
+    if swept:
+        inputs["factors"] = new.input("factors", dtype_of(layer), ["factors", 1, 1, 1])
+    op = tensors[layer.output].inputs[0]
+    tensors[layer.output].inputs.clear()
+    grid = add_grid(new, form, op, inputs, width)
+    add_layout(new, form, new.add("Gather", [grid, inputs["positions"]], axis=0), tensors[layer.output])
+    fed = list(inputs.values())
+    crossing: dict[str, str] = {}
+    samples = new.input("samples", np.dtype(np.int64), ["pairs"])
+    for name in suffix.crossing:
+        source = new.input("crossing", trace.types[name], _open_shape(trace, name))
+        tensors[name].inputs.clear()
+        _spread(new, [source, samples], tensors[name], trace)
+        crossing[name] = source.name
+        fed.append(source)
+    graph.nodes = [*new.ops, *(graph.nodes[number] for number in suffix.ops)]
+    graph.inputs = [*fed, samples] if crossing else fed
+    outcome = tensors[part.graph.output[0].name]
+    graph.outputs = [outcome]
+    outcome.shape = None
+    proto = gs.export_onnx(graph, do_type_check=False)
+    proto.ir_version = part.ir_version
+    return ProbeGraph(
+        proto=proto,
+        width=width,
+        **{key: tensor.name for key, tensor in inputs.items()},
+        crossing=crossing,
+        samples=samples.name if crossing else "",
+    )
+
+
+def _spread(new: Assembly, source: list[gs.Tensor], tensor: gs.Variable, trace: Trace) -> None:
+    """Make a crossing tensor with a row for each pair out of one with a row for each sample, and each pair's sample."""
+    rows, shape = trace.rows[tensor.name], trace.shapes[tensor.name]
+    order = [rows.axis, *(axis for axis in range(len(shape)) if axis != rows.axis)]
+    rest = [shape[axis] for axis in order[1:]]
+    if rows.axis == 0 and rows.multiple == 1:
+        new.into(tensor, "Gather", source, axis=0)
+        return
+    by_sample = new.reshape(new.transpose(source[0], order), -1, rows.multiple * int(np.prod(rest)))
+    spread = new.reshape(new.add("Gather", [by_sample, source[1]], axis=0), -1, *rest)
+    new.into(tensor, "Transpose", [spread], perm=[order.index(axis) for axis in range(len(shape))])
+
+
+def _open_shape(trace: Trace, name: str) -> list[int | str]:
+    """Return a tensor's shape with the samples' axis left open."""
+    axis = trace.rows[name].axis
+    return [f"rows_{name}" if number == axis else size for number, size in enumerate(trace.shapes[name])]
+
+
+def _mask_shape(form: Form) -> list[int | str]:
+    layer = form.layer
+    if not form.convolves:
+        return ["features", layer.children]
+    return [layer.groups, layer.children // layer.groups, *(1,) * (form.weight.ndim - 2)]

@@ -1,0 +1,64 @@
+"""What an analysis would take: the same preparations as for the run itself, and one timed pass of the model."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from onnxcausal.analysis.estimate import Estimate, LayerEstimate
+from onnxcausal.onnxgraph.memory import Memory
+from onnxcausal.onnxgraph.model import load_model
+from onnxcausal.pipeline.configuration import Configured
+from onnxcausal.pipeline.prepare import Machine, Prepared, first_sample, prepare
+
+TIMED = 16
+"""Samples of the timed pass."""
+BATCH_REPEATS = 3
+"""Timed passes, the fastest of which counts: the first one allocates."""
+
+
+def estimate(path: Path, configured: Configured, machine: Machine) -> Estimate:
+    """Return what an analysis would take.
+
+    Args:
+        path: the model file.
+        configured: everything the run needs to know.
+        machine: what of the machine may be used.
+
+    Raises:
+        OnnxCausalError: as `analyze` says.
+    """
+    prepared = prepare(load_model(path), configured.values, machine=machine)
+    flow, settings = prepared.wiring.flow, prepared.settings
+    layers = []
+    for layer in reversed(flow.layers):
+        nodes = len(flow.nodes[layer.name])
+        cost = prepared.engine.cost(layer)
+        tested = nodes if settings.budget is None else min(nodes, settings.budget)
+        layers.append(
+            LayerEstimate(layer.name, layer.op_type, tested, layer.children, cost.work, cost.row_bytes, cost.how)
+        )
+    labels = prepared.samples.labels
+    most = max(int((labels == target).sum()) for target in prepared.targets)
+    memory = Memory.of(machine.memory)
+    return Estimate(
+        model=prepared.network.model.name,
+        targets=prepared.targets,
+        samples=min(settings.samples, most),
+        layers=tuple(layers),
+        whole_work=prepared.wiring.work,
+        rate=_rate(prepared),
+        memory=memory.bound,
+        fewest_memory=memory.needed(0, max(layer.row_bytes for layer in layers)),
+    )
+
+
+def _rate(prepared: Prepared) -> float:
+    """Return the multiply-adds a second of the unmodified model."""
+    x = np.repeat(first_sample(prepared.samples), TIMED, axis=0)
+    seconds = []
+    for _ in range(BATCH_REPEATS):
+        start = time.perf_counter()
+        prepared.network.scores(x)
+        seconds.append(time.perf_counter() - start)
+    return max(1, prepared.wiring.work) * len(x) / min(seconds)

@@ -1,0 +1,69 @@
+"""What a run would take, as a table and as JSON."""
+
+import json
+from dataclasses import asdict
+
+from onnxcausal.analysis.estimate import Estimate
+from onnxcausal.report.text import printable, shortened
+
+MINUTE, HOUR = 60, 3600
+
+
+def as_table(found: Estimate) -> str:
+    """Return the estimate as people read it."""
+    width = max(5, *(len(shortened(layer.name, 40)) for layer in found.layers))
+    lines = [
+        f"{printable(found.model)}: {len(found.targets)} class(es), up to {found.samples} samples each",
+        "",
+        f"  {'layer':<{width}} {'nodes':>6} {'multiply-adds':>14} {'memory':>10}  how",
+    ]
+    lines += [
+        f"  {shortened(layer.name, 40):<{width}} {layer.nodes:>6} {_count(layer.work):>14} "
+        f"{_size(layer.row_bytes):>10}  {printable(layer.how)}"
+        for layer in found.layers
+    ]
+    every, passes = (
+        f"{found.interventions:,} interventions",
+        found.work / max(1, found.whole_work) / max(1, found.samples * len(found.targets)),
+    )
+    lines += [
+        "  (multiply-adds and memory of one intervention on one sample)",
+        "",
+        f"at most {every}, {_count(found.work)} multiply-adds: {passes:.1f} passes a sample",
+        f"about {_duration(found.seconds)} at the {_count(found.rate)} multiply-adds a second the model reaches here",
+        f"memory: bound {_size(found.memory)}, at least {_size(found.fewest_memory)} needed",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def to_json(found: Estimate) -> str:
+    """Return the estimate for scripts."""
+    totals = {"interventions": found.interventions, "work": found.work, "seconds": found.seconds}
+    return json.dumps({**asdict(found), **totals}, indent=1) + "\n"
+
+
+def _count(number: float) -> str:
+    """Return a large number with its unit.
+
+    >>> _count(950), _count(2_400_000)
+    ('950', '2.4 M')
+    """
+    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return f"{number:.0f}"
+
+
+def _size(size: float) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
+
+
+def _duration(seconds: float) -> str:
+    """Return a time as people say it.
+
+    >>> _duration(40), _duration(600), _duration(10000)
+    ('40 s', '10 min', '2.8 h')
+    """
+    if seconds < 2 * MINUTE:
+        return f"{seconds:.0f} s"
+    return f"{seconds / MINUTE:.0f} min" if seconds < 2 * HOUR else f"{seconds / HOUR:.1f} h"
