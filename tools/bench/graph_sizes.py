@@ -32,7 +32,7 @@ def main(images: Path) -> None:
     print("| run time | " + " | ".join(f"{done[rule][1]:.1f} s" for rule in RULES) + " |")
     print(
         f"\n{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"ONNX Runtime {ort.__version__}, {done['paired'][0].providers[0]}, reference engine."
+        f"ONNX Runtime {ort.__version__}, {done['paired'][0].providers[0]}."
     )
 
 

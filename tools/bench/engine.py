@@ -1,0 +1,369 @@
+"""Measure the suffix engine against the other ways to intervene; ratios are of one process.
+
+    python tools/bench/engine.py lenet MNIST_IMAGES.gz
+    python tools/bench/engine.py resnet20 RESNET20.onnx CIFAR_FOLDER
+    python tools/bench/engine.py squeezenet SQUEEZENET.onnx IMAGE_FOLDER
+    python tools/bench/engine.py mobilenetv2 MOBILENETV2.onnx IMAGE_FOLDER
+    python tools/bench/engine.py resnet18 IMAGE_FOLDER
+
+Each writes its column to engine.json, and engine.md anew, beside this file; resnet20 draws engine.png. Needs the
+`train` extra (PyTorch) and a machine with nothing else to do. An intervention is on one node, on all samples.
+Ways that take long are timed on seeded nodes of every layer, and their time weighted by the layer's nodes.
+"""
+
+import itertools
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import torch
+from cases import SAMPLES, SEED, Case, imagenet, lenet, resnet18, resnet20
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from page import page
+from rivals import InTorch, hooked_way, published_way, session_way
+
+from onnxcausal.analysis.result import Settings
+from onnxcausal.causal.intervention import Intervention
+from onnxcausal.causal.outcome import outcome_of
+from onnxcausal.causal.significance import Role
+from onnxcausal.onnxgraph.engine import Probe
+from onnxcausal.onnxgraph.memory import Memory, resident_memory
+from onnxcausal.onnxgraph.reference import ReferenceEngine
+from onnxcausal.onnxgraph.suffixengine import SuffixEngine
+from onnxcausal.pipeline.ledger import Ledger
+from onnxcausal.pipeline.measure import Bench, measure
+from onnxcausal.pipeline.progress import Silent
+
+HERE = Path(__file__).parent
+SLOW = ("published", "session", "reference", "hooks")
+BOUND = 2 * 2**30
+"""Memory bound of the ResNet-18 at 224, in bytes."""
+
+
+@dataclass
+class Clocked:
+    """An engine and the seconds spent in it; statistics on the effects are not counted, for any way."""
+
+    engine: Any
+    seconds: float = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        """Time the engine's methods."""
+        found = getattr(self.engine, name)
+
+        def clocked(*given: Any, **settings: Any) -> Any:
+            start = time.perf_counter()
+            result = found(*given, **settings)
+            self.seconds += time.perf_counter() - start
+            return result
+
+        return clocked if callable(found) else found
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return the seconds something takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def infer(case: Case, engine: Any, target: int, settings: Settings) -> tuple[list[Probe], int]:
+    """Walk up one class; return its probes, and the samples used over all nodes."""
+    outcome = partial(outcome_of, target=target)
+    x, flow = case.samples[target], case.wiring.flow
+    bench = Bench(engine, x, outcome, engine.observe(x, outcome), Ledger(), Silent())
+    necessary: dict[str, NDArray[np.int64]] = {}
+    probes, used = [], 0
+    for layer in reversed(flow.layers):
+        targets = flow.targets(layer, necessary, np.array([target])).children
+        if len(targets):
+            probes.append(Probe(layer, flow.nodes[layer.name], targets, Intervention()))
+            found = measure(probes[-1], bench, settings)
+            necessary[layer.name] = found.verdicts.having(Role.NECESSARY)
+            used += int(found.effects.used.sum())
+    return probes, used
+
+
+def whole(case: Case, *, adaptive: bool) -> tuple[float, list[list[Probe]], int]:
+    """Return the engine's seconds, the probes of each class and the samples used by an analysis of all classes."""
+    start = time.perf_counter()
+    clocked = Clocked(SuffixEngine(case.network, case.wiring))
+    clocked.seconds = time.perf_counter() - start
+    found = [infer(case, clocked, target, Settings(adaptive=adaptive)) for target in range(len(case.samples))]
+    return clocked.seconds, [probes for probes, _ in found], sum(used for _, used in found)
+
+
+def some_nodes(probes: list[list[Probe]], per_layer: int) -> Iterator[tuple[int, Probe, int, float]]:
+    """Yield (class, probe, node, weight) of seeded nodes; the weights sum to the number of all interventions."""
+    rng = np.random.default_rng(SEED)
+    by_layer: dict[str, list[tuple[int, Probe]]] = {}
+    for target, found in enumerate(probes):
+        for probe in found:
+            by_layer.setdefault(probe.layer.name, []).append((target, probe))
+    for entries in by_layer.values():
+        total = sum(len(probe.nodes) for _, probe in entries)
+        for _ in range(per_layer):
+            target, probe = entries[rng.integers(len(entries))]
+            yield target, probe, int(rng.integers(len(probe.nodes))), total / per_layer
+
+
+class SlowWays:
+    """The other ways on one network; each gives the same scores, which is checked."""
+
+    def __init__(self, case: Case, few: int, batch: int) -> None:
+        """Take samples for the published way, linear in them by construction, and the batch of the others."""
+        self.case, self.few, self.batch = case, few, batch
+        self.model = InTorch(case.network, case.wiring)
+        self.reference = ReferenceEngine(case.network, case.wiring)
+
+    def seconds(self, probe: Probe, node: int, target: int) -> dict[str, float]:
+        """Return how long one intervention takes each way."""
+        x = self.case.samples[target]
+        tensor = torch.tensor(np.asarray(x, np.float32))
+        few, one = min(self.few, len(x)), probe.of(np.array([node]))
+        found: dict[str, NDArray[np.floating]] = {}
+        taken = {}
+        for way, work in (
+            ("published", lambda: published_way(self.model, probe, node, tensor[:few])),
+            ("session", lambda: session_way(self.case.network, probe, node, x, self.batch)),
+            ("hooks", lambda: hooked_way(self.model, probe, node, tensor, self.batch)),
+        ):
+            start = time.perf_counter()
+            found[way] = work()[:few]
+            taken[way] = time.perf_counter() - start
+        for way, scores in found.items():
+            difference = np.abs(scores - found["session"]).max() / np.abs(scores).max()
+            assert difference < 1e-3, (way, probe.layer.name, difference)  # noqa: PLR2004  # the same effects
+        taken["published"] *= len(x) / few
+        # A call runs the null intervention beside the one asked for.
+        taken["reference"] = timed(lambda: self.reference.effects(one, x, partial(outcome_of, target=target))) / 2
+        return taken
+
+
+def compare(case: Case, *, few: int, per_layer: int) -> tuple[dict[str, float], str]:
+    """Return the ratios on a network whose analysis is run whole, and a line about it."""
+    print(f"{case.name} ...", file=sys.stderr)
+    whole(replace(case, samples=case.samples[:1]), adaptive=True)  # warms up, as the other ways are when timed
+    fast, probes, _ = whole(case, adaptive=False)
+    fewer, _, used = whole(case, adaptive=True)
+    slow = SlowWays(case, few, batch=32)
+    seconds = dict.fromkeys(SLOW, 0.0)
+    for target, probe, node, weight in some_nodes(probes, per_layer):
+        for way, taken in slow.seconds(probe, node, target).items():
+            seconds[way] += taken * weight
+    count = sum(len(probe.nodes) for found in probes for probe in found)
+    pairs = sum(len(probe.nodes) * len(case.samples[target]) for target, found in enumerate(probes) for probe in found)
+    line = (
+        f"{case.name}: {len(case.samples)} classes, up to {SAMPLES} samples each, {count:,} interventions; suffix "
+        f"{fast:.2f} s = {count / fast:,.0f} a second, adaptive {fewer:.2f} s on {used / pairs:.0%} of the samples, "
+        f"reference {seconds['reference']:.1f} s (other ways: {per_layer} seeded nodes of each layer)"
+    )
+    ratios = {way: taken / fast for way, taken in seconds.items()} | {"adaptive": seconds["reference"] / fewer}
+    print(line, ratios, file=sys.stderr)
+    return ratios, line
+
+
+def compare_sampled(case: Case, *, nodes: int, every: int) -> tuple[dict[str, float], str]:
+    """Return the ratios on a large network from seeded nodes of its layers, every child a target, and a line."""
+    print(f"{case.name} ...", file=sys.stderr)
+    rng = np.random.default_rng(SEED)
+    x, outcome, flow = case.samples[0], partial(outcome_of, target=0), case.wiring.flow
+    slow = SlowWays(case, few=1, batch=4)
+    engine = SuffixEngine(case.network, case.wiring)
+    fast, spent, counted, inside = timed(lambda: engine.observe(x, outcome)), 0.0, 0.0, inside_runtime()
+    seconds = dict.fromkeys(SLOW, 0.0)
+    for number, layer in enumerate(flow.layers):
+        probe = Probe(layer, flow.nodes[layer.name], np.arange(layer.children), Intervention())
+        chosen = np.sort(rng.permutation(len(probe.nodes))[:nodes])
+        # The first call also opens the session and runs the null intervention; both are counted once.
+        opening = timed(lambda: engine.effects(probe.of(chosen[:1]), x, outcome))  # noqa: B023
+        before = inside()
+        again = timed(lambda: engine.effects(probe.of(chosen), x, outcome))  # noqa: B023
+        counted += inside() - before
+        spent += again
+        fast += opening + again * (len(probe.nodes) / len(chosen) - 1 / len(chosen))
+        if number % every == 0:
+            for way, taken in slow.seconds(probe, int(chosen[0]), 0).items():
+                seconds[way] += taken
+    share = counted / spent
+    count = sum(len(found) for found in flow.nodes.values())
+    ratios = {way: taken * count / len(flow.layers[::every]) / fast for way, taken in seconds.items()}
+    line = (
+        f"{case.name}: {len(x)} images, {count:,} nodes; {nodes} seeded nodes of each layer timed (other ways: one of "
+        f"every {every}th layer, they cost the same on each); {share:.0%} of an open "
+        f"layer's time inside ONNX Runtime"
+    )
+    print(line, ratios, file=sys.stderr)
+    return ratios, line
+
+
+def inside_runtime() -> Callable[[], float]:
+    """Start counting the seconds spent inside ONNX Runtime; call the result for their sum."""
+    total = [0.0]
+    for name in ("run", "run_with_iobinding"):
+        real = getattr(ort.InferenceSession, name)
+
+        def counted(*given: Any, real: Callable[..., Any] = real, **settings: Any) -> Any:
+            start = time.perf_counter()
+            result = real(*given, **settings)
+            total[0] += time.perf_counter() - start
+            return result
+
+        setattr(ort.InferenceSession, name, counted)
+    return lambda: total[0]
+
+
+def floor(case: Case) -> str:
+    """Return how far one class's run is from what its multiply-adds alone would take, as a row of the table."""
+    engine = SuffixEngine(case.network, case.wiring)
+    clocked, x = Clocked(engine), case.samples[0]
+    probes, _ = infer(case, clocked, 0, Settings())
+    passes = sum(len(probe.nodes) * engine.cost(probe.layer).work for probe in probes) / case.wiring.work
+    plain = min(timed(lambda: case.network.scores(x)) for _ in range(5))
+    square = np.random.default_rng(SEED).normal(size=(1024, 1024)).astype(np.float32)
+    rate = 1024**3 / min(timed(lambda: square @ square) for _ in range(5))
+    work = passes * case.wiring.work * len(x)
+    return (
+        f"| {case.name} | {passes:.1f} | {clocked.seconds:.3f} s | {clocked.seconds / (passes * plain):.2f} | "
+        f"{clocked.seconds / (work / rate):.1f} | {plain / (case.wiring.work * len(x) / rate):.1f} |"
+    )
+
+
+def linearity(case: Case) -> None:
+    """Draw the cost against the number of nodes, samples and classes."""
+    layer = case.wiring.flow.layers[len(case.wiring.flow.layers) // 2]
+    probe = Probe(layer, case.wiring.flow.nodes[layer.name], np.arange(layer.children), Intervention())
+    outcome = partial(outcome_of, target=0)
+    engine = SuffixEngine(case.network, case.wiring)
+    engine.effects(probe.of(np.arange(1)), case.samples[0], outcome)  # opens the session
+
+    def seconds(nodes: int, samples: int, classes: int) -> float:
+        def work() -> None:
+            for part in itertools.islice(itertools.cycle(case.samples), classes):
+                engine.effects(probe.of(np.arange(nodes)), np.array(part[:samples]), outcome)
+
+        return min(timed(work) for _ in range(3))
+
+    numbers = {"nodes": range(4, 33, 4), "samples": range(12, 97, 12), "classes": range(1, 9)}
+    usual = {"nodes": 8, "samples": 48, "classes": 1}
+    figure = Figure(figsize=(9, 2.8), dpi=110)
+    for axis, (name, at) in zip(figure.subplots(1, 3), numbers.items(), strict=True):
+        found = [seconds(**(usual | {name: number})) for number in at]
+        slope, start = np.polyfit(at, found, 1)
+        axis.plot(at, found, "o", color="#c0392b")
+        axis.plot([0, max(at)], [start, start + slope * max(at)], color="#555555", lw=1)
+        axis.set(xlabel=name, xlim=(0, None), ylim=(0, None))
+        axis.set_ylabel("seconds" if name == "nodes" else "")
+    figure.suptitle(f"{case.name}, layer {layer.name}", fontsize=9)
+    figure.tight_layout()
+    figure.savefig(HERE / "engine.png")
+
+
+def peak(images: Path) -> str:
+    """Return the peak memory of this process after interventions on every layer of a ResNet-18 at 224."""
+    case = resnet18(images, 24)
+    before = resident_memory()
+    engine = SuffixEngine(case.network, case.wiring, memory=Memory.of(BOUND))
+    x, outcome = case.samples[0], partial(outcome_of, target=0)
+    for layer in case.wiring.flow.layers:
+        probe = Probe(layer, case.wiring.flow.nodes[layer.name], np.arange(layer.children), Intervention())
+        engine.effects(probe.of(np.arange(2)), x, outcome)
+    # The kernel's high-water mark of this process; that of getrusage includes its parent.
+    highest = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
+    weights = sum(len(tensor.raw_data) for tensor in case.network.part.graph.initializer)
+    return (
+        f"{case.name}, {len(x)} images, every layer, bound {BOUND / 2**30:.1f} GiB: peak resident memory "
+        f"{highest / 2**30:.2f} GiB ({before / 2**30:.2f} GiB before the engine, weights {weights / 2**30:.2f} GiB)"
+    )
+
+
+def adaptive_share(case: Case, *, nodes: int, every: int) -> tuple[float, float]:
+    """Return the time and the samples of adaptive runs over those of full ones, on seeded nodes of some layers."""
+    rng = np.random.default_rng(SEED)
+    x, outcome, flow = case.samples[0], partial(outcome_of, target=0), case.wiring.flow
+    engine = SuffixEngine(case.network, case.wiring)
+    bench = Bench(engine, x, outcome, engine.observe(x, outcome), Ledger(), Silent())
+    seconds = {True: 0.0, False: 0.0}
+    used = asked = 0
+    for layer in flow.layers[::every]:
+        found = flow.nodes[layer.name]
+        probe = Probe(layer, found, np.arange(layer.children), Intervention())
+        some = probe.of(np.sort(rng.permutation(len(found))[:nodes]))
+        engine.effects(some.of(np.arange(1)), x, outcome)  # opens the session
+        for adaptive in seconds:
+            start = time.perf_counter()
+            measured = measure(some, bench, Settings(adaptive=adaptive))
+            seconds[adaptive] += time.perf_counter() - start
+            if adaptive:
+                used, asked = used + int(measured.effects.used.sum()), asked + measured.effects.te.size
+    return seconds[True] / seconds[False], used / asked
+
+
+def small(case: Case, few: int) -> dict[str, Any]:
+    """Return what is reported of a network whose analysis is run whole."""
+    row = floor(case)
+    ratios, line = compare(case, few=few, per_layer=2)
+    return {"ratios": ratios, "lines": [line], "floor": row}
+
+
+def large(case: Case, more: Case | None) -> dict[str, Any]:
+    """Return what is reported of a large network; `more` holds the images of the adaptive runs."""
+    ratios, line = compare_sampled(case, nodes=3, every=5)
+    lines = [line]
+    if more is not None:
+        share, samples = adaptive_share(more, nodes=12, every=4)
+        ratios["adaptive"] = ratios["reference"] / share
+        lines.append(
+            f"{case.name}, adaptive: {len(more.samples[0])} images, 12 seeded nodes of every 4th layer: "
+            f"{share:.0%} of a full run's time, {samples:.0%} of its samples"
+        )
+    return {"ratios": ratios, "lines": lines, "floor": ""}
+
+
+def measured_case(name: str, paths: list[Path]) -> tuple[str, dict[str, Any]]:
+    """Return the title of a case and what is reported of it."""
+    match name, paths:
+        case "lenet", [images]:
+            case = lenet(images)
+            return case.name, small(case, 20)
+        case "resnet20", [model, images]:
+            case = resnet20(model, images)
+            linearity(case)
+            return case.name, small(case, 4)
+        case (("squeezenet" | "mobilenetv2"), [model, images]):
+            title = {"squeezenet": "SqueezeNet", "mobilenetv2": "MobileNetV2"}[name]
+            return title, large(imagenet(title, model, images, 8), imagenet(title, model, images, 60))
+        case "resnet18", [images]:
+            case = resnet18(images, 8)
+            found = large(case, None)
+            command = [sys.executable, __file__, "peak", str(images)]
+            told = subprocess.run(command, check=True, capture_output=True, text=True)
+            found["lines"].append(told.stdout.strip())
+            return case.name, found
+    raise SystemExit(__doc__)
+
+
+def main(name: str, paths: list[Path]) -> None:
+    """Measure one case, and write all that were measured."""
+    if name == "peak":
+        print(peak(paths[0]))
+        return
+    title, told = measured_case(name, paths)
+    held = HERE / "engine.json"
+    found = json.loads(held.read_text()) if held.exists() else {}
+    found[title] = told
+    held.write_text(json.dumps(found, indent=1) + "\n")
+    (HERE / "engine.md").write_text(page(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], [Path(argument) for argument in sys.argv[2:]])
