@@ -33,9 +33,7 @@ def assess_paired(table: EffectTable, *, alpha: float = 0.05, coverage: float = 
     error = spread / np.sqrt(count)
     margin = error * stats.t.isf(alpha / 2, count - 1)
     p = p_values(ate, error, count - 1)
-    q = np.ones_like(p)
-    if (~dead).any():
-        q[~dead] = stats.false_discovery_control(p[~dead], method="bh")
+    q = q_values(p, ~dead)
     significant = ~dead & (q <= alpha)
     necessary = strongest(ate, significant & (ate < 0), coverage)
     noisy = strongest(ate, significant & (ate > 0), coverage)
@@ -90,6 +88,18 @@ def roles_of(
     roles[necessary] = Role.NECESSARY
     roles[noisy] = Role.NOISY
     return tuple(Role(role) for role in roles)
+
+
+def q_values(p: Floats, tested: NDArray[np.bool_]) -> Floats:
+    """Return p-values adjusted over the tested nodes (Benjamini & Hochberg 1995); 1 for the others.
+
+    >>> q_values(np.array([0.01, 0.5, 0.02]), np.array([True, False, True])).tolist()
+    [0.02, 1.0, 0.02]
+    """
+    q = np.ones_like(p)
+    if tested.any():
+        q[tested] = stats.false_discovery_control(p[tested], method="bh")
+    return q
 
 
 def p_values(ate: Floats, error: Floats, freedom: int | NDArray[np.int64]) -> Floats:

@@ -24,7 +24,7 @@ from scipy import stats
 
 from onnxcausal.causal.effects import EffectTable
 from onnxcausal.causal.outcome import Floats
-from onnxcausal.causal.paired import p_values, roles_of, strongest, why_none
+from onnxcausal.causal.paired import p_values, q_values, roles_of, strongest, why_none
 from onnxcausal.causal.significance import SelectedBy, Verdicts, standardised
 
 LOOKS = (0.15, 0.3, 0.5, 0.75, 1.0)
@@ -110,9 +110,7 @@ def assess_sequential(table: EffectTable, p: Floats, *, alpha: float = 0.05, cov
         coverage: share of the summed ATE.
     """
     ate, dead = table.ate, _is_dead(table)
-    q = np.ones_like(p)
-    if (~dead).any():
-        q[~dead] = stats.false_discovery_control(p[~dead], method="bh")
+    q = q_values(p, ~dead)
     significant = ~dead & (q <= alpha)
     expected = _expected(table, alpha)
     chosen = [strongest(ate, expected & (sign * ate > 0), coverage) for sign in (-1, 1)]
@@ -139,9 +137,7 @@ def _settled(now: Evidence, seen: int, alpha: float, coverage: float) -> NDArray
     quantile = stats.t.isf(MISSED / early / 2, np.maximum(table.used - 1, 1))
     error = np.sqrt((1 - table.used / total) / table.used)
     half = quantile * table.spread * error
-    significant = np.zeros(len(ate), np.bool_)
-    if (~dead).any():
-        significant[~dead] = stats.false_discovery_control(now.p[~dead], method="bh") <= alpha
+    significant = ~dead & (q_values(now.p, ~dead) <= alpha)
     expected = _expected(table, alpha)
     strong, weak = np.zeros(len(ate), np.bool_), ~dead
     scale = float(stats.t.isf(MISSED / early / 2, seen - 1) * np.sqrt((1 - seen / total) / seen))
@@ -186,11 +182,8 @@ def _weight(seen: int, total: int) -> float:
 def _expected(table: EffectTable, alpha: float) -> NDArray[np.bool_]:
     """Return which nodes the full run is expected to find significant, were their effects as they are now."""
     dead, total = _is_dead(table), table.te.shape[1]
-    expected = np.zeros(len(dead), np.bool_)
-    if (~dead).any():
-        p = p_values(table.ate, table.spread / np.sqrt(total), np.full(len(dead), total - 1))
-        expected[~dead] = stats.false_discovery_control(p[~dead], method="bh") <= alpha
-    return expected
+    p = p_values(table.ate, table.spread / np.sqrt(total), total - 1)
+    return ~dead & (q_values(p, ~dead) <= alpha)
 
 
 def _p_values(table: EffectTable) -> Floats:

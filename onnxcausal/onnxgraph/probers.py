@@ -41,7 +41,7 @@ class Probers:
         """Open none yet; the arguments are those of the engine."""
         self._network, self._wiring = network, wiring
         self._memory, self._precision = memory, precision
-        self._provider = _with_precision(provider, precision, network.plain.providers[0])
+        self._provider = provider
         on_device = network.plain.providers[0] != CPU
         self.fixed_shapes = on_device if fixed_shapes is None else fixed_shapes
         self._rows: dict[str, int] = {}
@@ -120,7 +120,7 @@ class Probers:
             self._wiring.trace,
             shape,
             rows=fixed,
-            provider=self._provider,
+            provider=_with_precision(self._provider, precision, self._network.plain.providers[0]),
             precision=precision,
             swept=betas > 0,
             spins=shape.width * shape.height * route.work > HEAVY,

@@ -17,9 +17,12 @@ from onnxcausal.causal.outcome import OutcomeKind, outcome_of
 from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph import suffixengine
 from onnxcausal.onnxgraph.engine import Probe
+from onnxcausal.onnxgraph.index import index_graph
 from onnxcausal.onnxgraph.memory import Memory
 from onnxcausal.onnxgraph.prober import Prober
-from onnxcausal.onnxgraph.provider import DeviceMemoryError
+from onnxcausal.onnxgraph.probers import Probers
+from onnxcausal.onnxgraph.provider import CPU, CUDA, DeviceMemoryError, Provider
+from onnxcausal.onnxgraph.routes import Route, find_route
 from onnxcausal.onnxgraph.runner import BoundSession, Runner
 from onnxcausal.onnxgraph.suffix import Suffix, find_suffix
 from onnxcausal.onnxgraph.suffixengine import SuffixEngine
@@ -310,6 +313,22 @@ def test_tf32_is_refused_where_there_is_no_such_device() -> None:
     opened = open_proto(classifier(["conv"], "flatten", 0), images(0))
     with pytest.raises(ConfigError, match="tf32 is not to be had"):
         SuffixEngine(opened.network, opened.wiring, precision=Precision.TF32)
+
+
+def test_tf32_is_asked_for_in_the_runs_and_not_in_what_they_are_compared_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = images(19)
+    opened = open_proto(classifier(["conv"], "flatten", 19), x)
+    opened.network.plain.providers = (CUDA, CPU)
+    asked: list[Provider | None] = []
+    monkeypatch.setattr(Prober, "__init__", lambda _, *__, provider, **___: asked.append(provider))
+    route = find_route(
+        index_graph(opened.network.part, 17), opened.layers[0], opened.network.outcome.tensor, opened.wiring.trace
+    )
+    assert isinstance(route, Route)
+    probers = Probers(opened.network, opened.wiring, PLENTY, None, Precision.TF32, fixed_shapes=None)
+    probers.of(route, 5)
+    probers.exact(route, 5)
+    assert asked == [Provider(CUDA, {"use_tf32": "1"}), None]  # None: ONNX Runtime's device, exact settings
 
 
 @GENERATED
