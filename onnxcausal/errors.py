@@ -13,6 +13,17 @@ from functools import partial
 from typing import ClassVar
 
 
+def printable(text: str) -> str:
+    """Return the text with everything that is not printable replaced: terminal codes, line breaks, bidi controls.
+
+    Names come from a model or from file names, which may hold anything.
+
+    >>> printable("conv" + chr(27) + "[31m")
+    'conv�[31m'
+    """
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
 class OnnxCausalError(Exception):
     """An error told in four lines: what, where, why, what to do.
 
@@ -39,7 +50,8 @@ class OnnxCausalError(Exception):
 
     def __str__(self) -> str:
         """Return the four lines, as shown on stderr."""
-        return f"error: {self.what}\n  where: {self.where}\n  why:   {self.why}\n  do:    {self.remedy}"
+        what, where, why, remedy = map(printable, (self.what, self.where, self.why, self.remedy))
+        return f"error: {what}\n  where: {where}\n  why:   {why}\n  do:    {remedy}"
 
 
 class ConfigError(OnnxCausalError):

@@ -68,8 +68,13 @@ def cifar() -> NDArray[np.uint8]:
 def prepared(name: str, count: int) -> NDArray[np.float32]:
     """Return real inputs of a model."""
     images = cifar() if name.startswith("cifar") else mnist()[0][:, :, :, None]
+    return levelled(name, images[:count])
+
+
+def levelled(name: str, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return images `[images, height, width, channels]` as a model takes them."""
     levels, _, layout = PREPARED[name].partition(" ")
-    x: NDArray[np.float64] = LEVELS[levels](images[:count].astype(np.float64))
+    x: NDArray[np.float64] = LEVELS[levels](images.astype(np.float64))
     match layout:
         case "nhwc":
             pass

@@ -43,6 +43,24 @@ class Builder:
         """Store an integer vector."""
         return self.store(np.array(values, np.int64))
 
+    def graph(
+        self,
+        input_shape: Sequence[int | str],
+        output: str,
+        *,
+        output_rank: int = 2,
+        output_type: int = TensorProto.FLOAT,
+        beside: Sequence[onnx.ValueInfoProto] = (),
+    ) -> onnx.GraphProto:
+        """Return the graph."""
+        return helper.make_graph(
+            self.ops,
+            "generated",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, list(input_shape)), *beside],
+            [helper.make_tensor_value_info(output, output_type, [f"size_{axis}" for axis in range(output_rank)])],
+            [numpy_helper.from_array(values, name) for name, values in self.stored.items()],
+        )
+
     def model(
         self,
         input_shape: Sequence[int | str],
@@ -51,16 +69,10 @@ class Builder:
         opset: int = OPSET,
         output_rank: int = 2,
         output_type: int = TensorProto.FLOAT,
+        beside: Sequence[onnx.ValueInfoProto] = (),
     ) -> onnx.ModelProto:
-        """Return the model, checked."""
-        sizes = [f"size_{axis}" for axis in range(output_rank)]
-        graph = helper.make_graph(
-            self.ops,
-            "generated",
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, list(input_shape))],
-            [helper.make_tensor_value_info(output, output_type, sizes)],
-            [numpy_helper.from_array(values, name) for name, values in self.stored.items()],
-        )
+        """Return the model, checked; it takes `x`, and inputs beside it."""
+        graph = self.graph(input_shape, output, output_rank=output_rank, output_type=output_type, beside=beside)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=IR_VERSION)
         model = onnx.shape_inference.infer_shapes(model)
         onnx.checker.check_model(model, full_check=True)

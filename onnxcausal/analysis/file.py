@@ -16,6 +16,7 @@ from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.outcome import OutcomeKind
 from onnxcausal.causal.screening import Hidden
 from onnxcausal.causal.significance import Role, Rule, SelectedBy
+from onnxcausal.causal.task import Task
 
 FORMAT: Final = "onnxcausal-analysis/1"
 SCHEMA_FILE = "analysis-1.schema.json"
@@ -57,7 +58,7 @@ class DataRecord(_Record):
 
 
 class SettingsRecord(_Record):
-    """The method's settings; `preprocess` holds what was set of it."""
+    """The method's settings; `preprocess` and `reading` hold what was set of them."""
 
     rule: Rule
     alpha: Share
@@ -71,7 +72,9 @@ class SettingsRecord(_Record):
     adaptive: bool
     budget: Index | None
     precision: Precision
+    task: Task
     preprocess: dict[str, Any]
+    reading: dict[str, Any]
 
 
 class NodeRecord(_Record):
@@ -177,7 +180,7 @@ def to_json(analysis: Analysis) -> str:
         _drop_unset(layer, "untested")
         for node in layer["nodes"]:
             _drop_unset(node, "samples")
-    return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(record, indent=1, allow_nan=False) + "\n"
 
 
 def to_record(analysis: Analysis) -> AnalysisFile:
@@ -195,6 +198,7 @@ def to_record(analysis: Analysis) -> AnalysisFile:
         settings=SettingsRecord(
             **{name: getattr(settings, name) for name in settings.__dataclass_fields__},
             preprocess=dict(analysis.preprocess),
+            reading=dict(analysis.reading),
         ),
         graphs=[_graph(analysis, graph) for graph in analysis.graphs],
         skipped=[

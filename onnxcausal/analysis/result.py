@@ -11,6 +11,7 @@ from onnxcausal.causal.graph import CausalGraph
 from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.outcome import OutcomeKind
 from onnxcausal.causal.significance import Rule
+from onnxcausal.causal.task import Task
 
 
 class EngineKind(StrEnum):
@@ -50,6 +51,7 @@ class Settings:
         adaptive: whether a node is measured on as many samples only as settle its role.
         budget: most interventions on one layer for one class; None tests every node.
         precision: of the arithmetic.
+        task: what the scores decide.
     """
 
     rule: Rule = Rule.PAIRED
@@ -64,6 +66,7 @@ class Settings:
     adaptive: bool = False
     budget: int | None = None
     precision: Precision = Precision.FP32
+    task: Task = Task.CLASSIFICATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class Analysis:
         data_sha256: hash of the data.
         synthetic: whether the inputs were made up.
         preprocess: preprocessing that was set, by key.
+        reading: how the model was read, where that was set, by key.
         reference: positions in the data of the reference samples (`replace = mean`); empty otherwise.
         settings: settings of the method.
         outcome_tensor: the tensor that holds the class scores.
@@ -114,6 +118,7 @@ class Analysis:
     data_sha256: str
     synthetic: bool
     preprocess: Mapping[str, object]
+    reading: Mapping[str, object]
     reference: NDArray[np.int64]
     settings: Settings
     outcome_tensor: str

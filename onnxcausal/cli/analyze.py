@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from onnxcausal.cli import options
 from onnxcausal.cli.progress import ConsoleProgress
@@ -12,9 +12,7 @@ from onnxcausal.errors import ConfigError
 
 if TYPE_CHECKING:
     from onnxcausal.pipeline.configuration import Configured
-
-AskedMachine: TypeAlias = tuple[str | None, str | None, tuple[int, ...]]
-"""Provider, memory and devices, as they were asked for."""
+    from onnxcausal.pipeline.prepare import Machine
 
 FLAGS = {
     "data": ("data.source", "--data"),
@@ -30,6 +28,10 @@ FLAGS = {
     "layout": ("preprocess.layout", "--layout"),
     "input_name": ("model.input", "--input"),
     "output": ("model.output", "--output"),
+    "reduce": ("model.reduce", "--reduce"),
+    "class_axis": ("model.class_axis", "--class-axis"),
+    "task": ("model.task", "--task"),
+    "fixed": ("model.fixed", "--set"),
     "target": ("analysis.targets", "--target"),
     "samples": ("analysis.samples", "--samples"),
     "rule": ("analysis.rule", "--rule"),
@@ -63,6 +65,10 @@ def analyze_command(
     layout: options.Layout = None,
     input_name: options.InputName = None,
     output: options.Output = None,
+    reduce: options.Reduce = None,
+    class_axis: options.ClassAxis = None,
+    task: options.Task = None,
+    fixed: options.Fixed = None,
     target: options.Target = None,
     samples: options.Samples = None,
     rule: options.Rule = None,
@@ -79,6 +85,8 @@ def analyze_command(
     provider: options.Provider = None,
     memory: options.Memory = None,
     devices: options.Devices = None,
+    limits: options.Limits = None,
+    follow_links: options.FollowLinks = False,
     dry_run: options.DryRun = False,
     config: options.Config = None,
     show_config: options.ShowConfig = False,
@@ -90,14 +98,15 @@ def analyze_command(
     debug: options.Debug = False,  # read by the program's entry, which sees every error
 ) -> None:
     """Find the causal graph of every class: which nodes of each layer cause the model's decision."""
-    from onnxcausal.pipeline.configuration import configure, show  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.pipeline.analyze import machine_of  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.pipeline.configuration import configure, show  # noqa: PLC0415
 
-    flags = _given(locals())
+    flags = given_settings(locals())
     configured = configure(model, config, flags)
     if show_config:
         print(show(configured), end="")
         return
-    machine = (provider, memory, _devices(devices))
+    machine = machine_of(provider, memory, _devices(devices), limits, follow_links=follow_links)
     if dry_run:
         _show_estimate(model, configured, machine, as_json=as_json)
         return
@@ -109,7 +118,7 @@ def _run(
     model: Path,
     configured: "Configured",
     out: Path,
-    machine: AskedMachine,
+    machine: "Machine",
     *,
     force: bool,
     as_json: bool,
@@ -119,7 +128,7 @@ def _run(
     """Run the job, then print its result to stdout and its timing to stderr."""
     from onnxcausal.analysis.file import to_json  # noqa: PLC0415  # --help must not load it
     from onnxcausal.analysis.folder import write_file  # noqa: PLC0415
-    from onnxcausal.pipeline.analyze import machine_of, run  # noqa: PLC0415
+    from onnxcausal.pipeline.analyze import run  # noqa: PLC0415
     from onnxcausal.report.summary import summary  # noqa: PLC0415
 
     if stats is not None:
@@ -131,7 +140,7 @@ def _run(
             configured,
             out=out,
             force=force,
-            machine=machine_of(*machine),
+            machine=machine,
             progress=progress,
         )
     finally:
@@ -145,19 +154,25 @@ def _run(
         )
 
 
-def _show_estimate(model: Path, configured: "Configured", machine: AskedMachine, *, as_json: bool) -> None:
+def _show_estimate(model: Path, configured: "Configured", machine: "Machine", *, as_json: bool) -> None:
     """Print what a run would take."""
-    from onnxcausal.pipeline.analyze import machine_of  # noqa: PLC0415  # --help must not load it
-    from onnxcausal.pipeline.estimate import estimate  # noqa: PLC0415
+    from onnxcausal.pipeline.estimate import estimate  # noqa: PLC0415  # --help must not load it
     from onnxcausal.report.estimate import as_table, to_json  # noqa: PLC0415
 
-    found = estimate(model, configured, machine_of(*machine))
+    found = estimate(model, configured, machine)
     print(to_json(found) if as_json else as_table(found), end="")
 
 
-def _given(options: Mapping[str, object]) -> dict[str, tuple[str, object]]:
+def given_settings(options: Mapping[str, object]) -> dict[str, tuple[str, object]]:
     """Return the settings that were given: by key, the flag and its value."""
-    read = {"resize": _numbers, "center_crop": _numbers, "mean": _list, "std": _list, "target": _several}
+    read = {
+        "resize": _numbers,
+        "center_crop": _numbers,
+        "mean": _list,
+        "std": _list,
+        "target": _several,
+        "fixed": _pairs,
+    }
     values = {name: read[name](options[name]) if name in read else options[name] for name in FLAGS}
     return {key: (flag, values[name]) for name, (key, flag) in FLAGS.items() if values[name] is not None}
 
@@ -182,6 +197,26 @@ def _devices(text: str | None) -> tuple[int, ...]:
 def _several(values: object) -> object:
     """Return what a repeatable option was given; None for nothing."""
     return values or None
+
+
+def _pairs(values: object) -> object:
+    """Return what was given as NAME=VALUE, by name; None for nothing.
+
+    Raises:
+        ConfigError: one of them has no value.
+    """
+    pairs: dict[str, str] = {}
+    for text in values if isinstance(values, list) else []:
+        name, sign, value = str(text).rpartition("=")
+        if not sign or not name:
+            raise ConfigError(
+                "an input's value cannot be read",
+                where=f"--set {text}",
+                why="it is not of the form NAME=VALUE",
+                remedy="write the input's name, = and a number, like --set mask=1",
+            )
+        pairs[name] = value
+    return pairs or None
 
 
 def _list(text: object) -> list[str] | None:

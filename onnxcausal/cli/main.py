@@ -52,6 +52,8 @@ def main(arguments: list[str] | None = None) -> None:
         _fail(error, debug=debug)
     except OSError as error:
         _fail(_refused(error), debug=debug)
+    except MemoryError as error:
+        _fail(_out_of_memory(error), debug=debug)
     except Exception as error:  # noqa: BLE001  # the last resort: no user sees a traceback unasked
         _fail(_internal(error), debug=debug)
 
@@ -82,6 +84,15 @@ def _refused(error: OSError) -> ConfigError:
         where=str(error.filename or "a file or stream"),
         why=error.strerror or str(error),
         remedy="check that the path is right, that you may read or write it, and that the disk is not full",
+    )
+
+
+def _out_of_memory(error: MemoryError) -> OnnxCausalError:
+    return OnnxCausalError(
+        "memory ran out",
+        where="onnxcausal",
+        why=str(error) or "an allocation failed",
+        remedy="give a smaller --memory or --samples, or use a machine with more",
     )
 
 

@@ -36,6 +36,25 @@ InputName = Annotated[
     str | None, typer.Option("--input", help="Input that takes the samples.", rich_help_panel=SAMPLES)
 ]
 Output = Annotated[str | None, typer.Option(help="Output or tensor of the class scores.", rich_help_panel=METHOD)]
+Reduce = Annotated[
+    str | None,
+    typer.Option(metavar="mean|max|sum", help="Make scores at many places one per class.", rich_help_panel=METHOD),
+]
+ClassAxis = Annotated[int | None, typer.Option(help="Axis of the classes, with --reduce.", rich_help_panel=METHOD)]
+Task = Annotated[
+    str | None,
+    typer.Option(
+        metavar="classification|binary|multilabel|regression",
+        help="What the scores decide. Default: by their number.",
+        rich_help_panel=METHOD,
+    ),
+]
+Fixed = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="Give an input one value; repeat for several.", rich_help_panel=SAMPLES
+    ),
+]
 Target = Annotated[
     list[str] | None,
     typer.Option(help="Class to analyse, index or name; repeat for several. Default: all.", rich_help_panel=METHOD),
@@ -83,6 +102,15 @@ DryRun = Annotated[
 Provider = Annotated[
     str | None,
     typer.Option(help="Execution provider: cpu, cuda, NAME or NAME:key=value.", rich_help_panel=RUN),
+]
+Limits = Annotated[
+    str | None,
+    typer.Option(
+        metavar="time=S,memory=SIZE", help="What opening the file may take [time=180]; none.", rich_help_panel=RUN
+    ),
+]
+FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Read weights behind links (model stores).", rich_help_panel=RUN)
 ]
 Config = Annotated[
     Path | None, typer.Option(help="Configuration file in place of the sidecar.", rich_help_panel=METHOD)

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, helper, numpy_helper
 
+from onnxcausal.onnxgraph.external import array_of
 from onnxcausal.onnxgraph.index import GraphIndex
 from onnxcausal.onnxgraph.rewrite import dense
 from onnxcausal.onnxgraph.runner import run_op
@@ -33,7 +34,7 @@ def value_of(index: GraphIndex, tensor: str) -> NDArray[np.generic] | None:
         if name in values:
             continue
         if op is None:
-            values[name] = numpy_helper.to_array(index.initializers[name])
+            values[name] = array_of(index.initializers[name])
         elif op.op_type == "Constant":
             values[name] = _constant(op)
         else:

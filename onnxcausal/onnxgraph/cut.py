@@ -36,6 +36,8 @@ def cut_at(proto: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:
     del graph.sparse_initializer[:]
     _keep(graph.input, [value for value in proto.graph.input if value.name in used - stored])
     _keep(graph.output, [onnx.ValueInfoProto(name=name) for name in tensors])
+    # Text for people may be no text at all, which graph libraries do not take.
+    graph.doc_string = part.doc_string = ""
     # Shapes noted by an exporter may be wrong; ONNX Runtime infers its own.
     del graph.value_info[:]
     return part
@@ -55,7 +57,8 @@ def _ancestors(index: GraphIndex, tensors: Sequence[str]) -> list[int]:
             number = pending[-1]
             op = index.ops[number]
             names = [name for name in (*op.input, *captured(op)) if name]
-            waiting = sorted({index.producer[name] for name in names if name in index.producer} - state.keys())
+            producers = {index.producer[name] for name in names if name in index.producer}
+            waiting = sorted(producer for producer in producers if producer not in state)
             if number not in state and waiting:
                 state[number] = False
                 pending += reversed(waiting)

@@ -12,15 +12,16 @@ from onnxcausal.onnxgraph.index import GraphIndex, captured
 from onnxcausal.onnxgraph.labels import (
     MIXED,
     MOST_STRANDS,
-    MOVING,
     NONE,
-    REDUCING,
+    STATISTIC,
     Carried,
     Operand,
     Strand,
     hand_on,
 )
 from onnxcausal.onnxgraph.layers import Layer
+from onnxcausal.onnxgraph.opkinds import MOVING, REDUCING
+from onnxcausal.onnxgraph.statistics import Uses, dequantising_uses, normalising_uses, ranges
 from onnxcausal.onnxgraph.trace import Trace
 
 WITH_BLOCKS = frozenset(["Gemm", "MatMul"])
@@ -123,7 +124,15 @@ class Flow:
         return np.concatenate(features) if features else np.empty(0, np.int64)
 
 
-def find_flow(index: GraphIndex, layers: Sequence[Layer], data: str, outcome: str, trace: Trace) -> Flow:
+def find_flow(
+    index: GraphIndex,
+    layers: Sequence[Layer],
+    data: str,
+    outcome: str,
+    trace: Trace,
+    *,
+    statistics: Mapping[str, str] | None = None,
+) -> Flow:
     """Return the flow between the layers of a model and from them to the outcome.
 
     Args:
@@ -132,9 +141,12 @@ def find_flow(index: GraphIndex, layers: Sequence[Layer], data: str, outcome: st
         data: the input that takes the samples.
         outcome: tensor of the class scores; its classes stand along the one axis longer than the batch's.
         trace: shapes and small values of one run.
+        statistics: tensors known to hold ranges of others, beside those that show, each with what it quantises.
     """
     by_op = {layer.op: layer for layer in layers}
-    ground = _Ground(index, by_op, by_op, outcome, trace)
+    known = ranges(index.ops) | dict(statistics or {})
+    uses = normalising_uses(index), dequantising_uses(index, known)
+    ground = _Ground(index, by_op, by_op, outcome, trace, frozenset(known), *uses)
     links = {layer.name: tuple(_links(ground, layer.output, _children(layer, trace))) for layer in layers}
     dense = {number: layer for number, layer in ground.layers.items() if layer.op_type in WITH_BLOCKS}
     entering = tuple(_links(replace(ground, linked=dense), data, _values(trace.shapes[data])))
@@ -144,13 +156,20 @@ def find_flow(index: GraphIndex, layers: Sequence[Layer], data: str, outcome: st
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Ground:
-    """What flow runs over: a graph, its layers by position, those of them to link to, the outcome, one run's shapes."""
+    """What flow runs over: a graph, its layers by position, those of them to link to, the outcome, one run's shapes.
+
+    `statistics` are the ranges that dynamic quantisation finds, `normalising` where a mean or deviation stands,
+    `dequantising` where a range is taken back.
+    """
 
     index: GraphIndex
     layers: Mapping[int, Layer]
     linked: Mapping[int, Layer]
     outcome: str
     trace: Trace
+    statistics: frozenset[str]
+    normalising: Uses
+    dequantising: Uses
 
 
 def _links(ground: _Ground, source: str, origin: Carried) -> Iterator[Link]:
@@ -167,14 +186,14 @@ def _links(ground: _Ground, source: str, origin: Carried) -> Iterator[Link]:
         layer = ground.layers.get(number)
         if number in ground.linked and layer is not None and layer.data in carried:
             yield _link_to_layer(layer, carried[layer.data])
-        outputs = _outputs(index, number, layer, carried, trace)
+        outputs = _outputs(ground, number, layer, carried)
         for tensor, handed in zip(op.output, outputs, strict=True):
             if not tensor or handed is None:
                 continue
-            carried[tensor] = handed
+            carried[tensor] = STATISTIC if tensor in ground.statistics else handed
             reached |= {use.op for use in index.uses.get(tensor, ())}
             if tensor == outcome:
-                yield _link_to_outcome(handed, trace.shapes[outcome])
+                yield _link_to_outcome(carried[tensor], trace.shapes[outcome])
 
 
 def _children(layer: Layer, trace: Trace) -> Carried:
@@ -198,9 +217,10 @@ def _values(shape: tuple[int, ...]) -> Carried:
 
 
 def _outputs(
-    index: GraphIndex, number: int, layer: Layer | None, carried: Mapping[str, Carried], trace: Trace
+    ground: _Ground, number: int, layer: Layer | None, carried: Mapping[str, Carried]
 ) -> tuple[Carried | None, ...]:
     """Return what the outputs of one op carry."""
+    index, trace = ground.index, ground.trace
     op = index.ops[number]
     if any(name in carried for name in captured(op)):
         return (MIXED,) * len(op.output)
@@ -210,6 +230,14 @@ def _outputs(
         return (MIXED if any(name in carried for name in beside) else None,) * len(op.output)
     parameters = op.op_type in MOVING | REDUCING
     operands = [_operand(index, name, carried, trace, parameters=parameters) if name else None for name in op.input]
+    for position in ground.normalising.get(number, ()):
+        operand = operands[position]
+        if operand is not None and operand.carried is not None:
+            operands[position] = replace(operand, carried=STATISTIC)
+    for position in ground.dequantising.get(number, ()):
+        operand = operands[position]
+        if operand is not None:
+            operands[position] = replace(operand, carried=None)
     shapes = [trace.shapes.get(name) for name in op.output]
     outputs = hand_on(op, operands, shapes, index.opset)
     return tuple(MIXED if handed is not None and len(handed.strands) > MOST_STRANDS else handed for handed in outputs)

@@ -1,10 +1,15 @@
 """Who makes and who uses each tensor of a graph."""
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import onnx
+
+RANDOM = frozenset(
+    ["Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"]
+)
+"""Ops whose result is another one every time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,44 +98,52 @@ def integers(op: onnx.NodeProto, name: str) -> tuple[int, ...] | None:
 def _leaves(ops: Sequence[onnx.NodeProto], initializers: Iterable[str]) -> dict[str, str]:
     """Return the stored tensor behind each fixed tensor: an initializer, or the output of a Constant op."""
     leaves = {name: name for name in initializers}
-    waiting = list(ops)
-    while waiting:  # once for a file in order, more often for one that is not
-        still = []
-        for op in waiting:
-            if op.op_type == "Constant":
-                leaves |= {name: name for name in op.output}
-            elif _follows(op, leaves):
-                leaf = leaves[next(name for name in op.input if name)]
-                leaves |= {name: leaf for name in op.output if name}
-            else:
-                still.append(op)
-        if len(still) == len(waiting):
-            break
-        waiting = still
+    for op in ops:
+        if op.op_type == "Constant":
+            leaves.update({name: name for name in op.output})
+    for op in _followers(ops, leaves):
+        leaf = leaves[next(name for name in op.input if name)]
+        leaves.update({name: leaf for name in op.output if name})
     return leaves
 
 
 def _steady(ops: Sequence[onnx.NodeProto], leaves: Iterable[str]) -> frozenset[str]:
     """Return the tensors that follow from stored tensors and from shapes alone."""
     steady = set(leaves)
-    waiting = list(ops)
-    while waiting:
-        still = []
-        for op in waiting:
-            if op.op_type in ("Shape", "Size") or _follows(op, steady):
-                steady.update(op.output)
-            else:
-                still.append(op)
-        if len(still) == len(waiting):
-            break
-        waiting = still
+    for op in ops:
+        if op.op_type in ("Shape", "Size"):
+            steady.update(op.output)
+    for op in _followers(ops, steady):
+        steady.update(op.output)
     return frozenset(steady)
 
 
-def _follows(op: onnx.NodeProto, known: Container[str]) -> bool:
-    """Whether an op's outputs follow from known tensors alone."""
-    names = [name for name in op.input if name]
-    return bool(names) and not any(True for _ in bodies(op)) and all(name in known for name in names)
+def _followers(ops: Sequence[onnx.NodeProto], known: Container[str]) -> Iterator[onnx.NodeProto]:
+    """Yield the ops whose outputs follow from known tensors alone, each after those it follows from.
+
+    The order of a file does not matter. What an op makes is known once it was yielded; `known` may grow meanwhile.
+    """
+    missing: dict[int, int] = {}
+    users: dict[str, list[int]] = defaultdict(list)
+    ready: deque[int] = deque()
+    for number, op in enumerate(ops):
+        names = {name for name in op.input if name}
+        if not names or op.op_type in RANDOM or any(True for _ in bodies(op)):
+            continue
+        unknown = [name for name in names if name not in known]
+        missing[number] = len(unknown)
+        for name in unknown:
+            users[name].append(number)
+        if not unknown:
+            ready.append(number)
+    while ready:
+        number = ready.popleft()
+        yield ops[number]
+        for name in {name for name in ops[number].output if name}:
+            for user in users.pop(name, ()):
+                missing[user] -= 1
+                if not missing[user]:
+                    ready.append(user)
 
 
 def bodies(op: onnx.NodeProto) -> Iterator[onnx.GraphProto]:

@@ -6,7 +6,7 @@ channel by channel leave them. Everything else mixes, and the flow is then untra
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -15,6 +15,20 @@ from numpy.typing import NDArray
 
 from onnxcausal.errors import ModelError
 from onnxcausal.onnxgraph.index import attribute, integers
+from onnxcausal.onnxgraph.opkinds import (
+    BLIND,
+    FIRST_ALONE,
+    FUSED_DOMAIN,
+    FUSED_POINTWISE,
+    MOVING,
+    NORMALISING,
+    OWN_DOMAINS,
+    POINTWISE,
+    REDUCING,
+    SKIPPING,
+    SPATIAL,
+    SQUASHING,
+)
 from onnxcausal.onnxgraph.runner import run_op
 
 Strand: TypeAlias = NDArray[np.int64]
@@ -26,141 +40,8 @@ NONE = 0
 MOST_STRANDS = 8
 """More children than this at one position count as mixing."""
 
-POINTWISE = frozenset(
-    [
-        "Abs",
-        "Acos",
-        "Acosh",
-        "Add",
-        "And",
-        "Asin",
-        "Asinh",
-        "Atan",
-        "Atanh",
-        "BitShift",
-        "Ceil",
-        "Celu",
-        "Clip",
-        "Cos",
-        "Cosh",
-        "Div",
-        "Elu",
-        "Equal",
-        "Erf",
-        "Exp",
-        "Floor",
-        "Gelu",
-        "Greater",
-        "GreaterOrEqual",
-        "HardSigmoid",
-        "HardSwish",
-        "Identity",
-        "IsInf",
-        "IsNaN",
-        "LeakyRelu",
-        "Less",
-        "LessOrEqual",
-        "Log",
-        "Max",
-        "Mean",
-        "Min",
-        "Mish",
-        "Mod",
-        "Mul",
-        "Neg",
-        "Not",
-        "Or",
-        "PRelu",
-        "Pow",
-        "Reciprocal",
-        "Relu",
-        "Round",
-        "Selu",
-        "Shrink",
-        "Sigmoid",
-        "Sign",
-        "Sin",
-        "Sinh",
-        "Softplus",
-        "Softsign",
-        "Sqrt",
-        "Sub",
-        "Sum",
-        "Swish",
-        "Tan",
-        "Tanh",
-        "ThresholdedRelu",
-        "Where",
-        "Xor",
-    ]
-)
-"""Each position of the result depends on the same position of the operands alone."""
-
-FIRST_ALONE = frozenset(["BatchNormalization", "Cast", "CastLike", "DequantizeLinear", "Dropout", "QuantizeLinear"])
-"""The same, for the first operand; the others are parameters."""
-
-NORMALISING = frozenset(
-    [
-        "GroupNormalization",
-        "InstanceNormalization",
-        "LRN",
-        "LayerNormalization",
-        "LpNormalization",
-        "MeanVarianceNormalization",
-        "RMSNormalization",
-    ]
-)
-"""Same channel, but for statistics that mix a little."""
-
-SPATIAL = frozenset(
-    ["AveragePool", "GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "LpPool", "MaxPool", "Resize", "Upsample"]
-)
-"""Mix along the axes they act on, and only along those."""
-
-REDUCING = frozenset(
-    [
-        "ReduceL1",
-        "ReduceL2",
-        "ReduceLogSum",
-        "ReduceLogSumExp",
-        "ReduceMax",
-        "ReduceMean",
-        "ReduceMin",
-        "ReduceProd",
-        "ReduceSum",
-        "ReduceSumSquare",
-    ]
-)
-"""Mix along the reduced axes."""
-
-SQUASHING = frozenset(["Softmax", "LogSoftmax", "Hardmax"])
-"""Mix along their axis."""
-
-MOVING = frozenset(
-    [
-        "Concat",
-        "DepthToSpace",
-        "Expand",
-        "Flatten",
-        "Gather",
-        "Pad",
-        "Reshape",
-        "Slice",
-        "SpaceToDepth",
-        "Split",
-        "Squeeze",
-        "Tile",
-        "Transpose",
-        "Unsqueeze",
-    ]
-)
-"""Copy values to other positions."""
-
-BLIND = frozenset(["ConstantOfShape", "Shape", "Size"])
-"""Their result does not depend on values."""
-
-KEEPS_CHANNELS = POINTWISE | FIRST_ALONE | NORMALISING | SPATIAL | REDUCING | SQUASHING | MOVING | BLIND
-"""Every op through which children can be followed, where its axes allow."""
+HANDING_ON = frozenset(["Cast", "Reshape", "Squeeze", "Unsqueeze"])
+"""Ops that leave a statistic one."""
 
 SOFTMAX_PER_AXIS_OPSET = 13
 """Before it, Softmax runs over all axes from its axis on."""
@@ -174,14 +55,17 @@ class Carried:
         strands: several where several children share a position (residual addition).
         normalised: a normalisation was passed.
         mixed: every position may depend on every child; no strands then.
+        statistic: it is mixed, but only a statistic of the tensor that it is made to scale (dynamic quantisation).
     """
 
     strands: tuple[Strand, ...] = ()
     normalised: bool = False
     mixed: bool = False
+    statistic: bool = False
 
 
 MIXED = Carried(mixed=True)
+STATISTIC = Carried(mixed=True, statistic=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,9 +100,13 @@ def hand_on(
     carrying = [operand.carried for operand in operands if operand is not None and operand.carried is not None]
     if not carrying or op.op_type in BLIND:
         return (None,) * len(op.output)
+    if any(carried.statistic for carried in carrying):
+        return _with_statistic(op, operands, shapes, opset)
+    if op.domain == FUSED_DOMAIN and not any(carried.mixed for carried in carrying):
+        return _fused(op, operands, carrying)
     parameters = [] if op.op_type in POINTWISE or op.op_type == "Concat" else operands[1:]
     if (
-        op.domain not in ("", "ai.onnx")
+        op.domain not in OWN_DOMAINS
         or any(carried.mixed for carried in carrying)
         or any(operand is not None and operand.carried is not None for operand in parameters)
     ):
@@ -232,6 +120,44 @@ def hand_on(
     normalised = any(carried.normalised for carried in carrying) or op.op_type in NORMALISING
     first = MIXED if strands is None else Carried(_merged(strands), normalised)
     return (first, *[MIXED] * (len(op.output) - 1))
+
+
+def _with_statistic(
+    op: onnx.NodeProto,
+    operands: Sequence[Operand | None],
+    shapes: Sequence[tuple[int, ...] | None],
+    opset: int,
+) -> tuple[Carried | None, ...]:
+    """Return what the outputs carry where some inputs are statistics: what they scale or shift is normalised."""
+    carried = [operand.carried for operand in operands if operand is not None and operand.carried is not None]
+    own = op.domain in OWN_DOMAINS
+    if all(one.statistic for one in carried):
+        return (STATISTIC if own and op.op_type in POINTWISE | HANDING_ON else MIXED,) * len(op.output)
+    if not own or op.op_type not in POINTWISE:
+        return (MIXED,) * len(op.output)
+    without = [
+        replace(operand, carried=None)
+        if operand is not None and operand.carried is not None and operand.carried.statistic
+        else operand
+        for operand in operands
+    ]
+    found = hand_on(op, without, shapes, opset)
+    return tuple(one if one is None or one.mixed else replace(one, normalised=True) for one in found)
+
+
+def _fused(
+    op: onnx.NodeProto, operands: Sequence[Operand | None], carrying: Sequence[Carried]
+) -> tuple[Carried | None, ...]:
+    """Return what the outputs of an optimiser's op carry."""
+    normalised = any(carried.normalised for carried in carrying)
+    if op.op_type in FUSED_POINTWISE:
+        return (Carried(_merged(_pointwise(operands)), normalised), *[MIXED] * (len(op.output) - 1))
+    parameters = operands[2:4]  # gamma, beta; a bias comes last
+    if op.op_type in SKIPPING and all(operand is None or operand.carried is None for operand in parameters):
+        added = _merged(_pointwise([*operands[:2], *operands[4:]]))
+        results = (Carried(added, normalised=True), MIXED, MIXED, Carried(added, normalised))
+        return results[: len(op.output)]
+    return (MIXED,) * len(op.output)
 
 
 def _pointwise(operands: Sequence[Operand | None]) -> list[Strand]:

@@ -7,10 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from onnxcausal.errors import ModelError
 from onnxcausal.onnxgraph.constants import value_of
 from onnxcausal.onnxgraph.index import GraphIndex, attribute
 from onnxcausal.onnxgraph.rewrite import fresh
 
+OPERANDS = 2
+"""Operands of a product; also the fewest axes of a convolution's weight, and those of a Gemm's."""
 FLOAT_TYPES = frozenset([TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16])
 """Weights of these types can be multiplied by any factor."""
 
@@ -72,6 +75,9 @@ class _Fixed:
     element_type: int
 
 
+NOTHING = _Fixed((), TensorProto.UNDEFINED)
+
+
 def find_layers(index: GraphIndex, shapes: Mapping[str, tuple[int, ...]] | None = None) -> tuple[Layer, ...]:
     """Return the layers of a graph in file order, names unique.
 
@@ -85,7 +91,7 @@ def find_layers(index: GraphIndex, shapes: Mapping[str, tuple[int, ...]] | None 
 
 def _found(index: GraphIndex, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Layer]:
     for number, op in enumerate(index.ops):
-        if op.domain not in ("", "ai.onnx"):
+        if op.domain not in ("", "ai.onnx") or len(op.input) < OPERANDS or not op.output:
             continue
         if op.op_type in ("Conv", "ConvTranspose"):
             layer = _convolution(index, number)
@@ -107,6 +113,8 @@ def _convolution(index: GraphIndex, number: int) -> Layer | None:
         return None
     shape = weight.shape
     groups = attribute(op, "group", 1)
+    if len(shape) < OPERANDS or groups < 1 or shape[0] % groups:
+        return None  # ONNX Runtime does not run it
     transposed = op.op_type == "ConvTranspose"
     parents, children = (shape[0], shape[1] * groups) if transposed else (shape[1] * groups, shape[0])
     return _layer(
@@ -127,7 +135,7 @@ def _gemm(index: GraphIndex, number: int) -> Layer | None:
     op = index.ops[number]
     trans_a, trans_b = attribute(op, "transA", 0), attribute(op, "transB", 0)
     a, b = _fixed(index, op.input[0]), _fixed(index, op.input[1])
-    if (a is None) == (b is None):
+    if (a is None) == (b is None) or len((a or b or NOTHING).shape) != OPERANDS:
         return None
     if b is not None:
         weight_input, weight = 1, b
@@ -225,8 +233,13 @@ def _fixed(index: GraphIndex, tensor: str) -> _Fixed | None:
     if tensor in index.initializers:
         stored = index.initializers[tensor]
         return _Fixed(tuple(stored.dims), stored.data_type)
-    value = value_of(index, tensor)
-    return None if value is None else _Fixed(value.shape, helper.np_dtype_to_tensor_dtype(value.dtype))
+    try:
+        value = value_of(index, tensor)
+    except ModelError:
+        return None  # what it follows from cannot be run, nor can the model then
+    if value is None or value.dtype.kind not in "iufb":
+        return None
+    return _Fixed(value.shape, helper.np_dtype_to_tensor_dtype(value.dtype))
 
 
 def _with_unique_name(layer: Layer, taken: set[str]) -> Layer:

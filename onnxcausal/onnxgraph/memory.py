@@ -21,8 +21,12 @@ CGROUPS = (
 """Limit and usage of the container, of either version of control groups."""
 
 
-def parse_size(text: str) -> int:
+def parse_size(text: str, where: str = "--memory") -> int:
     """Return a number of bytes written like `800MB`, `2GiB` or `2g`.
+
+    Args:
+        text: the size.
+        where: what it was given for, for the error.
 
     Raises:
         ConfigError: it is no such size.
@@ -34,7 +38,7 @@ def parse_size(text: str) -> int:
     if match is None or match[2] not in UNITS:
         raise ConfigError(
             "the size cannot be read",
-            where=f"--memory {text}",
+            where=f"{where} {text}",
             why="it is not a number with a unit",
             remedy="write it like 800MB, 2GiB or 1.5GB",
         )

@@ -1,16 +1,19 @@
 """Reading ONNX files."""
 
+import errno
 import hashlib
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
-from onnx.external_data_helper import ExternalDataInfo, load_external_data_for_model, uses_external_data
 
-from onnxcausal.errors import ModelError
+from onnxcausal.errors import ModelError, OnnxCausalError
+from onnxcausal.onnxgraph.external import load_external
 from onnxcausal.samples.source import InputSpec
 
 OLDEST_OPSET = 7
@@ -40,11 +43,13 @@ class Model:
         name: the file's name without its folder.
         proto: the parsed file, external data loaded; never changed in place.
         sha256: of the file's bytes; where weights stand in other files, of those bytes too.
+        external: how many tensors stand in each other file, by its name.
     """
 
     name: str
     proto: onnx.ModelProto
     sha256: str
+    external: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def opset(self) -> int:
@@ -69,7 +74,7 @@ def input_spec(proto: onnx.ModelProto, model: str, name: str | None = None) -> I
         ModelError: there is none of that name, or several must be fed.
     """
     given = {tensor.name for tensor in proto.graph.initializer}
-    specs = [_spec(value) for value in proto.graph.input if value.name not in given]
+    specs = [spec_of(value) for value in proto.graph.input if value.name not in given]
     chosen = [spec for spec in specs if name in (None, spec.name)]
     if len(specs) == 1 and chosen:
         return chosen[0]
@@ -77,19 +82,25 @@ def input_spec(proto: onnx.ModelProto, model: str, name: str | None = None) -> I
         f"the model has no input {name!r}" if name and not chosen else "the model does not take exactly one input",
         where=model,
         why=f"inputs that decide the outcome: {'; '.join(str(spec) for spec in specs) or 'none'}",
-        remedy="name one of its inputs" if len(specs) == 1 else "give the other inputs constant values beforehand",
+        remedy="name one of its inputs"
+        if len(specs) == 1
+        else "give the others a value with --set NAME=VALUE, or supply all as arrays or columns of their names",
     )
 
 
-def load_model(path: Path) -> Model:
+def load_model(path: Path, *, follow_links: bool = False) -> Model:
     """Return the model in a file.
+
+    Args:
+        path: the file.
+        follow_links: read weights behind symbolic and hard links too, as model stores lay them out.
 
     Raises:
         ModelError: no such file, not an ONNX model, damaged, without an operator set this project can run, or with
             weights in files that are missing or outside the model's folder.
     """
     try:
-        content = path.read_bytes()
+        content = _content(path)
     except OSError as error:
         raise ModelError(
             "there is no such model" if not os.path.lexists(path) or path.is_dir() else "the model cannot be read",
@@ -99,19 +110,101 @@ def load_model(path: Path) -> Model:
         ) from error
     proto = _parse(content, path)
     digest = hashlib.sha256(content)
-    locations = sorted({ExternalDataInfo(tensor).location for tensor in _external(proto)})
-    if locations:
-        try:
-            # Refuses places outside the model's folder, links and devices; nothing is read or hashed before.
-            load_external_data_for_model(proto, str(path.parent))
-        except (OSError, ValueError, onnx.checker.ValidationError) as error:
-            raise _unreadable_weights(_suspect(path, locations), str(error).splitlines()[0]) from error
-    if _external(proto):
-        raise _unreadable_weights(path, "a tensor's data stands where it cannot be loaded from")
-    for location in locations:
+    del content
+    with damage_told(str(path)):
+        check_names(proto)
+        external = load_external(proto, path.parent, follow_links=follow_links)
+    for location in external:
         digest.update(location.encode())
         _hash_file(path.parent / location, digest)
-    return Model(path.name, proto, digest.hexdigest())
+    return Model(path.name, proto, digest.hexdigest(), external)
+
+
+def _content(path: Path) -> bytes:
+    """Return what a file holds; pipes, devices and folders are not opened.
+
+    Raises:
+        OSError: it cannot be read.
+        ModelError: it is no plain file, or larger than a model can be.
+    """
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(found.st_mode):
+        raise _not_onnx(path, "it is no plain file")
+    if found.st_size > SERIALISED_LIMIT:
+        raise _not_onnx(path, f"it has {found.st_size:,} bytes; a model's own file has 2 GiB at most")
+    return path.read_bytes()
+
+
+@contextmanager
+def damage_told(name: str) -> Iterator[None]:
+    """Tell whatever a damaged graph makes Python code raise as an error of the model.
+
+    Raises:
+        ModelError: the graph cannot be understood.
+    """
+    try:
+        yield
+    except (OnnxCausalError, OSError):
+        raise
+    except MemoryError as error:
+        raise ModelError(
+            "the model takes more memory than there is",
+            where=name,
+            why=str(error) or "an allocation failed",
+            remedy="check the sizes of its tensors with onnxcausal inspect; use a machine with more memory",
+        ) from error
+    except Exception as error:
+        reason = str(error).strip().splitlines()
+        raise ModelError(
+            "the model's graph cannot be understood",
+            where=name,
+            why=f"{type(error).__name__}: {reason[0][:300] if reason else 'no message'}",
+            remedy="check that the file is complete; if ONNX Runtime runs it, report what --debug shows",
+        ) from error
+
+
+def check_names(proto: onnx.ModelProto) -> None:
+    """Refuse a model with names that are not text.
+
+    Raises:
+        ModelError: a name is not UTF-8.
+    """
+    if all(isinstance(name, str) for name in _names(proto)):
+        return
+    raise ModelError(
+        "the model has names that are not text",
+        where="a name of an op or tensor",
+        why="it is not valid UTF-8",
+        remedy="check that the file is complete; export it again",
+    )
+
+
+def _names(proto: onnx.ModelProto) -> Iterator[object]:
+    """Yield every name that a model uses."""
+    yield from (entry.domain for entry in proto.opset_import)
+    yield from (text for entry in proto.metadata_props for text in (entry.key, entry.value))
+    yield from _names_in(proto.graph.node)
+    for value in (*proto.graph.input, *proto.graph.output):
+        yield value.name
+        yield from (size.dim_param for size in value.type.tensor_type.shape.dim)
+    for tensor in proto.graph.initializer:
+        yield tensor.name
+    for function in proto.functions:
+        yield from (function.name, function.domain, *function.input, *function.output)
+        yield from _names_in(function.node)
+
+
+def _names_in(ops: Iterable[onnx.NodeProto]) -> Iterator[object]:
+    for op in ops:
+        yield from (op.name, op.op_type, op.domain, *op.input, *op.output)
+        for entry in op.attribute:
+            yield entry.name
+            for body in (entry.g, *entry.graphs):
+                yield from (value.name for value in (*body.input, *body.output))
+                yield from (tensor.name for tensor in body.initializer)
+                yield from _names_in(body.node)
 
 
 def opset_of(proto: onnx.ModelProto) -> int:
@@ -145,6 +238,11 @@ def _parse(content: bytes, path: Path) -> onnx.ModelProto:
         raise _not_onnx(path, f"it does not parse as a model ({str(error).splitlines()[0]})") from error
     if not proto.graph.node:
         raise _not_onnx(path, "it holds no graph with operations")
+    if proto.ir_version < 1:
+        raise _not_onnx(path, f"its format version is {proto.ir_version}")
+    domains = [entry.domain if entry.domain != "ai.onnx" else "" for entry in proto.opset_import]
+    if len(set(domains)) < len(domains):
+        raise _not_onnx(path, "it names two versions of one operator set")
     if opset_of(proto) < OLDEST_OPSET:
         raise ModelError(
             "the model's operator set is too old",
@@ -164,51 +262,14 @@ def _not_onnx(path: Path, why: str) -> ModelError:
     )
 
 
-def _external(proto: onnx.ModelProto) -> list[onnx.TensorProto]:
-    """Return every tensor whose data stands in another file: initializers and attributes, in bodies and functions."""
-    tensors = [*proto.graph.initializer, *_in_attributes(proto.graph.node)]
-    for function in proto.functions:
-        tensors += _in_attributes(function.node)
-    return [tensor for tensor in tensors if uses_external_data(tensor)]
-
-
-def _in_attributes(ops: Iterable[onnx.NodeProto]) -> list[onnx.TensorProto]:
-    tensors: list[onnx.TensorProto] = []
-    for op in ops:
-        for entry in op.attribute:
-            tensors += [entry.t, *entry.tensors]
-            for body in (entry.g, *entry.graphs):
-                tensors += [*body.initializer, *_in_attributes(body.node)]
-    return tensors
-
-
-def _suspect(path: Path, locations: list[str]) -> Path:
-    """Return the file that is most likely why external data cannot be loaded: missing, or a link."""
-    files = [path.parent / location for location in locations]
-    return next((file for file in files if file.is_symlink() or not file.is_file()), files[0])
-
-
 def _hash_file(path: Path, digest: "hashlib._Hash") -> None:
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    except OSError as error:
-        raise _unreadable_weights(path, str(error)) from error
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
 
 
-def _unreadable_weights(path: Path, why: str) -> ModelError:
-    return ModelError(
-        "the model's weights stand in a file that cannot be used",
-        where=str(path),
-        why=why,
-        remedy="it is a link, which is not followed: copy the real file to its place"
-        if path.is_symlink()
-        else "put the external data file beside the model, under the name the model gives",
-    )
-
-
-def _spec(value: onnx.ValueInfoProto) -> InputSpec:
+def spec_of(value: onnx.ValueInfoProto) -> InputSpec:
+    """Return what an input takes."""
     tensor = value.type.tensor_type
     # Some exporters write 0 or -1 for an open axis; an axis without a value reads as 0.
     shape = tuple(size.dim_value if size.dim_value > 0 else None for size in tensor.shape.dim)

@@ -8,6 +8,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
+import onnx
 
 from onnxcausal.analysis.result import Precision
 from onnxcausal.causal.outcome import Floats
@@ -15,10 +16,12 @@ from onnxcausal.errors import ModelError
 from onnxcausal.onnxgraph.engine import EVERY, Findings, Probe, ScoresToOutcome
 from onnxcausal.onnxgraph.memory import Memory
 from onnxcausal.onnxgraph.model import Model
-from onnxcausal.onnxgraph.network import Network, Wiring, find_wiring, open_network
+from onnxcausal.onnxgraph.network import Network, Wiring, find_wiring
+from onnxcausal.onnxgraph.outcome import OutcomeTensor
 from onnxcausal.onnxgraph.provider import Provider
+from onnxcausal.onnxgraph.runner import Runner
 from onnxcausal.onnxgraph.suffixengine import SuffixEngine
-from onnxcausal.samples.source import Inputs
+from onnxcausal.samples.source import Inputs, InputSpec
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,8 +30,9 @@ class Recipe:
 
     Attributes:
         model: the model.
-        input_name: the input that takes the samples.
-        output: tensor of the class scores.
+        spec: the input that takes the samples.
+        outcome: tensor of the class scores.
+        part: the model cut there, as it is run.
         example: a sample.
         reference: reference samples, if a mean stands in for what is taken away.
         provider: execution provider, on the process's own device.
@@ -37,8 +41,9 @@ class Recipe:
     """
 
     model: Model
-    input_name: str
-    output: str
+    spec: InputSpec
+    outcome: OutcomeTensor
+    part: onnx.ModelProto
     example: Inputs
     reference: Inputs | None
     provider: Provider | None
@@ -47,7 +52,8 @@ class Recipe:
 
     def open(self) -> SuffixEngine:
         """Return an engine."""
-        network = open_network(self.model, input_name=self.input_name, output=self.output, provider=self.provider)
+        runner = Runner(self.part, self.spec, self.model.name, self.provider)
+        network = Network(self.model, self.spec, self.outcome, self.part, runner)
         return SuffixEngine(
             network,
             find_wiring(network, self.example),

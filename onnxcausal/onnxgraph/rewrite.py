@@ -6,6 +6,11 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from onnxcausal.errors import ModelError
+
+MOST_DENSE = 2**29
+"""Values a sparse tensor may have once its zeros are written out: 2 GiB in float32, what one message holds."""
+
 
 def splice(
     graph: onnx.GraphProto,
@@ -45,8 +50,33 @@ def names_in(graph: onnx.GraphProto) -> set[str]:
 
 
 def dense(sparse: onnx.SparseTensorProto) -> onnx.TensorProto:
-    """Return a sparse tensor with its zeros written out."""
+    """Return a sparse tensor with its zeros written out.
+
+    Raises:
+        ModelError: it is damaged, or would fill memory.
+    """
+    size = 1
+    for length in sparse.dims:
+        size *= max(0, length)
+    if size > MOST_DENSE or any(length < 0 for length in sparse.dims) or not sparse.dims:
+        raise _not_dense(sparse, f"its shape is {list(sparse.dims)[:8]}")
+    try:
+        return _written_out(sparse)
+    except (ValueError, TypeError, IndexError, KeyError, onnx.checker.ValidationError) as error:
+        raise _not_dense(sparse, str(error).splitlines()[0]) from error
+
+
+def _written_out(sparse: onnx.SparseTensorProto) -> onnx.TensorProto:
     values, indices = numpy_helper.to_array(sparse.values), numpy_helper.to_array(sparse.indices)
     full = np.zeros(list(sparse.dims), values.dtype)
     full[np.unravel_index(indices, full.shape) if indices.ndim == 1 else tuple(indices.T)] = values
     return numpy_helper.from_array(full, sparse.values.name)
+
+
+def _not_dense(sparse: onnx.SparseTensorProto, why: str) -> ModelError:
+    return ModelError(
+        "a sparse tensor cannot be read",
+        where=f"tensor {sparse.values.name}",
+        why=why,
+        remedy="check that the file is complete; export the weight densely",
+    )

@@ -1,7 +1,8 @@
 """The main job: from a model file and samples to the causal graph of every class."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,17 @@ from onnxcausal.analysis.folder import check_folder, save
 from onnxcausal.analysis.result import Analysis, LayerShape, Skipped, title_of
 from onnxcausal.causal.effects import FEWEST_SAMPLES
 from onnxcausal.causal.graph import CausalGraph
+from onnxcausal.causal.task import Task, is_right
 from onnxcausal.errors import ConfigError, SamplesError
 from onnxcausal.onnxgraph.memory import parse_size
-from onnxcausal.onnxgraph.model import load_model
 from onnxcausal.onnxgraph.provider import Provider
 from onnxcausal.pipeline.configuration import Configured, configure, full_name
 from onnxcausal.pipeline.infer import infer_graph
 from onnxcausal.pipeline.ledger import Ledger, open_ledger
-from onnxcausal.pipeline.prepare import HERE, Arrays, Machine, Prepared, prepare
+from onnxcausal.pipeline.opening import caution_of, open_model
+from onnxcausal.pipeline.prepare import HERE, Machine, Prepared, prepare
 from onnxcausal.pipeline.progress import Progress, Silent
+from onnxcausal.pipeline.supply import Arrays
 from onnxcausal.report.files import report_files
 from onnxcausal.samples.choose import Chosen, choose_correct
 from onnxcausal.samples.synthetic import SOURCE
@@ -34,6 +37,8 @@ def analyze(
     provider: str | None = None,
     memory: str | None = None,
     devices: Sequence[int] = (),
+    limits: str | None = None,
+    follow_links: bool = False,
     progress: Progress | None = None,
     **settings: object,
 ) -> Analysis:
@@ -41,14 +46,16 @@ def analyze(
 
     Args:
         model: the `.onnx` file; the sidecar beside it is used if it exists.
-        data: file or folder of samples, or arrays `(x [samples, ...], y [samples])`; default: what the sidecar
-            names, else synthetic probe inputs.
+        data: file or folder of samples, or arrays `(x [samples, ...], y [samples])`, where `x` may be a mapping from
+            each of several inputs to its array; default: what the sidecar names, else synthetic probe inputs.
         out: folder to write the outputs to; default: nothing is written. A run that was interrupted goes on there.
         force: replace another model's analysis in `out`.
         config: a configuration file in place of the sidecar.
         provider: execution provider, as `NAME` or `NAME:key=value`; default: CUDA where there is a device, else CPU.
         memory: bound on memory, like `2GiB`; default: 60 % of what is free.
         devices: numbers of the provider's devices that share the work; default: one.
+        limits: what opening the file may take, like `time=60,memory=2GiB`; `none` opens it without a check.
+        follow_links: read weights behind links, as model stores lay them out.
         progress: told what happens.
         **settings: any key of the sidecar: `targets`, `samples`, `rule`, `alpha`, `coverage`, `beta`, `replace`,
             `outcome`, `seed`, `engine`, `adaptive`, `budget`, `input`, `output`, `resize`, `mean` and so on; None
@@ -72,15 +79,19 @@ def analyze(
         arrays=arrays,
         out=Path(out) if out else None,
         force=force,
-        machine=machine_of(provider, memory, devices),
+        machine=machine_of(provider, memory, devices, limits, follow_links=follow_links),
         progress=progress or Silent(),
     )
 
 
 def _pair(data: object) -> Arrays:
-    """Return `(x, y)` as arrays."""
+    """Return `(x, y)` as arrays; `x` may be one for each input of the model, and `y` None."""
     if isinstance(data, tuple) and len(data) == 2:  # noqa: PLR2004
-        return np.asarray(data[0]), np.asarray(data[1])
+        x, y = data
+        labels = None if y is None else np.asarray(y)
+        if isinstance(x, Mapping):
+            return {str(name): np.asarray(values) for name, values in x.items()}, labels
+        return np.asarray(x), labels
     raise ConfigError(
         "data is neither a path nor a pair of arrays",
         where="argument data",
@@ -113,7 +124,7 @@ def run(
     Raises:
         OnnxCausalError: as `analyze` says.
     """
-    model = load_model(path)
+    model = open_model(path, machine.caution, configured.values.model.output)
     if out is not None:
         check_folder(out, model.sha256, force=force)
     prepared = prepare(model, configured.values, arrays=arrays, machine=machine)
@@ -127,7 +138,14 @@ def run(
     return analysis
 
 
-def machine_of(provider: str | None, memory: str | None, devices: Sequence[int]) -> Machine:
+def machine_of(
+    provider: str | None,
+    memory: str | None,
+    devices: Sequence[int],
+    limits: str | None = None,
+    *,
+    follow_links: bool = False,
+) -> Machine:
     """Return what of the machine may be used, as a user writes it.
 
     Raises:
@@ -137,9 +155,16 @@ def machine_of(provider: str | None, memory: str | None, devices: Sequence[int])
         provider=Provider.parse(provider) if provider else None,
         memory=parse_size(memory) if memory else None,
         devices=tuple(devices),
+        caution=caution_of(limits, follow_links=follow_links),
     )
 
 
+TASKS = {
+    Task.BINARY: "a single score decides between two classes by its sign; effects on class 0 are those on it negated",
+    Task.MULTILABEL: "each class is decided on its own, by the sign of its score",
+    Task.REGRESSION: "the outcome is the value of an output: every sample is used, however right the model is",
+}
+"""What a reader must know of models that do not choose one of several classes."""
 LOW_ACCURACY = 0.5
 """Below this share of correctly classified samples the reader is warned."""
 
@@ -164,7 +189,9 @@ def _infer(prepared: Prepared, progress: Progress, ledger: Ledger) -> _Inferred:
     for target in prepared.targets:
         title = title_of(target, prepared.class_names)
         progress.target(title)
-        chosen = choose_correct(prepared.samples, target, settings.samples, settings.seed, prepared.network.scores)
+        right = partial(is_right, target=target, task=settings.task)
+        scores = prepared.network.scores
+        chosen = choose_correct(prepared.samples, target, settings.samples, settings.seed, scores, right=right)
         unreadable += chosen.unreadable
         correct, examined = correct + chosen.correct, examined + chosen.examined
         usable = len(chosen.indices)
@@ -189,6 +216,7 @@ def _analysis(prepared: Prepared, inferred: _Inferred) -> Analysis:
         data_sha256=prepared.data_sha256,
         synthetic=samples.synthetic,
         preprocess=prepared.preprocess,
+        reading=prepared.reading,
         reference=prepared.reference.indices if prepared.reference else np.empty(0, np.int64),
         settings=prepared.settings,
         outcome_tensor=prepared.network.outcome.tensor,
@@ -207,7 +235,9 @@ def _analysis(prepared: Prepared, inferred: _Inferred) -> Analysis:
 
 def _notes(prepared: Prepared) -> list[str]:
     """Return what a reader must know before the first number."""
-    notes = list(prepared.samples.notes)
+    notes = [*prepared.samples.notes, *prepared.network.notes]
+    if remark := TASKS.get(prepared.settings.task):
+        notes.append(remark)
     if prepared.samples.synthetic:
         notes.append(f"{SOURCE}: no data was given, so effects are those on noise that the model labelled itself")
     if passed_over := prepared.wiring.passed_over:

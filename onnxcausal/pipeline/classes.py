@@ -3,15 +3,16 @@
 import ast
 import difflib
 import json
+import warnings
 from collections.abc import Mapping, Sequence
-
-import numpy as np
 
 from onnxcausal.analysis.result import title_of
 from onnxcausal.errors import ConfigError, SamplesError
 from onnxcausal.samples.classnames import matching
 from onnxcausal.samples.source import Samples
 
+LONGEST_LIST = 2**20
+"""Letters of a list of class names, at most."""
 METADATA_KEYS = ("names", "class_names", "classes", "labels", "id2label")
 """Metadata properties in which exporters store class names, as a list or as a mapping from index to name."""
 
@@ -48,8 +49,8 @@ def resolve_targets(
         SamplesError: a label outside the model's classes.
         ConfigError: an unknown class was asked for.
     """
-    labels = samples.labels
-    outside = labels[(labels < 0) | (labels >= classes)]
+    present = samples.present
+    outside = present[(present < 0) | (present >= classes)]
     if len(outside):
         raise SamplesError(
             "the data has labels outside the model's classes",
@@ -57,10 +58,9 @@ def resolve_targets(
             why=f"the model has {classes} classes, 0 to {classes - 1}",
             remedy="check the labels, and that the model belongs to the data (a background class shifts them by one)",
         )
-    present = np.unique(labels).tolist()
     if asked is None:
-        return tuple(present)
-    return tuple(sorted({_index(target, present, names, samples) for target in asked}))
+        return tuple(present.tolist())
+    return tuple(sorted({_index(target, present.tolist(), names, samples) for target in asked}))
 
 
 def _index(target: int | str, present: list[int], names: Sequence[str] | None, samples: Samples) -> int:
@@ -90,9 +90,13 @@ def _index(target: int | str, present: list[int], names: Sequence[str] | None, s
 def _as_names(text: str) -> tuple[str, ...] | None:
     """Return names written as JSON or as a Python literal: a list, or a mapping from index to name."""
     held: object = None
+    if len(text) > LONGEST_LIST:
+        return None
     for parse in (json.loads, ast.literal_eval):
         try:
-            held = parse(text)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Python's own, of text that is no list
+                held = parse(text)
             break
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             continue

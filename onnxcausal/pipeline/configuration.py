@@ -18,7 +18,9 @@ from onnxcausal.analysis.result import EngineKind, Precision, Settings
 from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.outcome import OutcomeKind
 from onnxcausal.causal.significance import Rule
+from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError
+from onnxcausal.onnxgraph.reading import Reading, Reduction
 from onnxcausal.samples.preprocess import Channels, Layout, Preprocess
 
 Size = Annotated[int, Field(ge=1)]
@@ -64,6 +66,10 @@ class ModelSection(_Section):
 
     input: str | None = None
     output: str | None = None
+    reduce: Reduction | None = None
+    class_axis: int | None = None
+    task: Task | None = None
+    fixed: dict[Name, float] = {}
 
 
 class AnalysisSection(_Section):
@@ -95,6 +101,10 @@ class Configuration(_Section):
     def to_preprocess(self) -> Preprocess:
         """Return the preprocessing as the samples take it."""
         return Preprocess(**{name: getattr(self.preprocess, name) for name in PreprocessSection.model_fields})
+
+    def to_reading(self) -> Reading:
+        """Return how the model is read."""
+        return Reading(**{name: getattr(self.model, name) for name in ModelSection.model_fields})
 
     def to_settings(self) -> Settings:
         """Return the settings of the method as they are recorded.
@@ -187,10 +197,17 @@ def show(configured: Configured) -> str:
         lines.append(f"[{section}]")
         values = getattr(configured.values, section).model_dump(mode="json")
         for key, value in values.items():
-            written = f"# {key} is not set" if value is None else f"{key} = {json.dumps(value, ensure_ascii=False)}"
+            written = f"# {key} is not set" if value is None else f"{key} = {_as_toml(value)}"
             lines.append(f"{written:<40} # {configured.origins.get(f'{section}.{key}', DEFAULT)}")
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _as_toml(value: object) -> str:
+    if isinstance(value, dict):
+        entries = [f"{json.dumps(key, ensure_ascii=False)} = {_as_toml(held)}" for key, held in value.items()]
+        return "{" + ", ".join(entries) + "}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _read_toml(path: Path) -> dict[str, dict[str, Any]]:

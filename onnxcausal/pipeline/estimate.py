@@ -7,9 +7,10 @@ import numpy as np
 
 from onnxcausal.analysis.estimate import Estimate, LayerEstimate
 from onnxcausal.onnxgraph.memory import Memory
-from onnxcausal.onnxgraph.model import load_model
 from onnxcausal.pipeline.configuration import Configured
-from onnxcausal.pipeline.prepare import Machine, Prepared, first_sample, prepare
+from onnxcausal.pipeline.opening import open_model
+from onnxcausal.pipeline.prepare import Machine, Prepared, prepare
+from onnxcausal.pipeline.supply import first_samples
 
 TIMED = 16
 """Samples of the timed pass."""
@@ -28,7 +29,8 @@ def estimate(path: Path, configured: Configured, machine: Machine) -> Estimate:
     Raises:
         OnnxCausalError: as `analyze` says.
     """
-    prepared = prepare(load_model(path), configured.values, machine=machine)
+    model = open_model(path, machine.caution, configured.values.model.output)
+    prepared = prepare(model, configured.values, machine=machine)
     flow, settings = prepared.wiring.flow, prepared.settings
     layers = []
     for layer in reversed(flow.layers):
@@ -38,8 +40,7 @@ def estimate(path: Path, configured: Configured, machine: Machine) -> Estimate:
         layers.append(
             LayerEstimate(layer.name, layer.op_type, tested, layer.children, cost.work, cost.row_bytes, cost.how)
         )
-    labels = prepared.samples.labels
-    most = max(int((labels == target).sum()) for target in prepared.targets)
+    most = max(len(prepared.samples.of_class(target)) for target in prepared.targets)
     memory = Memory.of(machine.memory)
     return Estimate(
         model=prepared.network.model.name,
@@ -55,7 +56,7 @@ def estimate(path: Path, configured: Configured, machine: Machine) -> Estimate:
 
 def _rate(prepared: Prepared) -> float:
     """Return the multiply-adds a second of the unmodified model."""
-    x = np.repeat(first_sample(prepared.samples), TIMED, axis=0)
+    x = np.repeat(first_samples(prepared.samples)[:1], TIMED, axis=0)
     seconds = []
     for _ in range(BATCH_REPEATS):
         start = time.perf_counter()

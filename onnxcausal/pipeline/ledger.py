@@ -1,5 +1,6 @@
 """Finished chunks of a run: kept in the output folder's journal, found again when the run goes on."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -88,6 +89,7 @@ def _identity(prepared: Prepared) -> dict[str, object]:
         "model": prepared.network.model.sha256,
         "input": prepared.network.spec.name,
         "outcome": prepared.network.outcome.tensor,
+        "as run": hashlib.sha256(prepared.network.part.SerializeToString(deterministic=True)).hexdigest(),
         "data": prepared.data_sha256,
         "preprocess": prepared.preprocess,
         "reference": None if prepared.reference is None else prepared.reference.indices,

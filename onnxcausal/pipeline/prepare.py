@@ -1,41 +1,33 @@
 """From a model file and a configuration to everything an intervention needs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version as version_of
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from onnxcausal.analysis.result import EngineKind, Settings
 from onnxcausal.causal.intervention import Replace
-from onnxcausal.errors import ConfigError, ModelError, SamplesError
+from onnxcausal.causal.task import Task
+from onnxcausal.errors import ConfigError
 from onnxcausal.onnxgraph import runner
 from onnxcausal.onnxgraph.engine import Engine
 from onnxcausal.onnxgraph.memory import Memory, batch_within
 from onnxcausal.onnxgraph.model import Model
-from onnxcausal.onnxgraph.network import Network, Wiring, find_wiring, open_network
+from onnxcausal.onnxgraph.network import Network, Wiring, find_wiring
 from onnxcausal.onnxgraph.pool import PoolEngine, Recipe
 from onnxcausal.onnxgraph.provider import CUDA, Provider
+from onnxcausal.onnxgraph.rebatch import settle_batch
 from onnxcausal.onnxgraph.reference import ReferenceEngine
 from onnxcausal.onnxgraph.suffixengine import SuffixEngine
 from onnxcausal.pipeline.classes import names_in_metadata, resolve_targets
 from onnxcausal.pipeline.configuration import Configuration
-from onnxcausal.samples.arrays import array_samples
+from onnxcausal.pipeline.fitting import check_classes, check_outcome, task_of
+from onnxcausal.pipeline.opening import CAREFUL, Caution
+from onnxcausal.pipeline.supply import Arrays, first_samples, open_with_data, samples_of
 from onnxcausal.samples.choose import Chosen, choose_balanced
-from onnxcausal.samples.load import METADATA, load_samples
+from onnxcausal.samples.load import METADATA
 from onnxcausal.samples.source import Inputs, Samples
-from onnxcausal.samples.synthetic import synthetic_samples
-
-Arrays = tuple[NDArray[np.generic], NDArray[np.generic]]
-"""Data passed from Python: `x [samples, ...]`, `y [samples]`."""
-PROBES_PER_SAMPLE = 10
-"""Synthetic inputs made for each sample asked for: the model decides which classes they fall into."""
-FEWEST_CLASSES = 2
-"""A decision is between two classes or more."""
-READ_AT_ONCE = 16
-"""Samples read in search of a readable one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +47,7 @@ class Prepared:
         reference: reference samples; None where nothing is replaced by a mean.
         engine: runs interventions.
         preprocess: preprocessing that was set and applied, by key.
+        reading: how the model is read, where that was set, by key.
         versions: version of each program that makes the numbers.
     """
 
@@ -70,6 +63,7 @@ class Prepared:
     reference: Chosen | None
     engine: Engine
     preprocess: Mapping[str, object]
+    reading: Mapping[str, object]
     versions: Mapping[str, str]
 
 
@@ -81,11 +75,13 @@ class Machine:
         provider: execution provider; default: CUDA where there is a device, else CPU.
         memory: bound on memory in bytes; default: a share of what is free.
         devices: devices of the provider that share the work; empty: one.
+        caution: how far the model file is trusted.
     """
 
     provider: Provider | None = None
     memory: int | None = None
     devices: tuple[int, ...] = ()
+    caution: Caution = CAREFUL
 
     def on_first_device(self) -> "Machine":
         """Return the machine with its provider on the first of the devices that share the work."""
@@ -114,19 +110,24 @@ def prepare(
         OnnxCausalError: as its subclasses say.
     """
     machine = machine.on_first_device()
-    network = open_network(
-        model, input_name=configuration.model.input, output=configuration.model.output, provider=machine.provider
-    )
-    samples = _samples(network, configuration, arrays, names_in_metadata(model.metadata))
-    example = first_sample(samples)
+    network, given = open_with_data(model, configuration, arrays, machine.provider)
+    samples = samples_of(network, configuration, given, names_in_metadata(model.metadata))
+    examples = first_samples(samples)
+    network = settle_batch(network, examples, machine.provider)
+    example = examples[:1]
     scores = network.scores(example)
     classes = scores.shape[1]
     if samples.names_from == METADATA and samples.class_names and len(samples.class_names) != classes:
-        samples = _samples(network, configuration, arrays, None)  # those names are not of this model's classes
-    _check_classes(network, samples, classes)
+        samples = samples_of(network, configuration, given, None)  # those names are not of this model's classes
+    task = task_of(network.task, configuration.model.task, samples.labels.ndim)
+    if task is Task.REGRESSION:
+        samples = replace(samples, labels=np.ones((len(samples), classes), np.bool_), class_names=None)
+    network = replace(network, task=task)
+    check_classes(network, samples, classes)
     names = samples.class_names or names_in_metadata(model.metadata, classes)
     targets = resolve_targets(configuration.analysis.targets, samples, classes, names)
-    settings = configuration.to_settings()
+    settings = replace(configuration.to_settings(), task=task)
+    check_outcome(settings)
     reference = choose_balanced(samples, settings.samples, settings.seed) if settings.replace is Replace.MEAN else None
     wiring = find_wiring(network, example)
     memory = Memory.of(machine.memory, network.plain.device)
@@ -154,6 +155,7 @@ def prepare(
         reference=reference,
         engine=engine,
         preprocess=configuration.preprocess.model_dump(mode="json", exclude_none=True) if samples.preprocessed else {},
+        reading=configuration.model.model_dump(mode="json", exclude_defaults=True),
         versions={"onnxcausal": version_of("onnxcausal"), "onnxruntime": runner.version()},
     )
 
@@ -183,8 +185,9 @@ def open_engine(
             recipes = [
                 Recipe(
                     model=network.model,
-                    input_name=network.spec.name,
-                    output=network.outcome.tensor,
+                    spec=network.spec,
+                    outcome=network.outcome,
+                    part=network.part,
                     example=example,
                     reference=reference,
                     provider=network.plain.on_device(device, machine.provider),
@@ -205,71 +208,3 @@ def open_engine(
                 memory=memory,
                 precision=settings.precision,
             )
-
-
-def _samples(
-    network: Network, configuration: Configuration, arrays: Arrays | None, names: Sequence[str] | None
-) -> Samples:
-    """Return the data: arrays, what is configured, or synthetic probe inputs."""
-    settings, data = configuration.to_preprocess(), configuration.data
-    if arrays is not None:
-        return array_samples(*arrays, network.spec, settings, source="arrays")
-    if data.source is None:
-        count = configuration.analysis.samples * PROBES_PER_SAMPLE
-        return synthetic_samples(network.spec, count, configuration.analysis.seed, network.scores)
-    return load_samples(
-        Path(data.source),
-        network.spec,
-        settings,
-        labels=Path(data.labels) if data.labels else None,
-        label_column=data.label_column,
-        class_names=names,
-        skip_bad=data.skip_bad,
-    )
-
-
-def _check_classes(network: Network, samples: Samples, classes: int) -> None:
-    """Refuse data whose classes cannot be those of the model.
-
-    Raises:
-        ModelError: the model has a single score.
-        SamplesError: there are more or fewer class names than classes, or the data holds one class only.
-    """
-    if classes < FEWEST_CLASSES:
-        raise ModelError(
-            "the model has a single score",
-            where=f"{network.model.name}, tensor {network.outcome.tensor}",
-            why="whether a sample is classified correctly shows only between two scores or more",
-            remedy="export the model with one score per class",
-        )
-    names = samples.class_names
-    if names is not None and len(names) != classes:
-        raise SamplesError(
-            f"there are {len(names)} class names, but the model has {classes} classes",
-            where=f"{samples.source}, names from {samples.names_from}",
-            why=f"which name belongs to which score is not known; the names: {', '.join(names[:5])}"
-            + (" ..." if len(names) > 5 else ""),  # noqa: PLR2004
-            remedy="put a labels.txt beside the data, one name a line for every class of the model, in its order",
-        )
-    present = np.unique(samples.labels)
-    if len(present) < FEWEST_CLASSES and not samples.synthetic:
-        raise SamplesError(
-            "the data holds one class only",
-            where=samples.source,
-            why=f"all {len(samples)} samples have the label {int(present[0])}",
-            remedy="supply samples of at least two classes: whether the model is right shows only against another",
-        )
-
-
-def first_sample(samples: Samples) -> Inputs:
-    """Return a sample that can be read, `[1, ...]`."""
-    for start in range(0, len(samples), READ_AT_ONCE):
-        x = samples.read(np.arange(start, min(start + READ_AT_ONCE, len(samples)))).x
-        if len(x):
-            return x[:1]
-    raise SamplesError(
-        "not one sample can be read",
-        where=samples.source,
-        why=f"all {len(samples)} are unreadable",
-        remedy="repair the data",
-    )

@@ -6,6 +6,7 @@ from itertools import groupby
 from onnxcausal.analysis.result import Analysis
 from onnxcausal.causal.graph import CausalGraph, LayerResult
 from onnxcausal.causal.significance import Role
+from onnxcausal.causal.task import Task
 from onnxcausal.report.text import printable, shortened
 
 ROLES = (Role.NECESSARY, Role.NOISY, Role.MINOR, Role.NEUTRAL, Role.DEAD)
@@ -31,10 +32,13 @@ def summary(analysis: Analysis) -> str:
 
 def _graph(analysis: Analysis, graph: CausalGraph) -> Iterator[str]:
     width = min(NAME_WIDTH, max(len("layer"), *(len(printable(layer.name)) for layer in graph.layers)))
-    yield (
-        f"class {printable(analysis.title(graph.target))}: {len(graph.samples)} samples "
-        f"(right on {graph.correct} of {graph.examined} tried), mean outcome {graph.observed.mean():.4g}"
-    )
+    if analysis.settings.task is Task.REGRESSION:
+        yield f"output {graph.target}: {len(graph.samples)} samples, mean outcome {graph.observed.mean():.4g}"
+    else:
+        yield (
+            f"class {printable(analysis.title(graph.target))}: {len(graph.samples)} samples "
+            f"(right on {graph.correct} of {graph.examined} tried), mean outcome {graph.observed.mean():.4g}"
+        )
     roles = (*ROLES, Role.UNTESTED) if any(layer.hidden for layer in graph.layers) else ROLES
     yield f"  {'layer':<{width}} {'parents':>8}" + "".join(f"{role.value:>10}" for role in roles)
     for reached, layers in groupby(graph.layers, key=lambda layer: layer.verdicts is not None):

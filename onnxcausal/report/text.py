@@ -1,13 +1,8 @@
 """Strings that come from a model or from file names, made safe to show."""
 
+from onnxcausal.errors import printable
 
-def printable(text: str) -> str:
-    """Return the text with everything that is not printable replaced: terminal codes, line breaks, bidi controls.
-
-    >>> printable("conv" + chr(27) + "[31m")
-    'conv�[31m'
-    """
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+__all__ = ["printable", "shortened"]
 
 
 def shortened(text: str, width: int) -> str:

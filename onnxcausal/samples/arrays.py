@@ -29,7 +29,7 @@ IDX_UBYTE = 0x08
 
 def array_samples(
     x: NDArray[np.generic],
-    y: NDArray[np.generic],
+    y: NDArray[np.generic] | None,
     spec: InputSpec,
     settings: Preprocess,
     *,
@@ -45,7 +45,8 @@ def array_samples(
 
     Args:
         x: inputs, `[samples, ...]`.
-        y: class indices, `[samples]`.
+        y: class indices, `[samples]`; or 1 for every class a sample is of and 0 elsewhere, `[samples, classes]`; None
+            where there are no classes.
         spec: the model's input.
         settings: the preprocessing.
         source: name of the data, as recorded.
@@ -55,7 +56,7 @@ def array_samples(
     Raises:
         SamplesError: wrong types or shapes.
     """
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = np.asarray(x), np.zeros(len(x), np.int64) if y is None else np.asarray(y)
     labels = _checked_labels(x, y, source)
     if x.dtype.kind in "iu" and not _is_image(x):
         _check_for_features(settings, x.shape[-1], source)
@@ -89,7 +90,9 @@ def array_samples(
     )
 
 
-def _checked_labels(x: NDArray[np.generic], y: NDArray[np.generic], source: str) -> Indices:
+def _checked_labels(
+    x: NDArray[np.generic], y: NDArray[np.generic], source: str
+) -> NDArray[np.int64] | NDArray[np.bool_]:
     """Return the class indices, having made sure that inputs and labels belong together and are numbers."""
     if not x.size:
         raise SamplesError(
@@ -113,8 +116,12 @@ def _checked_labels(x: NDArray[np.generic], y: NDArray[np.generic], source: str)
     return labels
 
 
-def read_npz(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+def read_npz(path: Path, *, labelled: bool = True) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
     """Return `x` and `y` of an `.npz` file. Pickled objects are refused.
+
+    Args:
+        path: the file.
+        labelled: whether there must be labels.
 
     Raises:
         SamplesError: not an `.npz` file, damaged, or without `x` and `y`.
@@ -123,8 +130,8 @@ def read_npz(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
         with path.open("rb") as opened:
             file = np.load(opened, allow_pickle=False)
             names = list(getattr(file, "files", ()))  # a single array has none
-            if {"x", "y"} <= set(names):
-                return file["x"], file["y"]
+            if "x" in names and ("y" in names or not labelled):
+                return file["x"], file["y"] if labelled else None
     except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise SamplesError(
             "the data file cannot be read",
@@ -179,15 +186,20 @@ def _read_idx(path: Path) -> NDArray[np.generic]:
     )
 
 
-def _labels(y: NDArray[np.generic], source: str) -> Indices:
-    """Return class indices as int64; whole-numbered floats are accepted."""
+def _labels(y: NDArray[np.generic], source: str) -> NDArray[np.int64] | NDArray[np.bool_]:
+    """Return class indices as int64, or classes of each sample as booleans; whole-numbered floats are accepted."""
+    if y.ndim == 2 and y.shape[1] == 1:  # noqa: PLR2004  # one class index, as a column
+        y = y[:, 0]
+    if y.ndim == 2 and y.dtype.kind in "iubf" and np.isin(y, (0, 1)).all():  # noqa: PLR2004
+        return y.astype(np.bool_)
     whole = y.dtype.kind in "iub" or (y.dtype.kind == "f" and bool(np.all(y == np.round(y.astype(np.float64)))))
     if y.ndim != 1 or not whole:
         raise SamplesError(
             "the labels are not class indices",
             where=source,
             why=f"y has the type {y.dtype} and the shape {list(y.shape)}",
-            remedy="supply y as whole numbers, one class index per sample",
+            remedy="supply y as whole numbers, one class index per sample; or as 0 and 1, [samples, classes]; "
+            "for outcomes that are numbers use --task regression",
         )
     return y.astype(np.int64)
 

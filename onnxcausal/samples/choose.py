@@ -33,7 +33,13 @@ class Chosen:
 
 
 def choose_correct(
-    samples: Samples, target: int, count: int, seed: int, predict: Callable[[Inputs], NDArray[np.floating]]
+    samples: Samples,
+    target: int,
+    count: int,
+    seed: int,
+    predict: Callable[[Inputs], NDArray[np.floating]],
+    *,
+    right: Callable[[NDArray[np.floating]], NDArray[np.bool_]],
 ) -> Chosen:
     """Return up to `count` samples of a class that the model classifies correctly, in seeded random order.
 
@@ -45,11 +51,12 @@ def choose_correct(
         count: how many to find.
         seed: of the order in which samples are tried.
         predict: class scores `[samples, classes]` of inputs.
+        right: which samples scores decide as the class.
 
     Raises:
         SamplesError: a score is not finite.
     """
-    order = np.random.default_rng([seed, target]).permutation(np.flatnonzero(samples.labels == target))
+    order = np.random.default_rng([seed, target]).permutation(samples.of_class(target))
     x: list[Inputs] = []
     indices: list[int] = []
     unreadable: list[str] = []
@@ -61,7 +68,7 @@ def choose_correct(
         if len(batch.indices):
             scores = predict(batch.x)
             _check_finite(scores, batch.indices, samples.source)
-            correct = np.flatnonzero(scores.argmax(axis=1) == target)
+            correct = np.flatnonzero(right(scores))
             x.append(batch.x[correct])
             indices += batch.indices[correct].tolist()
     found = np.concatenate(x)[:count] if x else np.empty((0,), np.float32)
@@ -89,13 +96,15 @@ def choose_balanced(samples: Samples, count: int, seed: int) -> Chosen:
     Raises:
         SamplesError: not one of them could be read.
     """
-    classes = np.unique(samples.labels)
+    classes = samples.present
     share = -(-count // len(classes))
     picked = [
-        np.random.default_rng([seed, int(label), 1]).permutation(np.flatnonzero(samples.labels == label))[:share]
+        np.random.default_rng([seed, int(label), 1]).permutation(samples.of_class(int(label)))[:share]
         for label in classes
     ]
-    batch = samples.read(np.concatenate(picked))
+    together = np.concatenate(picked)
+    # A sample of several classes counts once.
+    batch = samples.read(together if samples.labels.ndim == 1 else np.unique(together))
     if not len(batch.indices):
         raise SamplesError(
             "no reference sample can be read",

@@ -31,6 +31,7 @@ def load_samples(
     label_column: str | None = None,
     class_names: Sequence[str] | None = None,
     skip_bad: bool = False,
+    labelled: bool = True,
 ) -> Samples:
     """Return the samples of a source: an `.npz`, IDX or `.csv` file, or a folder of images by class.
 
@@ -43,6 +44,7 @@ def load_samples(
         class_names: class names known from elsewhere (the model), to which folders and label columns are matched
             where no file gives them.
         skip_bad: leave unreadable images out instead of raising.
+        labelled: whether the samples belong to classes; where not, labels are not read.
 
     Raises:
         SamplesError: the source is missing, unreadable or of an unknown kind.
@@ -63,10 +65,10 @@ def load_samples(
         origin = names_from if matched else "the folder names"
         return image_folder(source, spec, settings, matched, skip_bad=skip_bad, names_from=origin)
     if source.suffix == ".csv":
-        table = read_table(source, label_column, matched, names_from)
+        table = read_table(source, label_column, matched, names_from, labelled=labelled)
         samples = array_samples(
             table.features,
-            table.labels,
+            table.labels if labelled else None,
             spec,
             settings,
             source=source.name,
@@ -74,14 +76,14 @@ def load_samples(
             names_from=names_from if matched else f"column {table.label_column!r}",
         )
         return replace(samples, notes=(*samples.notes, f"labels from the column {table.label_column!r}"))
-    arrays = _read_arrays(source)
+    arrays = _read_arrays(source, labelled=labelled)
     return array_samples(*arrays, spec, settings, source=source.name, class_names=given, names_from=names_from)
 
 
-def _read_arrays(source: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+def _read_arrays(source: Path, *, labelled: bool) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
     """Return `x` and `y` of an `.npz` file or an IDX pair."""
     if source.suffix == ".npz":
-        return read_npz(source)
+        return read_npz(source, labelled=labelled)
     if "idx1" in source.name or "idx3" in source.name:
         return read_idx_pair(source)
     raise SamplesError(

@@ -60,7 +60,8 @@ class Samples:
 
     Attributes:
         source: the source's name without its folder, as recorded in results.
-        labels: class index of every sample, `[samples]`.
+        labels: class index of every sample, `[samples]`; or of every sample whether it is of each class, as booleans
+            `[samples, classes]`.
         class_names: name of each class, if the source knows them.
         names_from: where the class names come from, for messages.
         preprocessed: whether the inputs go through the preprocessing; float arrays do not.
@@ -71,7 +72,7 @@ class Samples:
     """
 
     source: str
-    labels: Indices
+    labels: NDArray[np.int64] | NDArray[np.bool_]
     read: Callable[[Indices], Batch] = field(repr=False)
     digest: Callable[[], str] = field(repr=False)
     class_names: tuple[str, ...] | None = None
@@ -83,6 +84,16 @@ class Samples:
     def __len__(self) -> int:
         """Return the number of samples."""
         return len(self.labels)
+
+    @property
+    def present(self) -> Indices:
+        """Classes that have samples, ascending."""
+        found = np.flatnonzero(self.labels.any(axis=0)) if self.labels.ndim > 1 else np.unique(self.labels)
+        return found.astype(np.int64)
+
+    def of_class(self, target: int) -> Indices:
+        """Return the positions of the samples of a class."""
+        return np.flatnonzero(self.labels[:, target] if self.labels.ndim > 1 else self.labels == target)
 
 
 def fit_to_input(x: Inputs, spec: InputSpec, source: str) -> Inputs:

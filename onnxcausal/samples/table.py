@@ -2,7 +2,7 @@
 
 import csv
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,14 @@ class Table:
     label_column: str
 
 
-def read_table(path: Path, label_column: str | None, class_names: Sequence[str] | None, names_from: str = "") -> Table:
+def read_table(
+    path: Path,
+    label_column: str | None,
+    class_names: Sequence[str] | None,
+    names_from: str = "",
+    *,
+    labelled: bool = True,
+) -> Table:
     """Return the features and labels of a table.
 
     Labels are class indices, or names: then matched to `class_names`, or counted in sorted order without.
@@ -43,6 +50,7 @@ def read_table(path: Path, label_column: str | None, class_names: Sequence[str] 
         label_column: name of the label column; None recognises `LABEL_COLUMNS`, else takes the last.
         class_names: name of each class index, when known.
         names_from: where those names come from, for messages.
+        labelled: whether the label column holds classes; where not, it is left out.
 
     Raises:
         SamplesError: not a table of numbers.
@@ -51,20 +59,93 @@ def read_table(path: Path, label_column: str | None, class_names: Sequence[str] 
     header, rows = _read_rows(path)
     _check_header(path, header, label_column)
     position = _label_position(header, label_column, str(path))
-    features, labels = [], []
     for number, row in enumerate(rows, start=2):
-        if len(row) != len(header):
-            raise _bad_row(path, number, f"it has {len(row)} values, the header {len(header)}")
-        labels.append(row[position].strip())
-        features.append([_number(path, number, header[i], row[i]) for i in range(len(row)) if i != position])
+        _check_length(path, number, row, header)
+    others = [i for i in range(len(header)) if i != position]
+    features = np.array([[_number(path, n, header[i], row[i]) for i in others] for n, row in enumerate(rows, start=2)])
+    if not labelled:
+        return Table(features.astype(np.float32), np.zeros(len(rows), np.int64), None, header[position])
+    labels, names = _classes([row[position] for row in rows], class_names, path, names_from)
+    return Table(features.astype(np.float32), labels, names, header[position])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """Columns of a table that are inputs of a model each.
+
+    Attributes:
+        parts: `[samples, 1]` each, by name.
+        labels: class indices, `[samples]`; None where the samples belong to no classes.
+        class_names: name of each class, where labels are names.
+    """
+
+    parts: Mapping[str, NDArray[np.float32]]
+    labels: NDArray[np.int64] | None
+    class_names: tuple[str, ...] | None
+
+
+def read_columns(
+    path: Path,
+    inputs: Sequence[str],
+    label_column: str | None,
+    class_names: Sequence[str] | None,
+    *,
+    labelled: bool,
+) -> Columns:
+    """Return the columns of a table that have the names of inputs, and its labels; other columns are not read.
+
+    Args:
+        path: as for `read_table`.
+        inputs: the inputs.
+        label_column: name of the label column; None recognises `LABEL_COLUMNS`, else takes the last that is no input.
+        class_names: name of each class index, when known.
+        labelled: whether the samples belong to classes.
+
+    Raises:
+        SamplesError: an input has no column, or one that is not of numbers.
+        ConfigError: no column of the label's name.
+    """
+    header, rows = _read_rows(path)
+    for number, row in enumerate(rows, start=2):
+        _check_length(path, number, row, header)
+    missing = [name for name in inputs if name not in header]
+    if missing:
+        raise SamplesError(
+            f"the data has nothing for the input {missing[0]!r}",
+            where=str(path),
+            why=f"the model takes the inputs {', '.join(inputs)}; the columns are {', '.join(header)}",
+            remedy=f"add a column named {missing[0]}, or give the input one value with --set",
+        )
+    parts = {}
+    for name in inputs:
+        place = header.index(name)
+        values = [_number(path, number, name, row[place]) for number, row in enumerate(rows, start=2)]
+        parts[name] = np.array(values, np.float32)[:, None]
+    others = [name for name in header if name not in inputs]
+    if not labelled or not (others or label_column):
+        return Columns(parts, None, None)
+    column = label_column if label_column is not None else others[_label_position(others, None, str(path))]
+    position = _label_position(header, column, str(path))
+    return Columns(parts, *_classes([row[position] for row in rows], class_names, path, "the model"))
+
+
+def _classes(
+    written: Sequence[str], class_names: Sequence[str] | None, path: Path, names_from: str
+) -> tuple[NDArray[np.int64], tuple[str, ...] | None]:
+    """Return the class index of each label, and the classes' names where labels are names."""
+    labels = [label.strip() for label in written]
     if not set(labels) <= set(class_names or ()):  # written like the names, labels are left as they are
         labels = _whole_numbers(labels)
     found = sorted(set(labels))
     where = f"{path} against the class names from {names_from}" if class_names else str(path)
     indices, names = index_of_names(found, class_names, where)
     by_label = dict(zip(found, indices, strict=True))
-    numbered = np.array([by_label[label] for label in labels], np.int64)
-    return Table(np.array(features, np.float32), numbered, names, header[position])
+    return np.array([by_label[label] for label in labels], np.int64), names
+
+
+def _check_length(path: Path, number: int, row: Sequence[str], header: Sequence[str]) -> None:
+    if len(row) != len(header):
+        raise _bad_row(path, number, f"it has {len(row)} values, the header {len(header)}")
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:

@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from tests.networks import Builder
-from tests.opened import assert_suffix_equals_reference, open_proto
+from tests.opened import assert_suffix_equals_reference, open_as_is
 
 STEPS, WIDTH = 4, 4
 
@@ -59,7 +59,7 @@ def flat_positions() -> onnx.ModelProto:
 def test_a_layout_that_is_not_sample_by_sample_is_noticed(make: object, count: int) -> None:
     assert callable(make)
     x = sequences(1, count)
-    engine = assert_suffix_equals_reference(open_proto(make(), x), x, 1)
+    engine = assert_suffix_equals_reference(open_as_is(make(), x), x, 1)
     assert engine.notes
 
 
@@ -71,4 +71,4 @@ def test_a_fixed_batch_of_one_is_opened_only_where_the_suffix_allows_it(shape: S
     pooled = b.add("ReduceMean", [reshaped], axes=[1], keepdims=0)
     proto = b.model([1, STEPS, WIDTH], b.add("Gemm", [pooled, b.weight(3, WIDTH)], transB=1))
     x = sequences(2, 9)
-    assert not assert_suffix_equals_reference(open_proto(proto, x), x, 2).notes
+    assert not assert_suffix_equals_reference(open_as_is(proto, x), x, 2).notes

@@ -23,7 +23,7 @@ def session_providers(
     requested: list[Any] = []
     real = ort.InferenceSession
 
-    def session(content: bytes, options: ort.SessionOptions, providers: Any) -> ort.InferenceSession:
+    def session(content: bytes, options: ort.SessionOptions, providers: Any, **_: Any) -> ort.InferenceSession:
         requested.append(providers)
         return real(content, options, providers=[CPU])
 

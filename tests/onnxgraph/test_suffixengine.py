@@ -22,6 +22,7 @@ from onnxcausal.onnxgraph.memory import Memory
 from onnxcausal.onnxgraph.prober import Prober
 from onnxcausal.onnxgraph.probers import Probers
 from onnxcausal.onnxgraph.provider import CPU, CUDA, DeviceMemoryError, Provider
+from onnxcausal.onnxgraph.reading import Reading
 from onnxcausal.onnxgraph.routes import Route, find_route
 from onnxcausal.onnxgraph.runner import BoundSession, Runner
 from onnxcausal.onnxgraph.suffix import Suffix, find_suffix
@@ -344,7 +345,9 @@ def test_bounds_are_never_below_what_a_path_really_contributes(drawn: tuple[onnx
     targets = np.sort(rng.choice(layer.children, rng.integers(1, layer.children + 1), replace=False))
     probe = Probe(layer, opened.wiring.flow.nodes[layer.name], targets, Intervention(beta))
     # A layer is linear: taking a path away changes its output by the contribution.
-    watched = open_proto(model, x, output=layer.output) if layer.output != opened.network.outcome.tensor else opened
+    watched = (
+        open_proto(model, x, Reading(output=layer.output)) if layer.output != opened.network.outcome.tensor else opened
+    )
     norms = np.zeros(len(probe.nodes))
     plain = watched.exact_scores(x).reshape(len(x), -1)
     same = next(found for found in watched.layers if found.name == layer.name)
@@ -353,4 +356,5 @@ def test_bounds_are_never_below_what_a_path_really_contributes(drawn: tuple[onnx
         norms[node] = np.linalg.norm(edited - plain, axis=1).mean()
     bounds = engine.bounds(probe, x)
     assert bounds is not None
-    assert (bounds >= norms * (1 - 1e-5)).all()
+    # Bounds come from float32 activations, whose sums may nearly cancel.
+    assert (bounds >= norms * (1 - 1e-5) - 1e-6 * norms.max()).all()

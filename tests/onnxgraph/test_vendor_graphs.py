@@ -188,12 +188,12 @@ def test_an_input_without_a_declared_shape_takes_what_it_gets(tmp_path: Path) ->
     assert analysed(tmp_path, proto).graphs
 
 
-def test_samples_that_influence_each_other_are_refused(tmp_path: Path) -> None:
+def test_samples_that_influence_each_other_are_run_one_at_a_time(tmp_path: Path) -> None:
     b = Builder(np.random.default_rng(0))
     mixed = b.add("Softmax", [b.add("MatMul", ["x", b.weight(6, 4)])], axis=0)
     proto = b.model(["N", 6], b.add("MatMul", [mixed, b.weight(4, 2)]))
-    with pytest.raises(ModelError, match="depends on the other samples"):
-        analysed(tmp_path, proto)
+    analysis = analysed(tmp_path, proto)
+    assert any("one at a time" in note for note in analysis.notes)
 
 
 def test_samples_without_a_defined_outcome_are_an_error_not_a_misclassification(tmp_path: Path) -> None:
@@ -203,18 +203,11 @@ def test_samples_without_a_defined_outcome_are_an_error_not_a_misclassification(
         analysed(tmp_path, proto)
 
 
-def test_a_single_score_is_refused_with_the_reason(tmp_path: Path) -> None:
-    b = Builder(np.random.default_rng(0))
-    proto = b.model(["N", 6], b.add("Sigmoid", [b.add("MatMul", ["x", b.weight(6, 1)])]))
-    with pytest.raises(ModelError, match="single score"):
-        analysed(tmp_path, proto)
-
-
 def test_probabilities_that_are_taken_for_scores_are_told(tmp_path: Path) -> None:
     b = Builder(np.random.default_rng(0))
-    positive = b.add("Sigmoid", [b.add("MatMul", ["x", b.weight(6, 1)])])
-    negative = b.add("Sub", [b.store(np.ones((1, 1), np.float32)), positive])
-    analysis = analysed(tmp_path, b.model(["N", 6], b.add("Concat", [negative, positive], axis=1)))
+    positive = b.add("Exp", [b.add("MatMul", ["x", b.weight(6, 2)])])
+    share = b.add("Div", [positive, b.add("ReduceSum", [positive, b.integers(1)])])
+    analysis = analysed(tmp_path, b.model(["N", 6], share))
     assert any("holds probabilities" in note for note in analysis.notes)
 
 
@@ -263,7 +256,7 @@ def test_external_data_of_a_constant_op_comes_from_the_models_folder(
 @pytest.mark.parametrize("location", ["/dev/zero", "../secret", "missing.bin"])
 def test_external_data_elsewhere_is_refused_before_it_is_read(tmp_path: Path, location: str) -> None:
     (tmp_path / "secret").write_bytes(b"\0" * 72)
-    with pytest.raises(ModelError, match="cannot be used"):
+    with pytest.raises(ModelError, match=r"cannot be used|outside its folder"):
         load_model(external_constant(tmp_path / "model", location))
 
 

@@ -81,7 +81,7 @@ def test_values_that_are_not_finite_are_refused(value: float) -> None:
     [
         (np.zeros((3, 4)), np.zeros(2, int), "do not belong together"),
         (np.zeros((3, 4)), np.array([0.5, 1, 2]), "not class indices"),
-        (np.zeros((3, 4)), np.eye(3, dtype=int), "not class indices"),
+        (np.zeros((3, 4)), 2 * np.eye(3, dtype=int), "not class indices"),
         (np.zeros((3, 4)), np.array(["a", "b", "c"]), "not class indices"),
         (np.array([["a"] * 4] * 3), np.zeros(3, int), "has the type"),
         (np.full((3, 2, 2), 999), np.zeros(3, int), "outside 0..255"),

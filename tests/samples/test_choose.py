@@ -1,8 +1,13 @@
 """Which samples are used, and probe inputs where there are none."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from onnxcausal.causal.task import Task, is_right
 from onnxcausal.errors import SamplesError
 from onnxcausal.samples.arrays import array_samples
 from onnxcausal.samples.choose import choose_balanced, choose_correct
@@ -21,8 +26,12 @@ def scores(x: np.ndarray) -> np.ndarray:
     return x
 
 
+def right(target: int) -> Callable[[NDArray[np.floating]], NDArray[np.bool_]]:
+    return partial(is_right, target=target, task=Task.CLASSIFICATION)
+
+
 def test_only_correctly_classified_samples_of_the_class_are_chosen() -> None:
-    chosen = choose_correct(SAMPLES, 1, 40, 0, scores)
+    chosen = choose_correct(SAMPLES, 1, 40, 0, scores, right=right(1))
     assert len(chosen.indices) == len(set(chosen.indices.tolist())) == 40
     assert (Y[chosen.indices] == 1).all()
     assert (X[chosen.indices].argmax(axis=1) == 1).all()
@@ -30,22 +39,22 @@ def test_only_correctly_classified_samples_of_the_class_are_chosen() -> None:
 
 
 def test_the_choice_follows_the_seed_and_the_class_alone() -> None:
-    first = choose_correct(SAMPLES, 1, 20, 0, scores).indices
-    np.testing.assert_array_equal(choose_correct(SAMPLES, 1, 20, 0, scores).indices, first)
-    assert choose_correct(SAMPLES, 1, 20, 1, scores).indices.tolist() != first.tolist()
+    first = choose_correct(SAMPLES, 1, 20, 0, scores, right=right(1)).indices
+    np.testing.assert_array_equal(choose_correct(SAMPLES, 1, 20, 0, scores, right=right(1)).indices, first)
+    assert choose_correct(SAMPLES, 1, 20, 1, scores, right=right(1)).indices.tolist() != first.tolist()
     # More samples of one seed hold the fewer.
-    assert choose_correct(SAMPLES, 1, 40, 0, scores).indices[:20].tolist() == first.tolist()
+    assert choose_correct(SAMPLES, 1, 40, 0, scores, right=right(1)).indices[:20].tolist() == first.tolist()
 
 
 def test_a_class_with_fewer_gives_all_it_has() -> None:
-    chosen = choose_correct(SAMPLES, 2, 10_000, 0, scores)
+    chosen = choose_correct(SAMPLES, 2, 10_000, 0, scores, right=right(2))
     expected = np.flatnonzero((Y == 2) & (X.argmax(axis=1) == 2))
     assert sorted(chosen.indices.tolist()) == expected.tolist()
     assert chosen.examined == (Y == 2).sum()
 
 
 def test_a_class_the_model_never_gets_right_gives_none() -> None:
-    chosen = choose_correct(SAMPLES, 0, 10, 0, lambda x: -x * 0 + np.array([0, 1, 0]))
+    chosen = choose_correct(SAMPLES, 0, 10, 0, lambda x: -x * 0 + np.array([0, 1, 0]), right=right(0))
     assert len(chosen.indices) == 0
     assert chosen.examined == (Y == 0).sum()
 

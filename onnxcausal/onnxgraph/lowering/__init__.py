@@ -1,0 +1,1 @@
+"""Rewrites of ops that hide their weights (quantised, fused) into standard ops that compute the same."""

@@ -1,0 +1,41 @@
+"""How a model is read: which of its tensors take the samples and hold the outcome."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from onnxcausal.causal.task import Task
+
+
+class Reduction(StrEnum):
+    """How many scores of one class become one."""
+
+    MEAN = "mean"
+    """Their mean."""
+    MAX = "max"
+    """The highest."""
+    SUM = "sum"
+    """Their sum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Which tensors of a model are used, and how.
+
+    Attributes:
+        input: the input that takes the samples; default: the only one that is not given a value.
+        output: an output or inner tensor of scores; default: the pre-softmax tensor of the only classification output.
+        reduce: how scores at many places become one per class; None where there is one.
+        class_axis: axis of that tensor along which the classes stand; default: 1, where it has four or more.
+        task: what the scores decide; default: by their number and by what follows them.
+        fixed: value of inputs that are the same for every sample, by name.
+        joined: inputs that the data gives side by side, by name, with the shape of one sample of each.
+    """
+
+    input: str | None = None
+    output: str | None = None
+    reduce: Reduction | None = None
+    class_axis: int | None = None
+    task: Task | None = None
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    joined: Mapping[str, tuple[int, ...]] = field(default_factory=dict)

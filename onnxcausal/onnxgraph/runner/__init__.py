@@ -1,0 +1,8 @@
+"""ONNX Runtime: sessions, providers, batches. The only package that imports it."""
+
+from onnxcausal.onnxgraph.runner.bound import BoundSession
+from onnxcausal.onnxgraph.runner.plain import Runner
+from onnxcausal.onnxgraph.runner.sessions import version
+from onnxcausal.onnxgraph.runner.single import half_precision, run_once, run_op
+
+__all__ = ["BoundSession", "Runner", "half_precision", "run_once", "run_op", "version"]

@@ -1,0 +1,123 @@
+"""Opening sessions: options, providers, what goes wrong."""
+
+from collections.abc import Container, Sequence
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+
+from onnxcausal.errors import ConfigError, ModelError
+from onnxcausal.onnxgraph.external import array_of, is_external
+from onnxcausal.onnxgraph.model import serialise
+from onnxcausal.onnxgraph.provider import CPU, CUDA, EXACT_CUDA, NVIDIA, DeviceMemoryError, Provider
+
+HELD_TYPES = frozenset(
+    f"tensor({name})"
+    for name in (
+        *("float", "double", "float16", "int8", "int16", "int32", "int64"),
+        *("uint8", "uint16", "uint32", "uint64", "bool", "string"),
+    )
+)
+"""Types of tensors that numpy can hold."""
+OUT_OF_MEMORY = ("failed to allocate", "out of memory", "bad_alloc", "alloc_failed", "bad allocation")
+"""What ONNX Runtime's message says when memory runs out."""
+INEXACT = ["ConvMulFusion", "MatMulScaleFusion"]
+"""Optimisations that put a factor into the weights: products of whole numbers would be exact no longer. Quantised ops
+are left as they stand for the same reason."""
+FATAL_ONLY = 4
+"""Severity from which ONNX Runtime logs: errors are raised, and told once."""
+
+
+def version() -> str:
+    """Return ONNX Runtime's version."""
+    return str(ort.__version__)
+
+
+def open_session(
+    proto: onnx.ModelProto,
+    name: str,
+    provider: Provider | None,
+    *,
+    threads: int = 0,
+    spins: bool = False,
+) -> ort.InferenceSession:
+    """Open a session; 0 threads are as many as ONNX Runtime finds right."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spins)))
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    options.log_severity_level = FATAL_ONLY
+    known = ort.get_available_providers()
+    devices = {device.ep_name for device in ort.get_ep_devices()}
+    if provider is not None and provider.name not in known:
+        raise provider_missing(provider, known)
+    if provider is not None and provider.name in NVIDIA and provider.name not in devices:
+        raise provider_missing(provider, sorted(devices))  # asking for it would log noise and run on the CPU
+    mapped = [tensor for tensor in proto.graph.initializer if is_external(tensor)]
+    held = [ort.OrtValue.ortvalue_from_numpy(array_of(tensor)) for tensor in mapped]
+    try:
+        if mapped:
+            options.add_external_initializers([tensor.name for tensor in mapped], held)
+            for tensor, value in zip(mapped, held, strict=True):
+                options.add_initializer(tensor.name, value)  # without it the weights would be copied
+            options.add_session_config_entry("session.disable_prepacking", "1")  # it would copy them too
+        wanted = _wanted(provider, devices)
+        session = ort.InferenceSession(serialise(proto, name), options, providers=wanted, disabled_optimizers=INEXACT)
+        session.mapped = held  # they must live as long as the session
+    except Exception as error:  # ONNX Runtime's exceptions share no base class
+        raise out_of_memory(error) or ModelError(
+            "ONNX Runtime refuses the model",
+            where=name,
+            why=str(error).strip().splitlines()[0][:300],
+            remedy="check that the file is complete, and that onnxruntime is new enough for its operators",
+        ) from error
+    return session
+
+
+def out_of_memory(error: Exception) -> DeviceMemoryError | None:
+    """Return the error as one of memory, if it is one."""
+    signs = any(sign in str(error).lower() for sign in OUT_OF_MEMORY) or isinstance(error, MemoryError)
+    return DeviceMemoryError(str(error)) if signs else None
+
+
+def failing(where: str, error: Exception) -> ModelError:
+    """Return the error for a model that fails while it runs."""
+    return ModelError(
+        "the model fails while it runs",
+        where=where,
+        why=str(error).strip().splitlines()[0][:300],
+        remedy="check the data's shape and type against the model's input",
+    )
+
+
+def _wanted(provider: Provider | None, devices: Container[str]) -> list[tuple[str, dict[str, str]]]:
+    """Return the providers to ask for, CPU last; asking for CUDA without a device logs noise on every session."""
+    if provider is None:
+        provider = Provider(CUDA if CUDA in devices else CPU)
+    defaults = EXACT_CUDA if provider.name == CUDA else {}
+    wanted: list[tuple[str, dict[str, str]]] = [(provider.name, {**defaults, **provider.options})]
+    return wanted if provider.name == CPU else [*wanted, (CPU, {})]
+
+
+def provider_missing(provider: Provider, present: Sequence[str]) -> ConfigError:
+    """Return the error for a provider that is not there."""
+    return ConfigError(
+        f"the provider {provider.name} is not to be had",
+        where=f"--provider {provider.name}",
+        why=f"ONNX Runtime offers {', '.join(present)} here",
+        remedy="leave --provider out to use what there is, or install the provider's libraries",
+    )
+
+
+def numpy_type(name: str) -> np.dtype[np.generic]:
+    """Return the numpy type of an ONNX Runtime type such as `tensor(float)`."""
+    inner = name.removeprefix("tensor(").removesuffix(")")
+    try:
+        return np.dtype({"float": "float32", "double": "float64"}.get(inner, inner))
+    except TypeError as error:
+        raise ModelError(
+            "the model's input is not a tensor of numbers",
+            where=f"input of type {name}",
+            why="samples are arrays of numbers",
+            remedy="export the model with a tensor input",
+        ) from error

@@ -1,0 +1,108 @@
+"""Models and ops that are run once."""
+
+import warnings
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnx import helper
+
+from onnxcausal.errors import ModelError
+from onnxcausal.onnxgraph.provider import CPU, DeviceMemoryError, Provider
+from onnxcausal.onnxgraph.runner.sessions import HELD_TYPES, failing, numpy_type, open_session, out_of_memory
+
+OPEN_SIZE = 32
+"""Size of an open axis of a made-up input."""
+MOST_MADE_UP = 2**28
+"""Values of a made-up input, at most."""
+OLDEST_OP_IR = 8
+"""IR version of the small models of one op; any version ONNX Runtime takes would do."""
+
+
+def half_precision(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model that computes in half precision; its inputs and outputs keep their types."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415  # seldom needed, slow to load
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of each weight too small or too large for half precision
+        converted: onnx.ModelProto = convert_float_to_float16(proto, keep_io_types=True, disable_shape_infer=True)
+    return converted
+
+
+def run_op(op: onnx.NodeProto, inputs: Sequence[NDArray[np.generic] | None], opset: int) -> list[NDArray[np.generic]]:
+    """Return the named outputs of one op on given inputs, computed on the CPU.
+
+    Args:
+        op: the op.
+        inputs: its inputs in order; None for optional ones left out.
+        opset: version of the default operator set.
+
+    Raises:
+        ModelError: ONNX Runtime does not run the op, or not on these inputs.
+    """
+    # Under other names the same op is the same session.
+    named = onnx.NodeProto()
+    named.CopyFrom(op)
+    named.name, named.doc_string = "", ""
+    named.input[:] = [f"given_{number}" if name else "" for number, name in enumerate(op.input)]
+    named.output[:] = [f"made_{number}" if name else "" for number, name in enumerate(op.output)]
+    feeds = {name: value for name, value in zip(named.input, inputs, strict=True) if name and value is not None}
+    types = tuple((name, helper.np_dtype_to_tensor_dtype(value.dtype)) for name, value in feeds.items())
+    session = _session_of_op(named.SerializeToString(deterministic=True), types, opset)
+    try:
+        results: list[NDArray[np.generic]] = session.run(None, feeds)
+    except Exception as error:  # ONNX Runtime's exceptions share no base class
+        raise failing(f"op {op.name or op.op_type}", error) from error
+    return results
+
+
+@lru_cache(maxsize=256)
+def _session_of_op(content: bytes, types: tuple[tuple[str, int], ...], opset: int) -> ort.InferenceSession:
+    """Open a session on one op with inputs of any shape."""
+    op = onnx.NodeProto.FromString(content)
+    graph = helper.make_graph(
+        [op],
+        "op",
+        [helper.make_tensor_value_info(name, element_type, None) for name, element_type in types],
+        [onnx.ValueInfoProto(name=name) for name in op.output if name],
+    )
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=OLDEST_OP_IR)
+    # Threads of its own would cost such a session more than its work does.
+    return open_session(proto, f"op {op.name or op.op_type}", Provider(CPU), threads=1)
+
+
+def run_once(proto: onnx.ModelProto, name: str) -> None:
+    """Open a model on the CPU and run it once on made-up inputs, to see that it ends.
+
+    What it answers does not matter: made-up inputs may not fit.
+
+    Raises:
+        ModelError: ONNX Runtime refuses the model, or memory ran out.
+    """
+    try:
+        session = open_session(proto, name, Provider(CPU))
+    except DeviceMemoryError as error:
+        raise _filling_memory(name, error) from error
+    feeds = {}
+    for given in session.get_inputs():
+        shape = [size if isinstance(size, int) else (OPEN_SIZE if axis else 1) for axis, size in enumerate(given.shape)]
+        if given.type not in HELD_TYPES or int(np.prod(shape, dtype=np.float64)) > MOST_MADE_UP:
+            return
+        feeds[given.name] = np.full(shape, "" if given.type == "tensor(string)" else 1, dtype=numpy_type(given.type))
+    try:
+        session.run(None, feeds)
+    except Exception as error:  # ONNX Runtime's exceptions share no base class
+        if out_of_memory(error) is not None:
+            raise _filling_memory(name, error) from error
+
+
+def _filling_memory(name: str, error: Exception) -> ModelError:
+    return ModelError(
+        "the model takes more memory than it may",
+        where=name,
+        why=str(error).strip().splitlines()[0][:300],
+        remedy="if you trust the file, give it more: --limits memory=SIZE",
+    )

@@ -1,0 +1,81 @@
+"""Data of models with several inputs: one array for each, laid side by side."""
+
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxcausal.errors import SamplesError
+
+LABELS = "y"
+"""Name of the array of labels in an `.npz` file, where no input has it."""
+
+
+def read_parts(source: Path, names: Sequence[str]) -> tuple[dict[str, NDArray[np.generic]], NDArray[np.generic] | None]:
+    """Return the arrays of some inputs, `[samples, ...]` each, and the labels where there are any.
+
+    Args:
+        source: an `.npz` file with an array for every input.
+        names: the inputs.
+
+    Raises:
+        SamplesError: an input has no array, or the file cannot be read.
+    """
+    try:
+        with source.open("rb") as opened:
+            file = np.load(opened, allow_pickle=False)
+            held = {name: file[name] for name in getattr(file, "files", ()) if name in {*names, LABELS}}
+    except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise SamplesError(
+            "the data file cannot be read",
+            where=str(source),
+            why=str(error).splitlines()[0],
+            remedy="supply an .npz file with an array for every input",
+        ) from error
+    missing = [name for name in names if name not in held]
+    if missing:
+        raise SamplesError(
+            f"the data has nothing for the input {missing[0]!r}",
+            where=str(source),
+            why=f"the model takes the inputs {', '.join(names)}; the data holds {', '.join(sorted(held)) or 'none'}",
+            remedy=f"add an array named {missing[0]}, or give the input one value with --set",
+        )
+    return {name: held[name] for name in names}, None if LABELS in names else held.get(LABELS)
+
+
+def joined(parts: Mapping[str, NDArray[np.generic]], names: Sequence[str], source: str) -> NDArray[np.float32]:
+    """Return the inputs side by side, `[samples, values]`.
+
+    Args:
+        parts: an array of numbers for each input, `[samples, ...]`.
+        names: the inputs, in order.
+        source: where they come from, for errors.
+
+    Raises:
+        SamplesError: they are not numbers, not equally many samples, or numbers that float32 does not hold.
+    """
+    counts = {len(parts[name]) if parts[name].ndim else 0 for name in names}
+    if len(counts) != 1:
+        raise SamplesError(
+            "the inputs have different numbers of samples",
+            where=source,
+            why=", ".join(f"{name} {list(parts[name].shape)}" for name in names),
+            remedy="supply as many samples of each",
+        )
+    columns = []
+    for name in names:
+        values = parts[name]
+        narrowed = values.astype(np.float32) if values.dtype.kind in "iubf" else None
+        if narrowed is None or (values.dtype.kind in "iu" and not np.array_equal(narrowed.astype(np.float64), values)):
+            raise SamplesError(
+                "an input cannot be taken as it is",
+                where=f"{source}, {name}",
+                why=f"its type is {values.dtype}"
+                + ("" if narrowed is None else ", with whole numbers beyond 2^24, which float32 does not hold"),
+                remedy="store numbers, whole ones below 2^24",
+            )
+        columns.append(narrowed.reshape(len(values), -1))
+    return np.concatenate(columns, axis=1)

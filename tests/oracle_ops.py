@@ -1,0 +1,207 @@
+"""Operators in float64 from their definitions, where ONNX's reference evaluator has none or fails."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx.reference.op_run import OpRun
+from scipy.special import erf
+
+Array = NDArray[np.float64]
+RANGES = {"uint8": (0, 255), "int8": (-128, 127), "uint16": (0, 65535), "int16": (-32768, 32767)}
+
+
+class ConvTranspose(OpRun):
+    """The operator from its definition: each input value adds the kernel, scaled, to the output.
+
+    It stands in for that of ONNX's reference evaluator, which fails on more than one group.
+    """
+
+    op_domain = ""
+
+    def _run(  # the evaluator's names
+        self,
+        x: Array,
+        weight: Array,
+        bias: Array | None = None,
+        *,
+        auto_pad: str | None = None,
+        dilations: Sequence[int] | None = None,
+        group: int | None = None,
+        kernel_shape: Sequence[int] | None = None,
+        output_padding: Sequence[int] | None = None,
+        output_shape: Sequence[int] | None = None,
+        pads: Sequence[int] | None = None,
+        strides: Sequence[int] | None = None,
+    ) -> tuple[Array]:
+        assert auto_pad in (None, "NOTSET")
+        assert output_shape is None
+        del kernel_shape
+        axes, kernel = x.ndim - 2, weight.shape[2:]
+        strides, dilations = strides or [1] * axes, dilations or [1] * axes
+        extra, pads, group = output_padding or [0] * axes, pads or [0] * 2 * axes, group or 1
+        sizes = [(x.shape[2 + i] - 1) * strides[i] + (kernel[i] - 1) * dilations[i] + 1 + extra[i] for i in range(axes)]
+        children = weight.shape[1]
+        full = np.zeros((len(x), children * group, *sizes))
+        for number, (inputs, part) in enumerate(zip(np.split(x, group, 1), np.split(weight, group, 0), strict=True)):
+            outputs = full[:, number * children : (number + 1) * children]
+            for position in np.ndindex(*kernel):
+                window = tuple(
+                    slice(
+                        position[i] * dilations[i],
+                        position[i] * dilations[i] + (x.shape[2 + i] - 1) * strides[i] + 1,
+                        strides[i],
+                    )
+                    for i in range(axes)
+                )
+                outputs[(slice(None), slice(None), *window)] += np.einsum(
+                    "nc...,cm->nm...", inputs, part[(slice(None), slice(None), *position)]
+                )
+        cut = tuple(slice(pads[i], sizes[i] - pads[axes + i]) for i in range(axes))
+        result = full[(slice(None), slice(None), *cut)]
+        return (result if bias is None else result + bias.reshape(1, -1, *[1] * axes),)
+
+
+def _along(values: Array, axis: int, rank: int) -> Array:
+    """Return one or several values, shaped to stand along an axis."""
+    if values.ndim == 0 or values.size == 1:
+        return values.reshape(())
+    return values.reshape([-1 if number == axis % rank else 1 for number in range(rank)])
+
+
+class DequantizeLinear(OpRun):
+    """`(x - zero) * scale`."""
+
+    op_domain = ""
+
+    def _run(
+        self,
+        x: Array,
+        scale: Array,
+        zero: Array | None = None,
+        *,
+        axis: int | None = None,
+        block_size: int | None = None,
+        output_dtype: int | None = None,
+    ) -> tuple[NDArray[np.generic]]:
+        assert not block_size
+        del output_dtype
+        place = 1 if axis is None else axis
+        centred = x.astype(np.float64) - (0 if zero is None else _along(zero.astype(np.float64), place, x.ndim))
+        return (centred * _along(scale.astype(np.float64), place, x.ndim),)
+
+
+class QuantizeLinear(OpRun):
+    """`clip(round(x / scale) + zero)`."""
+
+    op_domain = ""
+
+    def _run(
+        self,
+        x: Array,
+        scale: Array,
+        zero: Array | None = None,
+        *,
+        axis: int | None = None,
+        saturate: int | None = None,
+        block_size: int | None = None,
+        output_dtype: int | None = None,
+        precision: int | None = None,
+    ) -> tuple[NDArray[np.generic]]:
+        assert not block_size
+        del saturate, output_dtype, precision
+        place, kind = 1 if axis is None else axis, np.dtype(np.uint8) if zero is None else zero.dtype
+        levels = np.rint(x / _along(scale.astype(np.float64), place, x.ndim))
+        shifted = levels + (0 if zero is None else _along(zero.astype(np.float64), place, x.ndim))
+        return (np.clip(shifted, *RANGES[kind.name]).astype(kind),)
+
+
+class BatchNormalization(OpRun):
+    """Scale and shift by stored statistics, as at inference."""
+
+    op_domain = ""
+
+    def _run(
+        self,
+        x: Array,
+        scale: Array,
+        bias: Array,
+        mean: Array,
+        variance: Array,
+        *,
+        epsilon: float | None = None,
+        momentum: float | None = None,
+        spatial: int | None = None,
+        training_mode: int | None = None,
+    ) -> tuple[Array]:
+        assert spatial in (None, 1)
+        assert not training_mode
+        del momentum
+        deviation = np.sqrt(_along(variance, 1, x.ndim) + (1e-5 if epsilon is None else epsilon))
+        return ((x - _along(mean, 1, x.ndim)) / deviation * _along(scale, 1, x.ndim) + _along(bias, 1, x.ndim),)
+
+
+def _gelu(x: Array) -> Array:
+    return np.asarray(0.5 * x * (1 + erf(x / np.sqrt(2))))
+
+
+class BiasGelu(OpRun):
+    """GELU of a sum."""
+
+    op_domain = "com.microsoft"
+
+    def _run(self, x: Array, bias: Array) -> tuple[Array]:
+        return (_gelu(x + bias),)
+
+
+class FastGelu(OpRun):
+    """GELU by its tanh approximation (Hendrycks and Gimpel 2016)."""
+
+    op_domain = "com.microsoft"
+
+    def _run(self, x: Array, bias: Array | None = None) -> tuple[Array]:
+        y = x if bias is None else x + bias
+        return (0.5 * y * (1 + np.tanh(np.sqrt(2 / np.pi) * (y + 0.044715 * y**3))),)
+
+
+class QuickGelu(OpRun):
+    """GELU by a sigmoid."""
+
+    op_domain = "com.microsoft"
+
+    def _run(self, x: Array, *, alpha: float | None = None) -> tuple[Array]:
+        return (x / (1 + np.exp(-(1.702 if alpha is None else alpha) * x)),)
+
+
+class SkipLayerNormalization(OpRun):
+    """LayerNormalization of a sum, over the last axis."""
+
+    op_domain = "com.microsoft"
+
+    def _run(
+        self,
+        x: Array,
+        skip: Array,
+        gamma: Array,
+        beta: Array | None = None,
+        bias: Array | None = None,
+        *,
+        epsilon: float | None = None,
+    ) -> tuple[Array, ...]:
+        total = x + skip + (0 if bias is None else bias)
+        centred = total - total.mean(axis=-1, keepdims=True)
+        deviation = np.sqrt((centred**2).mean(axis=-1, keepdims=True) + (1e-12 if epsilon is None else epsilon))
+        result = centred / deviation * gamma + (0 if beta is None else beta)
+        return (result, np.zeros(1), np.zeros(1), total)[: len(self.onnx_node.output)]
+
+
+OPS: Sequence[type[OpRun]] = (
+    ConvTranspose,
+    DequantizeLinear,
+    QuantizeLinear,
+    BatchNormalization,
+    BiasGelu,
+    FastGelu,
+    QuickGelu,
+    SkipLayerNormalization,
+)
