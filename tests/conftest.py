@@ -6,6 +6,8 @@ import pytest
 
 from onnxcausal.onnxgraph import trial
 from onnxcausal.onnxgraph.limits import Limits
+from onnxcausal.onnxgraph.model import load_model
+from onnxcausal.onnxgraph.reading import Reading
 
 
 @pytest.fixture(autouse=True)
@@ -16,5 +18,10 @@ def _opened_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         del limits
         return trial.open_and_run(path, output=output, follow_links=follow_links)
 
+    def inspected(path: Path, reading: Reading, limits: Limits, *, follow_links: bool) -> str:
+        del reading, limits
+        return load_model(path, follow_links=follow_links).sha256
+
     if "in_its_own_process" not in request.keywords:
         monkeypatch.setattr("onnxcausal.pipeline.opening.try_model", opened)
+        monkeypatch.setattr("onnxcausal.pipeline.inspect.try_inspecting", inspected)

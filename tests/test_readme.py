@@ -28,7 +28,7 @@ def test_a_command_prints_what_the_readme_shows(command: str, expected: str, tmp
 
 
 def test_the_commands_are_found() -> None:
-    assert len(CONSOLE) == 5
+    assert len(CONSOLE) == 6
 
 
 def test_the_python_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:

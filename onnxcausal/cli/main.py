@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from onnxcausal.cli.analyze import analyze_command
+from onnxcausal.cli.inspect import inspect_command
 from onnxcausal.errors import ConfigError, InterruptedRunError, OnnxCausalError
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("analyze")(analyze_command)
+app.command("inspect")(inspect_command)
 
 
 @app.callback(invoke_without_command=True)

@@ -126,3 +126,12 @@ AsJson = Annotated[
 Stats = Annotated[Path | None, typer.Option(help="Write timings to this file.", rich_help_panel=OUTPUT)]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.", rich_help_panel=OUTPUT)]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=OUTPUT)]
+AsInspectionJson = Annotated[
+    bool, typer.Option("--json", help="Print JSON in place of the text.", rich_help_panel=OUTPUT)
+]
+PictureFile = Annotated[
+    Path | None, typer.Option("--picture", help="Write a picture of layers and flow (PNG).", rich_help_panel=OUTPUT)
+]
+RunOnce = Annotated[
+    bool, typer.Option("--run", help="Run one probe sample, where the file does not tell shapes.", rich_help_panel=RUN)
+]

@@ -11,6 +11,8 @@ from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.limits import Limits, parse_limits
 from onnxcausal.onnxgraph.model import load_model
 from onnxcausal.onnxgraph.trial import try_model
+from onnxcausal.pipeline.configuration import configure
+from onnxcausal.pipeline.inspect import inspect
 from onnxcausal.pipeline.opening import Caution, open_model
 from tests.hostile import HOSTILE
 
@@ -84,6 +86,7 @@ def test_nothing_in_the_current_folder_is_run(tmp_path: Path, monkeypatch: pytes
     for name in ("resource", "psutil", "json", "onnx"):
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'was_run')!r}, 'w').close()\n")
     assert open_model(DIGITS).sha256
+    assert inspect(DIGITS, configure(DIGITS, None, {})).layers
     assert not (tmp_path / "was_run").exists()
 
 
@@ -95,3 +98,5 @@ def test_pipes_and_devices_are_not_opened(tmp_path: Path) -> None:
         with pytest.raises(ModelError, match="not an ONNX model") as raised:
             open_model(tmp_path / name)
         assert "no plain file" in raised.value.why
+        with pytest.raises(ModelError, match="not an ONNX model"):
+            inspect(tmp_path / name, configure(tmp_path / name, None, {}))
