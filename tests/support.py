@@ -138,7 +138,7 @@ def assert_scores_of_the_file(opened: Opened, specimen: Specimen) -> None:
 def scores_without(
     opened: Opened, layer: Layer, features: NDArray[np.int64], targets: NDArray[np.int64], x: Inputs
 ) -> Array:
-    """Return scores after paths were removed from the weight the layer uses, in a session of its own."""
+    """Return scores after paths were removed from the weight that the layer uses."""
     network = opened.network
     part = onnx.ModelProto()
     part.CopyFrom(network.part)

@@ -27,8 +27,8 @@ Written by `tools/support.py` from the tests themselves, which check that it is 
 Each row is a small model built in code as vendors and exporters write it. *exact*: its scores are those of the file,
 run op by op without optimisation, and in every layer, once it stands in standard ops, the `suffix` engine equals the
 `reference` engine, and both equal a computation with edited weights: in float64 from the definitions of the ops where
-ONNX's reference evaluator can, else in a session of its own. *around*: the same, but the weights in the ops named are
-not intervened on. *refused*: with the reason. Quantised models are also held to the file itself with its quantised
+ONNX's reference evaluator can, else by ONNX Runtime. *around*: the same, but the weights in the ops named are not
+intervened on. *refused*: with the reason. Quantised models are also held to the file itself with its quantised
 weights edited (`tests/onnxgraph/test_lowering.py`).
 """
 HOSTILE = """

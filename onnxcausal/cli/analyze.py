@@ -101,23 +101,20 @@ def analyze_command(
     from onnxcausal.pipeline.analyze import machine_of  # noqa: PLC0415  # --help must not load it
     from onnxcausal.pipeline.configuration import configure, show  # noqa: PLC0415
 
-    flags = given_settings(locals())
-    configured = configure(model, config, flags)
+    configured = configure(model, config, given_settings(locals()))
+    machine = machine_of(provider, memory, _devices(devices), limits, follow_links=follow_links)
     if show_config:
         print(show(configured), end="")
-        return
-    machine = machine_of(provider, memory, _devices(devices), limits, follow_links=follow_links)
-    if dry_run:
+    elif dry_run:
         _show_estimate(model, configured, machine, as_json=as_json)
-        return
-    folder = out or Path(f"{model.stem}.causal")
-    _run(model, configured, folder, machine, force=force, as_json=as_json, stats=stats, quiet=quiet)
+    else:
+        _run(model, configured, out, machine, force=force, as_json=as_json, stats=stats, quiet=quiet)
 
 
 def _run(
     model: Path,
     configured: "Configured",
-    out: Path,
+    asked_out: Path | None,
     machine: "Machine",
     *,
     force: bool,
@@ -131,6 +128,7 @@ def _run(
     from onnxcausal.pipeline.analyze import run  # noqa: PLC0415
     from onnxcausal.report.summary import summary  # noqa: PLC0415
 
+    out = asked_out or Path(f"{model.stem}.causal")
     if stats is not None:
         write_file(stats, b"{}\n")  # fails before the work, not after it
     progress = ConsoleProgress(sys.stderr, quiet=quiet)

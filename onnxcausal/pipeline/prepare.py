@@ -119,14 +119,10 @@ def prepare(
     classes = scores.shape[1]
     if samples.names_from == METADATA and samples.class_names and len(samples.class_names) != classes:
         samples = samples_of(network, configuration, given, None)  # those names are not of this model's classes
-    task = task_of(network.task, configuration.model.task, samples.labels.ndim)
-    if task is Task.REGRESSION:
-        samples = replace(samples, labels=np.ones((len(samples), classes), np.bool_), class_names=None)
-    network = replace(network, task=task)
-    check_classes(network, samples, classes)
+    network, samples = _decided(network, samples, configuration.model.task, classes)
     names = samples.class_names or names_in_metadata(model.metadata, classes)
     targets = resolve_targets(configuration.analysis.targets, samples, classes, names)
-    settings = replace(configuration.to_settings(), task=task)
+    settings = replace(configuration.to_settings(), task=network.task)
     check_outcome(settings)
     reference = choose_balanced(samples, settings.samples, settings.seed) if settings.replace is Replace.MEAN else None
     wiring = find_wiring(network, example)
@@ -158,6 +154,16 @@ def prepare(
         reading=configuration.model.model_dump(mode="json", exclude_defaults=True),
         versions={"onnxcausal": version_of("onnxcausal"), "onnxruntime": runner.version()},
     )
+
+
+def _decided(network: Network, samples: Samples, asked: Task | None, classes: int) -> tuple[Network, Samples]:
+    """Return model and samples with what the scores decide, which must fit the samples' classes."""
+    task = task_of(network.task, asked, samples.labels.ndim)
+    if task is Task.REGRESSION:
+        samples = replace(samples, labels=np.ones((len(samples), classes), np.bool_), class_names=None)
+    network = replace(network, task=task)
+    check_classes(network, samples, classes)
+    return network, samples
 
 
 def open_engine(

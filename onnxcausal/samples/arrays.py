@@ -61,8 +61,7 @@ def array_samples(
     if x.dtype.kind in "iu" and not _is_image(x):
         _check_for_features(settings, x.shape[-1], source)
     prepared = settings.for_input(spec) if _is_image(x) else settings
-    first = _prepared(x[:1], spec, prepared, source)
-    assert first.dtype == np.float32
+    _prepared(x[:1], spec, prepared, source)  # refuses what does not fit before anything is run
 
     def read(wanted: Indices) -> Batch:
         return Batch(_prepared(x[wanted], spec, prepared, source), wanted)
