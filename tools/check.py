@@ -15,6 +15,7 @@ CHECKS = (
     ("lint-imports",),
     ("pytest", "-m", "slow or not slow"),
     ("python", "tools/fuzz.py", "--seconds", "30"),
+    ("python", "tools/fuzz.py", "--mutate", "models/digits_lenet.onnx", "--count", "500"),
 )
 NOT_HERE = (("tools/fuzz.py",), 2)
 """What the fuzzer says where it is not to be had: it has no build for every platform."""
