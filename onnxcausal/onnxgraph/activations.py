@@ -154,7 +154,7 @@ class Activations:
         if key not in self._runners:
             self._runners.clear()
             part = cut_at(self._network.part, names)
-            self._runners[key] = Runner(part, self._network.spec, self._network.model.name, self._provider)
+            self._runners[key] = self._network.runner(part, self._provider)
         return self._runners[key]
 
 

@@ -85,6 +85,18 @@ def captured(op: onnx.NodeProto) -> frozenset[str]:
     return frozenset(names)
 
 
+def steady_in(body: onnx.GraphProto, around: frozenset[str]) -> frozenset[str]:
+    """Return the tensors of an op's body, and of the graph around it, that follow from stored ones and shapes alone.
+
+    Args:
+        body: the graph inside the op, whatever it is given.
+        around: those of the graph around it.
+    """
+    own = {value.name for value in body.input} | {name for op in body.node for name in op.output}
+    stored = {tensor.name for tensor in body.initializer}
+    return _steady(body.node, {*(around - own), *_leaves(body.node, stored)})
+
+
 def attribute(op: onnx.NodeProto, name: str, default: int) -> int:
     """Return an integer attribute of an op."""
     return next((entry.i for entry in op.attribute if entry.name == name), default)

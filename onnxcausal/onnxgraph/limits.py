@@ -13,10 +13,10 @@ KEYS = ("time", "memory")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the process that opens a model may take.
+    """What a process that opens a model, or runs it on the first samples, may take.
 
     Attributes:
-        seconds: of time.
+        seconds: of time; where a model may be endless, of each run elsewhere too.
         memory: in bytes, beside what the process has before it opens the model; None for a share of what is free.
     """
 

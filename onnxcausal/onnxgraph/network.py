@@ -18,6 +18,7 @@ from onnxcausal.onnxgraph.functions import inlined
 from onnxcausal.onnxgraph.heads import axis_of_classes, with_batch_axis, with_both_scores, with_reduced_scores
 from onnxcausal.onnxgraph.index import RANDOM, GraphIndex, bodies, captured, index_graph
 from onnxcausal.onnxgraph.layers import Layer, find_layers
+from onnxcausal.onnxgraph.limits import Limits
 from onnxcausal.onnxgraph.lowering.lower import lower
 from onnxcausal.onnxgraph.memory import LARGEST_BATCH
 from onnxcausal.onnxgraph.model import Model, damage_told
@@ -27,6 +28,7 @@ from onnxcausal.onnxgraph.provider import Provider
 from onnxcausal.onnxgraph.reading import Reading
 from onnxcausal.onnxgraph.runner import Runner
 from onnxcausal.onnxgraph.trace import Rows, Trace
+from onnxcausal.onnxgraph.valueled import ENDLESS, led_by_values
 from onnxcausal.samples.source import Inputs, InputSpec
 
 WHOLE_MODEL = Reading()
@@ -51,6 +53,9 @@ class Network:
         batch: samples run at once where the model leaves that open.
         notes: what was done to the model before it is run, one sentence each.
         statistics: tensors that a rewrite knows to hold ranges of others, each with what it quantises.
+        limits: what a run on samples may take, where their values lead the work of a model that is not trusted; else
+            None.
+        longest: seconds that any run may take, where it may be endless on some samples; else None.
     """
 
     model: Model
@@ -62,6 +67,21 @@ class Network:
     batch: int = LARGEST_BATCH
     notes: tuple[str, ...] = ()
     statistics: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits | None = None
+    longest: float | None = None
+
+    def runner(self, part: onnx.ModelProto, provider: Provider | None = None, spec: InputSpec | None = None) -> Runner:
+        """Return a session on another form of the model, whose runs are bounded as those of this one.
+
+        Args:
+            part: the form.
+            provider: execution provider.
+            spec: its input; default: that of this one.
+
+        Raises:
+            ModelError: ONNX Runtime refuses it.
+        """
+        return Runner(part, spec or self.spec, self.model.name, provider, longest=self.longest)
 
     def scores(self, x: Inputs, batch: int | None = None) -> NDArray[np.floating]:
         """Return the class scores, `[samples, classes]`.
@@ -150,13 +170,20 @@ def cut_model(model: Model, output: str | None = None, task: Task | None = None)
     return Cut(model, outcome, part, lowered.notes)
 
 
-def open_network(model: Model | Cut, reading: Reading = WHOLE_MODEL, *, provider: Provider | None = None) -> Network:
+def open_network(
+    model: Model | Cut,
+    reading: Reading = WHOLE_MODEL,
+    *,
+    provider: Provider | None = None,
+    limits: Limits | None = None,
+) -> Network:
     """Return the model in a session, with one score per class.
 
     Args:
         model: the model, cut or not.
         reading: which of its tensors are used, and how.
         provider: execution provider.
+        limits: what a run may take where the samples' values lead its work; None for a file that is trusted.
 
     Raises:
         ModelError: the model is unsupported or broken.
@@ -166,8 +193,9 @@ def open_network(model: Model | Cut, reading: Reading = WHOLE_MODEL, *, provider
     part, spec = with_one_input(cut.part, cut.model.name, reading)
     if spec.shape and (spec.shape[0] or 0) > LARGEST_FIXED_BATCH:
         raise _batch_too_large(spec, cut.model.name)
-    runner = Runner(part, spec, cut.model.name, provider)
-    network = Network(cut.model, spec, cut.outcome, part, runner, notes=cut.notes)
+    watched, longest = _watched(part, limits)
+    runner = Runner(part, spec, cut.model.name, provider, longest=longest)
+    network = Network(cut.model, spec, cut.outcome, part, runner, notes=cut.notes, limits=watched, longest=longest)
     shape = runner.output_shape
     if spec.shape[:1] == (1,) and shape is not None and len(shape) == 1 and shape != (1,):
         network = _ending(network, *with_batch_axis(part), provider)
@@ -188,6 +216,14 @@ def open_network(model: Model | Cut, reading: Reading = WHOLE_MODEL, *, provider
             raise _not_binary(network, shape)
         network = _ending(network, *with_both_scores(network.part), provider)
     return replace(network, task=task)
+
+
+def _watched(part: onnx.ModelProto, limits: Limits | None) -> tuple[Limits | None, float | None]:
+    """Return the limits of runs and the seconds of any run, each where the model is such that they are needed."""
+    led = frozenset[str]() if limits is None else led_by_values(part)
+    if limits is None or not led:
+        return None, None
+    return limits, None if led.isdisjoint(ENDLESS) else limits.seconds
 
 
 def _refuse_chance(part: onnx.ModelProto, name: str) -> None:
@@ -230,8 +266,8 @@ def _single(shape: tuple[int | None, ...] | None) -> bool:
 
 def _ending(network: Network, part: onnx.ModelProto, tensor: str, provider: Provider | None) -> Network:
     """Return the network with another head."""
-    runner = Runner(part, network.spec, network.model.name, provider)
-    return replace(network, part=part, outcome=replace(network.outcome, tensor=tensor), plain=runner)
+    outcome = replace(network.outcome, tensor=tensor)
+    return replace(network, part=part, outcome=outcome, plain=network.runner(part, provider))
 
 
 def _batch_too_large(spec: InputSpec, name: str) -> ModelError:
@@ -321,7 +357,7 @@ def _trace(network: Network, example: Inputs, tensors: Sequence[str]) -> Trace:
     shown.CopyFrom(network.part)
     del shown.graph.output[:]
     shown.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors)
-    runner = Runner(shown, network.spec, network.model.name)
+    runner = network.runner(shown)
     trace = runner.trace(example, tensors)
     shape = (trace.batch, *example.shape[1:])
     return replace(

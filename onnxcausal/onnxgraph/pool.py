@@ -38,6 +38,7 @@ class Recipe:
         provider: execution provider, on the process's own device.
         memory: bound on memory in bytes.
         precision: of the arithmetic.
+        longest: seconds that any run may take; None for any time.
     """
 
     model: Model
@@ -49,11 +50,12 @@ class Recipe:
     provider: Provider | None
     memory: int
     precision: Precision
+    longest: float | None = None
 
     def open(self) -> SuffixEngine:
         """Return an engine."""
-        runner = Runner(self.part, self.spec, self.model.name, self.provider)
-        network = Network(self.model, self.spec, self.outcome, self.part, runner)
+        runner = Runner(self.part, self.spec, self.model.name, self.provider, longest=self.longest)
+        network = Network(self.model, self.spec, self.outcome, self.part, runner, longest=self.longest)
         return SuffixEngine(
             network,
             find_wiring(network, self.example),

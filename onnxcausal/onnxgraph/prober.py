@@ -41,6 +41,7 @@ class Prober:
         precision: Precision = Precision.FP32,
         swept: bool = False,
         spins: bool = False,
+        longest: float | None = None,
     ) -> None:
         """Build the graph and open the session.
 
@@ -54,6 +55,7 @@ class Prober:
             precision: half precision converts the graph.
             swept: take several values of beta in one run.
             spins: let threads that wait for work spin.
+            longest: seconds that a run may take; None for any time.
 
         Raises:
             ModelError: ONNX Runtime refuses the graph.
@@ -67,7 +69,8 @@ class Prober:
         self._graph = build_probe_graph(part, route.form, route.suffix, trace, shape.width, swept=swept)
         proto = half_precision(self._graph.proto) if precision is Precision.FP16 else self._graph.proto
         self.bytes = sum(len(tensor.raw_data) for tensor in proto.graph.initializer)
-        self._session = BoundSession(proto, f"probe graph of {route.layer.name}", provider, spins=spins)
+        name = f"probe graph of {route.layer.name}"
+        self._session = BoundSession(proto, name, provider, spins=spins, longest=longest)
 
     def bind(self, tensors: Mapping[str, NDArray[np.generic]], data: NDArray[np.generic], window: slice) -> None:
         """Make the tensors of some samples available to the runs that follow.

@@ -124,6 +124,7 @@ class Probers:
             precision=precision,
             swept=betas > 0,
             spins=shape.width * shape.height * route.work > HEAVY,
+            longest=self._network.longest,
         )
 
     def _size(self, prober: Prober) -> int:

@@ -20,7 +20,6 @@ from onnxcausal.onnxgraph.model import opset_of
 from onnxcausal.onnxgraph.network import Network
 from onnxcausal.onnxgraph.noise import FLOAT_NOISE
 from onnxcausal.onnxgraph.provider import Provider
-from onnxcausal.onnxgraph.runner import Runner
 from onnxcausal.onnxgraph.statistics import ranges
 from onnxcausal.onnxgraph.trace import Rows
 from onnxcausal.samples.source import Inputs
@@ -69,7 +68,7 @@ def settle_batch(network: Network, x: Inputs, provider: Provider | None = None) 
         )
         return replace(network, notes=(*network.notes, why))
     spec = replace(network.spec, shape=(1, *network.spec.shape[1:]))
-    looped = replace(network, spec=spec, plain=Runner(network.part, spec, network.model.name, provider))
+    looped = replace(network, spec=spec, plain=network.runner(network.part, provider, spec))
     why = "the outcome of a sample depends on the others in its batch: samples are run one at a time"
     return replace(looped, notes=(*network.notes, why))
 
@@ -102,7 +101,7 @@ def _laid_out_by_sample(network: Network, x: Inputs) -> bool:
     made = [name for name in inputs if name != network.spec.name]
     if not made:
         return True
-    trace = Runner(shown, network.spec, network.model.name).trace(x, made)
+    trace = network.runner(shown).trace(x, made)
     return all(trace.rows.get(name) == Rows(0, 1) for name in made)
 
 
@@ -177,7 +176,7 @@ def _opened(network: Network, part: onnx.ModelProto, provider: Provider | None) 
     """Return the network on another model, None where ONNX Runtime refuses it."""
     spec = replace(network.spec, shape=(None, *network.spec.shape[1:]))
     try:
-        return replace(network, spec=spec, part=part, plain=Runner(part, spec, network.model.name, provider))
+        return replace(network, spec=spec, part=part, plain=network.runner(part, provider, spec))
     except ModelError:
         return None
 

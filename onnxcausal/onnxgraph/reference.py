@@ -15,7 +15,6 @@ from onnxcausal.onnxgraph.masks import insert_masks, path_mask
 from onnxcausal.onnxgraph.network import Network, Wiring
 from onnxcausal.onnxgraph.noise import coarsest, observe
 from onnxcausal.onnxgraph.provider import Provider
-from onnxcausal.onnxgraph.runner import Runner
 from onnxcausal.onnxgraph.shifts import Shift, insert_shifts, without_mean
 from onnxcausal.samples.source import Inputs
 
@@ -68,7 +67,7 @@ class ReferenceEngine:
         # The outputs that are averaged stay in memory until a run ends, beside what lives in it anyway.
         averaged = sum(wiring.trace.of_sample(layer.output) for layer in self._layers if layer.name in self._shifts)
         self._batch = max(1, network.batch * wiring.row_bytes // max(1, wiring.row_bytes + averaged))
-        self._runner = Runner(proto, network.spec, network.model.name, provider)
+        self._runner = network.runner(proto, provider)
         self.providers: tuple[str, ...] = self._runner.providers
 
     def sweep(self, probe: Probe, betas: Sequence[float], x: Inputs, outcome: ScoresToOutcome) -> Floats:

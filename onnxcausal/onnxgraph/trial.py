@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,22 @@ STARTING = 60.0
 """Seconds that starting the process may take beside the limit."""
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a process of its own does.
+
+    Attributes:
+        module: run as a program; it calls `answer`.
+        what: what it does, for errors.
+    """
+
+    module: str
+    what: str
+
+
+OPENING = Job("onnxcausal.onnxgraph.trial", "opening the model")
+
+
 def try_model(path: Path, limits: Limits, *, output: str | None = None, follow_links: bool = False) -> str:
     """Return the SHA-256 of a model that can be opened and run once within limits.
 
@@ -41,14 +57,14 @@ def try_model(path: Path, limits: Limits, *, output: str | None = None, follow_l
     Raises:
         OnnxCausalError: what opening it raised, or a ModelError that says which limit was reached.
     """
-    return ask("onnxcausal.onnxgraph.trial", path, limits, {"output": output, "follow_links": follow_links})
+    return ask(OPENING, path, limits, {"output": output, "follow_links": follow_links})
 
 
-def ask(module: str, path: Path, limits: Limits, asked: Mapping[str, object]) -> str:
-    """Return what a module, run as a program in a process of its own, answers about a file.
+def ask(job: Job, path: Path, limits: Limits, asked: Mapping[str, object]) -> str:
+    """Return what a process of its own answers about a file.
 
     Args:
-        module: the module, which calls `answer`.
+        job: what it does.
         path: the file.
         limits: what the process may take.
         asked: what it is told beside that.
@@ -60,12 +76,12 @@ def ask(module: str, path: Path, limits: Limits, asked: Mapping[str, object]) ->
     longest, told = limits.seconds + STARTING, json.dumps(whole).encode()
     # Without -P, Python files in the current folder, often that of the unpacked download, would be run in place of
     # the modules of their names.
-    command = [sys.executable, "-P", "-m", module]
+    command = [sys.executable, "-P", "-m", job.module]
     try:
         ended = subprocess.run(command, input=told, capture_output=True, timeout=longest, check=False)  # noqa: S603  # itself
     except subprocess.TimeoutExpired as error:
-        raise _too_slow(path, limits) from error
-    return _answer(ended, path, limits)
+        raise _too_slow(job, path, limits) from error
+    return _answer(ended, job, path, limits)
 
 
 def answer(job: Callable[[Path, dict[str, Any]], str]) -> None:
@@ -84,14 +100,14 @@ def answer(job: Callable[[Path, dict[str, Any]], str]) -> None:
     print(json.dumps(told))  # noqa: T201  # to the process that asked
 
 
-def _answer(ended: "subprocess.CompletedProcess[bytes]", path: Path, limits: Limits) -> str:
+def _answer(ended: "subprocess.CompletedProcess[bytes]", job: Job, path: Path, limits: Limits) -> str:
     """Return what the process found, or raise what it raised or died of."""
     if ended.returncode in (-getattr(signal, "SIGALRM", 0), -getattr(signal, "SIGXCPU", 0)) and ended.returncode:
-        raise _too_slow(path, limits)
+        raise _too_slow(job, path, limits)
     try:
         told = json.loads(ended.stdout.decode().splitlines()[-1])
     except (ValueError, IndexError) as error:
-        raise _crashed(path, limits, ended) from error
+        raise _crashed(job, path, limits, ended) from error
     if "answer" in told:
         return str(told["answer"])
     kind = getattr(errors, told["kind"])
@@ -99,22 +115,22 @@ def _answer(ended: "subprocess.CompletedProcess[bytes]", path: Path, limits: Lim
     raise raised
 
 
-def _too_slow(path: Path, limits: Limits) -> ModelError:
+def _too_slow(job: Job, path: Path, limits: Limits) -> ModelError:
     return ModelError(
-        "opening the model takes too long",
+        f"{job.what} takes too long",
         where=str(path),
-        why=f"it was not opened and run once within {limits.seconds:g} s: it is very large, or made to never end",
+        why=f"it did not end within {limits.seconds:g} s: the model is very large, or made to never end",
         remedy=f"if you trust the file, give it longer: --limits time={limits.seconds * 10:g}",
     )
 
 
-def _crashed(path: Path, limits: Limits, ended: "subprocess.CompletedProcess[bytes]") -> ModelError:
+def _crashed(job: Job, path: Path, limits: Limits, ended: "subprocess.CompletedProcess[bytes]") -> ModelError:
     last = ended.stderr.decode(errors="replace").strip().splitlines()[-1:]
     how = f"signal {-ended.returncode}" if ended.returncode < 0 else f"exit code {ended.returncode}"
     return ModelError(
-        "the model crashes whoever opens it",
+        f"{job.what} crashes",
         where=str(path),
-        why=f"the process that opened it ended with {how}{': ' + last[0][:200] if last else ''}; most often memory ran "
+        why=f"the process that did it ended with {how}{': ' + last[0][:200] if last else ''}; most often memory ran "
         f"out, of which it may take {shown_size(limits.bytes)}",
         remedy="if you trust the file, give it more: --limits memory=SIZE",
     )

@@ -16,10 +16,12 @@ from onnxcausal.onnxgraph.functions import inlined
 from onnxcausal.onnxgraph.heads import axis_of_classes, with_both_scores, with_reduced_scores
 from onnxcausal.onnxgraph.index import GraphIndex, index_graph
 from onnxcausal.onnxgraph.layers import Layer, find_layers
+from onnxcausal.onnxgraph.limits import Limits
 from onnxcausal.onnxgraph.lowering.lower import lower
 from onnxcausal.onnxgraph.model import Model
 from onnxcausal.onnxgraph.network import Cut, find_wiring, open_network
 from onnxcausal.onnxgraph.reading import Reading
+from onnxcausal.onnxgraph.rehearsal import rehearse
 from onnxcausal.onnxgraph.statictrace import static_trace, without_shape
 from onnxcausal.onnxgraph.trace import Trace
 from onnxcausal.samples.source import Inputs, InputSpec
@@ -125,16 +127,19 @@ def wire_statically(cut: Cut, reading: Reading) -> Wired:
     )
 
 
-def wire_by_run(cut: Cut, reading: Reading) -> Wired:
+def wire_by_run(cut: Cut, reading: Reading, limits: Limits | None = None) -> Wired:
     """Return layers and flow as a run of one probe sample shows them.
 
     Args:
         cut: the model, cut at its class scores.
         reading: how its inputs are given, and its scores read.
+        limits: what a run may take; None for a file that is trusted.
     """
     try:
-        network = open_network(cut, _joining(cut, reading))
-        wiring = find_wiring(network, _example(network.spec))
+        network = open_network(cut, _joining(cut, reading), limits=limits)
+        example = _example(network.spec)
+        rehearse(network, example)
+        wiring = find_wiring(network, example)
     except KNOWN_ERRORS as error:
         return _unknown(cut.part, cut.model.opset, cut.outcome.tensor, told(error))
     return Wired(

@@ -22,12 +22,14 @@ from onnxcausal.onnxgraph.limits import Limits
 from onnxcausal.onnxgraph.model import Model, damage_told, load_model
 from onnxcausal.onnxgraph.network import Cut, cut_model
 from onnxcausal.onnxgraph.reading import Reading
-from onnxcausal.onnxgraph.trial import answer, ask
+from onnxcausal.onnxgraph.trial import Job, answer, ask
 from onnxcausal.onnxgraph.unmaskable import find_unmaskable
 from onnxcausal.onnxgraph.wired import Wired, told, wire_by_run, wire_nothing, wire_statically
 from onnxcausal.pipeline.configuration import Configured
 from onnxcausal.pipeline.fitting import check_fixed
 from onnxcausal.pipeline.opening import CAREFUL, Caution, check_unchanged, open_model
+
+INSPECTING = Job("onnxcausal.pipeline.inspect", "inspecting the model")
 
 
 def inspect(path: Path, configured: Configured, *, run: bool = False, caution: Caution = CAREFUL) -> Inspection:
@@ -59,7 +61,7 @@ def try_inspecting(path: Path, reading: Reading, limits: Limits, *, follow_links
         OnnxCausalError: what inspecting it raised, or a ModelError that says which limit was reached.
     """
     asked = {"reading": asdict(reading), "follow_links": follow_links}
-    return ask("onnxcausal.pipeline.inspect", path, limits, asked)
+    return ask(INSPECTING, path, limits, asked)
 
 
 def _inspected(path: Path, reading: Reading, *, run: bool, caution: Caution) -> Inspection:
@@ -118,8 +120,8 @@ def _opened(model: Model, path: Path, reading: Reading, caution: Caution, *, run
     refused = _refused(path, reading, caution) if run else ""
     try:
         with damage_told(model.name):
-            wire = wire_by_run if run and not refused else wire_statically
-            return _Opened(cut, wire(cut, reading), refused)
+            wired = wire_by_run(cut, reading, caution.limits) if run and not refused else wire_statically(cut, reading)
+            return _Opened(cut, wired, refused)
     except ModelError as error:
         return _Opened(cut, None, told(error))
 

@@ -18,7 +18,8 @@ class Caution:
     """How far a model file is trusted.
 
     Attributes:
-        limits: what opening it may take, in a process of its own; None opens it here at once.
+        limits: what opening it may take, in a process of its own, and running it where the samples' values decide what
+            it does; None opens and runs it here at once.
         follow_links: read weights behind symbolic and hard links.
     """
 

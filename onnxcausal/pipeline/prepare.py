@@ -19,6 +19,7 @@ from onnxcausal.onnxgraph.pool import PoolEngine, Recipe
 from onnxcausal.onnxgraph.provider import CUDA, Provider
 from onnxcausal.onnxgraph.rebatch import settle_batch
 from onnxcausal.onnxgraph.reference import ReferenceEngine
+from onnxcausal.onnxgraph.rehearsal import rehearse
 from onnxcausal.onnxgraph.suffixengine import SuffixEngine
 from onnxcausal.pipeline.classes import names_in_metadata, resolve_targets
 from onnxcausal.pipeline.configuration import Configuration
@@ -110,9 +111,10 @@ def prepare(
         OnnxCausalError: as its subclasses say.
     """
     machine = machine.on_first_device()
-    network, given = open_with_data(model, configuration, arrays, machine.provider)
+    network, given = open_with_data(model, configuration, arrays, machine.provider, machine.caution.limits)
     samples = samples_of(network, configuration, given, names_in_metadata(model.metadata))
     examples = first_samples(samples)
+    rehearse(network, examples)
     network = settle_batch(network, examples, machine.provider)
     example = examples[:1]
     scores = network.scores(example)
@@ -199,6 +201,7 @@ def open_engine(
                     provider=network.plain.on_device(device, machine.provider),
                     memory=memory.bound // (len(machine.devices) + 1),
                     precision=settings.precision,
+                    longest=network.longest,
                 )
                 for device in machine.devices
             ]

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import SamplesError
 from onnxcausal.onnxgraph.feeds import open_inputs
+from onnxcausal.onnxgraph.limits import Limits
 from onnxcausal.onnxgraph.model import Model
 from onnxcausal.onnxgraph.network import Network, cut_model, open_network
 from onnxcausal.onnxgraph.provider import Provider
+from onnxcausal.onnxgraph.rehearsal import rehearse
 from onnxcausal.pipeline.classes import names_in_metadata
 from onnxcausal.pipeline.configuration import Configuration
 from onnxcausal.pipeline.fitting import check_fixed, check_unprocessed
@@ -20,7 +22,7 @@ from onnxcausal.samples.arrays import array_samples
 from onnxcausal.samples.joined import joined, read_parts
 from onnxcausal.samples.load import load_samples
 from onnxcausal.samples.source import Inputs, Samples
-from onnxcausal.samples.synthetic import synthetic_samples
+from onnxcausal.samples.synthetic import probe_inputs, synthetic_samples
 from onnxcausal.samples.table import read_columns
 
 Parts = Mapping[str, NDArray[np.generic]]
@@ -55,7 +57,11 @@ class Given:
 
 
 def open_with_data(
-    model: Model, configuration: Configuration, arrays: Arrays | None, provider: Provider | None
+    model: Model,
+    configuration: Configuration,
+    arrays: Arrays | None,
+    provider: Provider | None,
+    limits: Limits | None,
 ) -> tuple[Network, Given | None]:
     """Return the model in a session, and the data where that had to be read to know its inputs."""
     reading = configuration.to_reading()
@@ -64,22 +70,22 @@ def open_with_data(
     names = [spec.name for spec in open_inputs(cut.part, reading)]
     source = configuration.data.source
     if arrays is not None and not isinstance(arrays[0], Mapping):
-        return open_network(cut, reading, provider=provider), Given(arrays[0], arrays[1])
+        return open_network(cut, reading, provider=provider, limits=limits), Given(arrays[0], arrays[1])
     if arrays is not None:
         given = Given(arrays[0], arrays[1])
     elif len(names) > 1 and source and Path(source).suffix in JOINED_SUFFIXES:
         given = _read_parts(Path(source), names, configuration, model)
     else:
-        return open_network(cut, reading, provider=provider), None
+        return open_network(cut, reading, provider=provider, limits=limits), None
     assert isinstance(given.x, Mapping)
     missing = [name for name in names if name not in given.x]
     if missing:
         raise _nothing_for(missing[0], names, given.x)
     if len(names) == 1:
-        return open_network(cut, reading, provider=provider), replace(given, x=given.x[names[0]])
+        return open_network(cut, reading, provider=provider, limits=limits), replace(given, x=given.x[names[0]])
     check_unprocessed(configuration.to_preprocess(), names)
     shapes = {name: given.x[name].shape[1:] for name in names}
-    network = open_network(cut, replace(reading, joined=shapes), provider=provider)
+    network = open_network(cut, replace(reading, joined=shapes), provider=provider, limits=limits)
     return network, replace(given, x=joined(given.x, names, given.source))
 
 
@@ -126,8 +132,10 @@ def samples_of(
             x, y if labelled else None, network.spec, settings, source=given.source, class_names=given.class_names
         )
     if data.source is None:
-        count = configuration.analysis.samples * PROBES_PER_SAMPLE
-        return synthetic_samples(network.spec, count, configuration.analysis.seed, network.scores)
+        count, seed = configuration.analysis.samples * PROBES_PER_SAMPLE, configuration.analysis.seed
+        if not network.spec.is_integer:
+            rehearse(network, probe_inputs(network.spec, min(EXAMPLES, count), seed))
+        return synthetic_samples(network.spec, count, seed, network.scores)
     return load_samples(
         Path(data.source),
         network.spec,

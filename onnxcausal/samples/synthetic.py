@@ -41,7 +41,7 @@ def synthetic_samples(
             why="token indices or grey levels cannot be drawn without knowing their meaning",
             remedy="supply data with --data",
         )
-    shape = tuple(FREE_SIZE if size is None else size for size in spec.shape[1:])
+    shape = _shape(spec)
 
     def read(wanted: Indices) -> Batch:
         return Batch(np.stack([probe_input(shape, seed, int(index)) for index in wanted]), wanted)
@@ -54,6 +54,11 @@ def synthetic_samples(
     )
     described = hashlib.sha256(f"{SOURCE} {shape} {count} {seed}".encode()).hexdigest()
     return Samples(SOURCE, labels.astype(np.int64), read, lambda: described, synthetic=True)
+
+
+def probe_inputs(spec: InputSpec, count: int, seed: int) -> Inputs:
+    """Return the first probe inputs for an input of numbers, `[samples, ...]`."""
+    return np.stack([probe_input(_shape(spec), seed, index) for index in range(count)])
 
 
 def probe_input(shape: tuple[int, ...], seed: int, index: int) -> Inputs:
@@ -75,3 +80,7 @@ def probe_input(shape: tuple[int, ...], seed: int, index: int) -> Inputs:
         noise = np.fft.ifftn(np.fft.fftn(noise, axes=large) / radius.reshape(spectrum), axes=large).real
         noise = (noise - noise.mean()) / noise.std()
     return np.asarray(noise, np.float32)
+
+
+def _shape(spec: InputSpec) -> tuple[int, ...]:
+    return tuple(FREE_SIZE if size is None else size for size in spec.shape[1:])

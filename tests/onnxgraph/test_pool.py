@@ -2,6 +2,7 @@
 
 import multiprocessing
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -15,6 +16,8 @@ from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.engine import Probe
 from onnxcausal.onnxgraph.pool import PoolEngine, Recipe
 from onnxcausal.onnxgraph.provider import CPU, CUDA, Provider
+from tests.hostile import HOSTILE
+from tests.hostile_data import LARGE
 from tests.networks import classifier
 from tests.opened import Opened, open_proto
 from tests.pipeline.test_measure import DIGITS
@@ -25,7 +28,12 @@ def images(seed: int, count: int = 6) -> np.ndarray:
 
 
 def pool(
-    opened: Opened, x: np.ndarray, reference: np.ndarray | None = None, *, part: onnx.ModelProto | None = None
+    opened: Opened,
+    x: np.ndarray,
+    reference: np.ndarray | None = None,
+    *,
+    part: onnx.ModelProto | None = None,
+    longest: float | None = None,
 ) -> PoolEngine:
     network = opened.network
     recipe = Recipe(
@@ -38,6 +46,7 @@ def pool(
         provider=Provider(CPU),
         memory=2**33,
         precision=Precision.FP32,
+        longest=longest,
     )
     return PoolEngine(network, opened.wiring, [recipe, recipe], reference=reference)
 
@@ -68,6 +77,19 @@ def test_what_a_process_raises_is_raised_here() -> None:
     probe = Probe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children), Intervention())
     with pytest.raises(ModelError, match="ONNX Runtime refuses the model"):
         broken.effects(probe, x, partial(outcome_of, target=0))
+
+
+@pytest.mark.slow
+def test_a_run_that_never_ends_is_stopped_in_the_processes_too(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(4, 1, 4, 4)).astype(np.float32)
+    endless = next(file for file in HOSTILE if file.name == "Loop that never ends on samples above 1000")
+    opened = open_proto(onnx.load(endless.write(tmp_path)), x)
+    layer = opened.layers[0]
+    probe = Probe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children), Intervention())
+    shared = pool(opened, x, longest=1)
+    x[0, 0, 0, 0] = 2 * LARGE
+    with pytest.raises(ModelError, match="a run of the model was stopped"):
+        shared.effects(probe, x, partial(outcome_of, target=0))
 
 
 @pytest.mark.slow

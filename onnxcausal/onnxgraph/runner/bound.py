@@ -6,6 +6,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from onnxcausal.onnxgraph.provider import CUDA, Provider
+from onnxcausal.onnxgraph.runner.deadline import ending, stopped
 from onnxcausal.onnxgraph.runner.sessions import failing, open_session, out_of_memory
 
 
@@ -17,7 +18,13 @@ class BoundSession:
     """
 
     def __init__(
-        self, proto: onnx.ModelProto, name: str, provider: Provider | None = None, *, spins: bool = False
+        self,
+        proto: onnx.ModelProto,
+        name: str,
+        provider: Provider | None = None,
+        *,
+        spins: bool = False,
+        longest: float | None = None,
     ) -> None:
         """Open a session.
 
@@ -26,12 +33,13 @@ class BoundSession:
             name: its name, for errors.
             provider: default: CUDA where there is a device, else CPU.
             spins: let threads that wait for work spin.
+            longest: seconds that a run may take; None for any time.
 
         Raises:
             ModelError: ONNX Runtime refuses the model.
             ConfigError: the provider is not to be had.
         """
-        self._name = name
+        self._name, self._longest = name, longest
         self._session = open_session(proto, name, provider, spins=spins)
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
         options = self._session.get_provider_options().get(CUDA, {})
@@ -60,13 +68,15 @@ class BoundSession:
 
         Raises:
             DeviceMemoryError: memory ran out.
-            ModelError: the model fails while it runs.
+            ModelError: the model fails while it runs, or takes too long.
         """
         for name in self._outputs:
             self._binding.bind_output(name)
-        try:
-            self._session.run_with_iobinding(self._binding)
-            results: list[NDArray[np.floating]] = self._binding.copy_outputs_to_cpu()
-        except Exception as error:  # ONNX Runtime's exceptions share no base class
-            raise out_of_memory(error) or failing(self._name, error) from error
+        with ending(self._longest) as options:
+            try:
+                self._session.run_with_iobinding(self._binding, options)
+                results: list[NDArray[np.floating]] = self._binding.copy_outputs_to_cpu()
+            except Exception as error:  # ONNX Runtime's exceptions share no base class
+                told = stopped(self._name, self._longest, options) or out_of_memory(error)
+                raise told or failing(self._name, error) from error
         return results

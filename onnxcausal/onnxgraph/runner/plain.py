@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.memory import LARGEST_BATCH
 from onnxcausal.onnxgraph.provider import CUDA, Provider
+from onnxcausal.onnxgraph.runner.deadline import ending, stopped
 from onnxcausal.onnxgraph.runner.sessions import HELD_TYPES, failing, numpy_type, open_session, provider_missing
 from onnxcausal.onnxgraph.trace import Trace, rows_of
 from onnxcausal.samples.source import Inputs, InputSpec
@@ -26,7 +27,15 @@ class Runner:
         dtype: type of its input.
     """
 
-    def __init__(self, proto: onnx.ModelProto, spec: InputSpec, name: str, provider: Provider | None = None) -> None:
+    def __init__(
+        self,
+        proto: onnx.ModelProto,
+        spec: InputSpec,
+        name: str,
+        provider: Provider | None = None,
+        *,
+        longest: float | None = None,
+    ) -> None:
         """Open a session.
 
         Args:
@@ -34,6 +43,7 @@ class Runner:
             spec: the input that takes the samples.
             name: the model's name, for errors.
             provider: default: CUDA where there is a device, else CPU.
+            longest: seconds that a run may take; None for any time.
 
         Raises:
             ModelError: ONNX Runtime refuses the model.
@@ -41,7 +51,7 @@ class Runner:
         """
         self.spec = spec
         self.batch = spec.shape[0] if spec.shape else None
-        self._name = name
+        self._name, self._longest = name, longest
         self._session = open_session(proto, name, provider)
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
         self.dtype = numpy_type(next(i.type for i in self._session.get_inputs() if i.name == spec.name))
@@ -103,7 +113,7 @@ class Runner:
             batch: samples at once; ignored where the model fixes it.
 
         Raises:
-            ModelError: the model fails while it runs, or its outputs do not follow the batch.
+            ModelError: the model fails while it runs, takes too long, or its outputs do not follow the batch.
         """
         size = self.batch or batch
         parts = [self._run_batch(x[start : start + size], outputs, feeds or {}) for start in range(0, len(x), size)]
@@ -174,10 +184,10 @@ class Runner:
     def _call(
         self, x: Inputs, outputs: Sequence[str], feeds: Mapping[str, NDArray[np.floating]]
     ) -> list[NDArray[np.floating]]:
-        try:
-            results: list[NDArray[np.floating]] = self._session.run(
-                list(outputs), {self.spec.name: x.astype(self.dtype, copy=False), **feeds}
-            )
-        except Exception as error:  # ONNX Runtime's exceptions share no base class
-            raise failing(self._name, error) from error
+        given = {self.spec.name: x.astype(self.dtype, copy=False), **feeds}
+        with ending(self._longest) as options:
+            try:
+                results: list[NDArray[np.floating]] = self._session.run(list(outputs), given, options)
+            except Exception as error:  # ONNX Runtime's exceptions share no base class
+                raise stopped(self._name, self._longest, options) or failing(self._name, error) from error
         return results

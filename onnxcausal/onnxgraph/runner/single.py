@@ -1,7 +1,7 @@
 """Models and ops that are run once."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -13,6 +13,7 @@ from onnx import helper
 from onnxcausal.errors import ModelError
 from onnxcausal.onnxgraph.provider import CPU, DeviceMemoryError, Provider
 from onnxcausal.onnxgraph.runner.sessions import HELD_TYPES, failing, numpy_type, open_session, out_of_memory
+from onnxcausal.samples.source import Inputs
 
 OPEN_SIZE = 32
 """Size of an open axis of a made-up input."""
@@ -82,16 +83,48 @@ def run_once(proto: onnx.ModelProto, name: str) -> None:
     Raises:
         ModelError: ONNX Runtime refuses the model, or memory ran out.
     """
-    try:
-        session = open_session(proto, name, Provider(CPU))
-    except DeviceMemoryError as error:
-        raise _filling_memory(name, error) from error
+    session = _opened(proto, name)
     feeds = {}
     for given in session.get_inputs():
         shape = [size if isinstance(size, int) else (OPEN_SIZE if axis else 1) for axis, size in enumerate(given.shape)]
         if given.type not in HELD_TYPES or int(np.prod(shape, dtype=np.float64)) > MOST_MADE_UP:
             return
         feeds[given.name] = np.full(shape, "" if given.type == "tensor(string)" else 1, dtype=numpy_type(given.type))
+    _run(session, feeds, name)
+
+
+def run_samples(proto: onnx.ModelProto, name: str, given: str, x: Inputs, batch: int | None) -> None:
+    """Open a model on the CPU and run it on samples, one by one and together, to see that it ends.
+
+    What it answers does not matter, nor that it fails: that is told where the answer is used.
+
+    Args:
+        proto: the model.
+        name: its name, for errors.
+        given: the input that takes the samples.
+        x: samples, `[samples, ...]`.
+        batch: batch size the model is fixed to; None where it takes any.
+
+    Raises:
+        ModelError: ONNX Runtime refuses the model, or memory ran out.
+    """
+    session = _opened(proto, name)
+    kind = numpy_type(next(entry.type for entry in session.get_inputs() if entry.name == given))
+    size = batch or len(x)
+    alone = [np.repeat(x[number : number + 1], batch or 1, axis=0) for number in range(len(x))]
+    filled = np.resize(x, (-(-len(x) // size) * size, *x.shape[1:]))
+    for part in (*alone, *np.split(filled, len(filled) // size)):
+        _run(session, {given: part.astype(kind, copy=False)}, name)
+
+
+def _opened(proto: onnx.ModelProto, name: str) -> ort.InferenceSession:
+    try:
+        return open_session(proto, name, Provider(CPU))
+    except DeviceMemoryError as error:
+        raise _filling_memory(name, error) from error
+
+
+def _run(session: ort.InferenceSession, feeds: Mapping[str, NDArray[np.generic]], name: str) -> None:
     try:
         session.run(None, feeds)
     except Exception as error:  # ONNX Runtime's exceptions share no base class
