@@ -5,7 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from onnx.reference.op_run import OpRun
-from scipy.special import erf
+
+from tests.oracle_bodies import Loop, Scan
+from tests.oracle_microsoft import (
+    Attention,
+    BiasGelu,
+    FastGelu,
+    FusedMatMul,
+    QuickGelu,
+    SkipLayerNormalization,
+)
 
 Array = NDArray[np.float64]
 RANGES = {"uint8": (0, 255), "int8": (-128, 127), "uint16": (0, 65535), "int16": (-32768, 32767)}
@@ -141,67 +150,56 @@ class BatchNormalization(OpRun):
         return ((x - _along(mean, 1, x.ndim)) / deviation * _along(scale, 1, x.ndim) + _along(bias, 1, x.ndim),)
 
 
-def _gelu(x: Array) -> Array:
-    return np.asarray(0.5 * x * (1 + erf(x / np.sqrt(2))))
+def _enlarged(x: Array, scales: Sequence[float] | Array) -> Array:
+    """Return a tensor each position of which is that of the input at `floor(position / scale)`."""
+    for axis, scale in enumerate(scales):
+        size = int(np.floor(x.shape[axis] * scale))
+        x = x.take(np.floor(np.arange(size) / scale).astype(np.int64), axis)
+    return x
 
 
-class BiasGelu(OpRun):
-    """GELU of a sum."""
+class Upsample(OpRun):
+    """Each position from the nearest one before it; scales are an attribute before opset 9."""
 
-    op_domain = "com.microsoft"
+    op_domain = ""
 
-    def _run(self, x: Array, bias: Array) -> tuple[Array]:
-        return (_gelu(x + bias),)
-
-
-class FastGelu(OpRun):
-    """GELU by its tanh approximation (Hendrycks and Gimpel 2016)."""
-
-    op_domain = "com.microsoft"
-
-    def _run(self, x: Array, bias: Array | None = None) -> tuple[Array]:
-        y = x if bias is None else x + bias
-        return (0.5 * y * (1 + np.tanh(np.sqrt(2 / np.pi) * (y + 0.044715 * y**3))),)
+    def _run(self, x: Array, scales: Sequence[float] | Array, *, mode: str | None = None) -> tuple[Array]:
+        assert mode in (None, "nearest")
+        return (_enlarged(x, scales),)
 
 
-class QuickGelu(OpRun):
-    """GELU by a sigmoid."""
+class Resize(OpRun):
+    """As opset 10 has it: that of `Upsample`, by another name. Later forms are the evaluator's own."""
 
-    op_domain = "com.microsoft"
+    op_domain = ""
 
-    def _run(self, x: Array, *, alpha: float | None = None) -> tuple[Array]:
-        return (x / (1 + np.exp(-(1.702 if alpha is None else alpha) * x)),)
+    def _run(self, x: Array, scales: Array, *, mode: str | None = None, **_: object) -> tuple[Array]:
+        assert mode in (None, "nearest")
+        assert {entry.name for entry in self.onnx_node.attribute} <= {"mode"}  # others are defaults of later forms
+        return (_enlarged(x, scales),)
 
 
-class SkipLayerNormalization(OpRun):
-    """LayerNormalization of a sum, over the last axis."""
+LAST_WITHOUT_ROI = 10
+"""Opset up to which Resize takes a tensor and scales alone."""
 
-    op_domain = "com.microsoft"
 
-    def _run(
-        self,
-        x: Array,
-        skip: Array,
-        gamma: Array,
-        beta: Array | None = None,
-        bias: Array | None = None,
-        *,
-        epsilon: float | None = None,
-    ) -> tuple[Array, ...]:
-        total = x + skip + (0 if bias is None else bias)
-        centred = total - total.mean(axis=-1, keepdims=True)
-        deviation = np.sqrt((centred**2).mean(axis=-1, keepdims=True) + (1e-12 if epsilon is None else epsilon))
-        result = centred / deviation * gamma + (0 if beta is None else beta)
-        return (result, np.zeros(1), np.zeros(1), total)[: len(self.onnx_node.output)]
+def ops_of(opset: int) -> list[type[OpRun]]:
+    """Return the ops that stand in for those of ONNX's reference evaluator."""
+    return [*OPS, Resize] if opset <= LAST_WITHOUT_ROI else list(OPS)
 
 
 OPS: Sequence[type[OpRun]] = (
+    Attention,
     ConvTranspose,
     DequantizeLinear,
     QuantizeLinear,
     BatchNormalization,
     BiasGelu,
     FastGelu,
+    FusedMatMul,
+    Loop,
     QuickGelu,
+    Scan,
     SkipLayerNormalization,
+    Upsample,
 )

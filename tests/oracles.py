@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from tests.oracle_ops import OPS
+from onnxcausal.onnxgraph.model import opset_of
+from tests.oracle_ops import ops_of
 
 Array = NDArray[np.float64]
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
@@ -19,19 +20,7 @@ def to_float64(proto: onnx.ModelProto) -> onnx.ModelProto:
     """Return a copy of a model in float64: stored tensors, constants, casts, inputs and outputs."""
     copy = onnx.ModelProto()
     copy.CopyFrom(proto)
-    graph = copy.graph
-    for tensor in graph.initializer:
-        _widen(tensor)
-    for op in graph.node:
-        for attribute in op.attribute:
-            if attribute.type == onnx.AttributeProto.TENSOR:
-                _widen(attribute.t)
-            elif op.op_type == "Cast" and attribute.name == "to" and attribute.i in FLOATS:
-                attribute.i = TensorProto.DOUBLE
-    for value in [*graph.input, *graph.output]:
-        if value.type.tensor_type.elem_type in FLOATS:
-            value.type.tensor_type.elem_type = TensorProto.DOUBLE
-    del graph.value_info[:]
+    _widen_graph(copy.graph)
     return copy
 
 
@@ -55,8 +44,25 @@ def run_float64(
     del model.graph.output[:]
     model.graph.output.append(onnx.ValueInfoProto(name=tensor))
     fed = next(value.name for value in model.graph.input if value.name not in stored)
-    (result,) = ReferenceEvaluator(model, new_ops=list(OPS)).run(None, {fed: x.astype(np.float64)})
+    (result,) = ReferenceEvaluator(model, new_ops=ops_of(opset_of(model))).run(None, {fed: x.astype(np.float64)})
     return np.asarray(result)
+
+
+def _widen_graph(graph: onnx.GraphProto) -> None:
+    for tensor in graph.initializer:
+        _widen(tensor)
+    for op in graph.node:
+        for attribute in op.attribute:
+            if attribute.type == onnx.AttributeProto.TENSOR:
+                _widen(attribute.t)
+            elif attribute.type == onnx.AttributeProto.GRAPH:
+                _widen_graph(attribute.g)
+            elif op.op_type == "Cast" and attribute.name == "to" and attribute.i in FLOATS:
+                attribute.i = TensorProto.DOUBLE
+    for value in [*graph.input, *graph.output]:
+        if value.type.tensor_type.elem_type in FLOATS:
+            value.type.tensor_type.elem_type = TensorProto.DOUBLE
+    del graph.value_info[:]
 
 
 def _widen(tensor: onnx.TensorProto) -> None:

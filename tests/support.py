@@ -82,30 +82,31 @@ def verdict(specimen: Specimen) -> Verdict:
         return Verdict(Result.REFUSED, f"{error.what}: {error.why}")
     assert_scores_of_the_file(opened, specimen)
     engine = assert_suffix_equals_reference(opened, x, seed=1)
-    if has_oracle(opened, x) and not _steps_finely(opened):
-        assert_equal_to_edited_weights(opened, x, 0.0, seed=2)
-        held = "float64"
-    else:
+    assert_exact_scores(opened, x)
+    if _steps_finely(opened):
         assert_equal_to_edited_file(opened, x, seed=2)
         held = "edited weights"
+    else:
+        assert_equal_to_edited_weights(opened, x, 0.0, seed=2)
+        held = "float64"
     passed_over = opened.wiring.passed_over
     result = Result.AROUND if passed_over else Result.EXACT
     return Verdict(result, "; ".join([held, *_remarks(opened, engine.notes), *_unmasked(passed_over)]))
 
 
-def has_oracle(opened: Opened, x: Inputs) -> bool:
-    """Whether ONNX's reference evaluator runs the model, and means by its ops what ONNX Runtime does."""
-    try:
-        exact = opened.exact_scores(x)
-    except (RuntimeError, TypeError, ValueError, NotImplementedError):
-        return False
+def assert_exact_scores(opened: Opened, x: Inputs) -> None:
+    """Compare the scores with those in float64: ops from their definitions mean what ONNX Runtime means by them."""
     scores = opened.network.scores(x)
     tolerance = opened.within(AGREES) * np.abs(scores).max()
-    return exact.shape == scores.shape and bool(np.abs(exact - scores).max() <= tolerance)
+    np.testing.assert_allclose(scores, opened.exact_scores(x), rtol=0, atol=tolerance)
 
 
 def _steps_finely(opened: Opened) -> bool:
-    """Whether activations have 16-bit steps, which float64 and float32 do not always round alike."""
+    """Whether activations have 16-bit steps, finer than what float32 rounds in the sums before them.
+
+    At the border of two steps float64 takes the other one, which changes a score by one step of its own: 5 of 90
+    effects differ by 3e-5 of the scores, all others by 3e-8.
+    """
     return any(np.dtype(kind).name in ("int16", "uint16") for kind in opened.wiring.trace.types.values())
 
 

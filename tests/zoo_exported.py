@@ -130,7 +130,7 @@ def vit(norm: Callable[[Sketch, str], str] = normal, seed: int = 0) -> onnx.Mode
 
 def bert() -> onnx.ModelProto:
     """Return a text encoder of two blocks that normalise last, with a mask and a pooler."""
-    b = sketch(2)
+    b = sketch(3)
     b.stored["embedding"] = b.rng.normal(0, 1, (16, WIDTH)).astype(np.float32)
     x = b.add("Gather", ["embedding", "input_ids"])
     x = normal(b, b.add("Add", [x, b.weight(1, 6, WIDTH)]))

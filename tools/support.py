@@ -26,10 +26,11 @@ Written by `tools/support.py` from the tests themselves, which check that it is 
 
 Each row is a small model built in code as vendors and exporters write it. *exact*: its scores are those of the file,
 run op by op without optimisation, and in every layer, once it stands in standard ops, the `suffix` engine equals the
-`reference` engine, and both equal a computation with edited weights: in float64 from the definitions of the ops where
-ONNX's reference evaluator can, else by ONNX Runtime. *around*: the same, but the weights in the ops named are not
-intervened on. *refused*: with the reason. Quantised models are also held to the file itself with its quantised
-weights edited (`tests/onnxgraph/test_lowering.py`).
+`reference` engine, and both equal a computation with edited weights: in float64 from the definitions of the ops
+(*float64*), or by ONNX Runtime (*edited weights*) where activations have 16-bit steps, of which float32 may take the
+next one at a border. *around*: the same, but the weights in the ops named are not intervened on. *refused*: with the
+reason. Quantised models are also held to the file itself with its quantised weights edited
+(`tests/onnxgraph/test_lowering.py`).
 """
 HOSTILE = """
 ## Files that are broken or hostile
