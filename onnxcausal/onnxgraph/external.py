@@ -4,12 +4,10 @@ Where they are few they are put into the model. Where they are many they stay in
 memory when they are needed, by whoever needs them.
 """
 
-import os
-import stat
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import onnx
@@ -18,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from onnxcausal.errors import ModelError
 from onnxcausal.onnxgraph.stored import stored_tensors
+from onnxcausal.onnxgraph.weightfile import CHUNK, Identity, check_file, opened, opened_again, unreadable
 
 INLINE_LIMIT = 2**30
 """Weights that take fewer bytes than this are put into the model: one message holds 2 GiB."""
@@ -38,6 +37,8 @@ MAPPED = {
     )
 }
 """Element types whose bytes numpy can use where they stand."""
+IDENTITY = "checksum"
+"""Key under which it is noted, in memory, which file was checked; ONNX Runtime refuses keys that the format lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,35 +47,47 @@ class _Place:
 
     location: str
     file: Path
+    identity: Identity
     offset: int
     length: int
 
 
-def load_external(proto: onnx.ModelProto, folder: Path, *, follow_links: bool) -> dict[str, int]:
+def load_external(
+    proto: onnx.ModelProto, folder: Path, take: Callable[[bytes], object], *, follow_links: bool
+) -> dict[str, int]:
     """Give a model the weights that stand in other files, in place; return how many tensors stand in each file.
+
+    Each file is opened once: what is read from it, hashed, or noted to be mapped later is what was checked.
 
     Args:
         proto: the model.
         folder: the model's folder.
+        take: is given the name and the bytes of each file, to be hashed.
         follow_links: read files behind symbolic and hard links too.
 
     Raises:
-        ModelError: a file is missing, outside the folder, a link or device, or too short.
+        ModelError: a file is missing, outside the folder, a link or device, too short, or changes meanwhile.
     """
     tensors = [tensor for tensor in stored_tensors(proto, indices=True) if is_external(tensor)]
     places = [_place(tensor, folder, follow_links=follow_links) for tensor in tensors]
     mapped = sum(place.length for place in places) > INLINE_LIMIT
     of_graph = {id(tensor) for tensor in proto.graph.initializer}
+    held: dict[str, list[tuple[TensorProto, _Place]]] = {}
     for tensor, place in zip(tensors, places, strict=True):
-        if mapped and id(tensor) in of_graph and place.length >= SMALL and tensor.data_type in MAPPED:
-            _set_place(tensor, place)
-        else:
-            with place.file.open("rb") as file:
-                file.seek(place.offset)
-                tensor.raw_data = file.read(place.length)
-            tensor.data_location = TensorProto.DEFAULT
-            del tensor.external_data[:]
-    return dict(sorted(Counter(place.location for place in places).items()))
+        held.setdefault(place.location, []).append((tensor, place))
+    for location, inside in sorted(held.items()):
+        take(location.encode())
+        parts, identity = location.split("/"), inside[0][1].identity
+        with opened(folder, parts, identity, follow_links=follow_links) as content:
+            for tensor, place in inside:
+                if mapped and id(tensor) in of_graph and place.length >= SMALL and tensor.data_type in MAPPED:
+                    _set_place(tensor, place)
+                else:
+                    _set_content(tensor, place, content)
+            content.seek(0)
+            while chunk := content.read(CHUNK):
+                take(chunk)
+    return {location: len(inside) for location, inside in sorted(held.items())}
 
 
 def is_external(tensor: onnx.TensorProto) -> bool:
@@ -83,37 +96,58 @@ def is_external(tensor: onnx.TensorProto) -> bool:
 
 
 def array_of(tensor: onnx.TensorProto) -> NDArray[np.generic]:
-    """Return what a stored tensor holds; mapped from its file where it stands in one. Not to be written to."""
+    """Return what a stored tensor holds; mapped from its file where it stands in one. Not to be written to.
+
+    Raises:
+        ModelError: the file is not the one that was checked when the model was loaded.
+    """
     if not is_external(tensor):
         return numpy_helper.to_array(tensor)
-    entries = {entry.key: entry.value for entry in tensor.external_data}
-    return np.memmap(  # changes, which nobody makes, would stay in memory
-        entries["location"],
-        MAPPED[tensor.data_type].newbyteorder("<"),
-        mode="c",
-        offset=int(entries["offset"]),
-        shape=tuple(tensor.dims),
-    )
+    entries = _noted(tensor)
+    with opened_again(Path(entries["location"]), Identity.parse(entries[IDENTITY])) as content:
+        return np.memmap(  # changes, which nobody makes, would stay in memory
+            content,
+            MAPPED[tensor.data_type].newbyteorder("<"),
+            mode="c",
+            offset=int(entries["offset"]),
+            shape=tuple(tensor.dims),
+        )
+
+
+def check_mapped(proto: onnx.ModelProto) -> None:
+    """Make sure that the files whose weights are mapped are still those that were checked.
+
+    Raises:
+        ModelError: one is another file, or was written to.
+    """
+    noted = [_noted(tensor) for tensor in proto.graph.initializer if is_external(tensor)]
+    for location, identity in sorted({(entries["location"], entries[IDENTITY]) for entries in noted}):
+        with opened_again(Path(location), Identity.parse(identity)):
+            pass
+
+
+def _noted(tensor: onnx.TensorProto) -> dict[str, str]:
+    return {entry.key: entry.value for entry in tensor.external_data}
 
 
 def _place(tensor: onnx.TensorProto, folder: Path, *, follow_links: bool) -> _Place:
     """Return where a tensor's bytes stand, having made sure that they may be read."""
-    entries = {entry.key: entry.value for entry in tensor.external_data}
+    entries = _noted(tensor)
     location = "/".join(part for part in entries.get("location", "").split("/") if part != ".")
     _check_location(location, folder)
     file = folder / location
-    found = _check_file(file, folder, location.split("/"), follow_links=follow_links)
+    found = check_file(folder, location.split("/"), follow_links=follow_links)
     offset = _number(entries.get("offset", "0"), file)
-    length = _number(entries.get("length", str(max(0, found.st_size - offset))), file)
-    if offset + length > found.st_size:
-        raise unreadable(file, f"it has {found.st_size} bytes; the model wants {length} from byte {offset} on")
+    length = _number(entries.get("length", str(max(0, found.size - offset))), file)
+    if offset + length > found.size:
+        raise unreadable(file, f"it has {found.size} bytes; the model wants {length} from byte {offset} on")
     if tensor.data_type in MAPPED:
         wanted = MAPPED[tensor.data_type].itemsize
         for size in tensor.dims:
             wanted *= size
         if wanted != length:
             raise unreadable(file, f"tensor {tensor.name} takes {wanted} bytes, the model says {length}")
-    return _Place(location, file, offset, length)
+    return _Place(location, file, found, offset, length)
 
 
 def _check_location(location: str, folder: Path) -> None:
@@ -138,24 +172,6 @@ def _check_location(location: str, folder: Path) -> None:
         )
 
 
-def _check_file(file: Path, folder: Path, parts: Sequence[str], *, follow_links: bool) -> os.stat_result:
-    """Return the file's state, having refused what is no plain file of its own."""
-    try:
-        step = folder
-        for part in parts:
-            step = step / part
-            if step.is_symlink() and not follow_links:
-                raise unreadable(step, "it is a symbolic link, which is not followed: it may lead anywhere", link=True)
-        found = file.stat()
-    except OSError as error:
-        raise unreadable(file, error.strerror or str(error)) from error
-    if not stat.S_ISREG(found.st_mode):
-        raise unreadable(file, "it is no plain file")
-    if found.st_nlink > 1 and not follow_links:
-        raise unreadable(file, "it is a hard link to a file that has other names", link=True)
-    return found
-
-
 def _number(text: str, file: Path) -> int:
     most_digits = 18
     if text.isdecimal() and len(text) <= most_digits:
@@ -163,22 +179,17 @@ def _number(text: str, file: Path) -> int:
     raise unreadable(file, f"{text[:40]!r} is no place in a file")
 
 
-def unreadable(file: Path, why: str, *, link: bool = False) -> ModelError:
-    """Return the error for weights that cannot be used."""
-    return ModelError(
-        "the model's weights stand in a file that cannot be used",
-        where=str(file),
-        why=why,
-        remedy="where this is your own model store, which keeps files behind links, pass --follow-links; else copy the "
-        "real file to its place"
-        if link
-        else "put the external data file beside the model, under the name the model gives",
-    )
-
-
 def _set_place(tensor: onnx.TensorProto, place: _Place) -> None:
     """Note the file and place of a tensor, checked, so that it can be mapped."""
     del tensor.external_data[:]
-    noted = (("location", str(place.file.resolve())), ("offset", place.offset), ("length", place.length))
-    for key, value in noted:
+    noted = {"location": place.file.resolve(), "offset": place.offset, "length": place.length, IDENTITY: place.identity}
+    for key, value in noted.items():
         tensor.external_data.add(key=key, value=str(value))
+
+
+def _set_content(tensor: onnx.TensorProto, place: _Place, content: BinaryIO) -> None:
+    """Put a tensor's bytes into the model."""
+    content.seek(place.offset)
+    tensor.raw_data = content.read(place.length)
+    tensor.data_location = TensorProto.DEFAULT
+    del tensor.external_data[:]

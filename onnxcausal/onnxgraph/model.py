@@ -113,10 +113,7 @@ def load_model(path: Path, *, follow_links: bool = False) -> Model:
     del content
     with damage_told(str(path)):
         check_names(proto)
-        external = load_external(proto, path.parent, follow_links=follow_links)
-    for location in external:
-        digest.update(location.encode())
-        _hash_file(path.parent / location, digest)
+        external = load_external(proto, path.parent, digest.update, follow_links=follow_links)
     return Model(path.name, proto, digest.hexdigest(), external)
 
 
@@ -260,12 +257,6 @@ def _not_onnx(path: Path, why: str) -> ModelError:
         why=why,
         remedy="check that the download or copy is complete and is the .onnx file itself",
     )
-
-
-def _hash_file(path: Path, digest: "hashlib._Hash") -> None:
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
 
 
 def spec_of(value: onnx.ValueInfoProto) -> InputSpec:

@@ -13,6 +13,7 @@ from onnxcausal.causal.effects import FEWEST_SAMPLES
 from onnxcausal.causal.graph import CausalGraph
 from onnxcausal.causal.task import Task, is_right
 from onnxcausal.errors import ConfigError, SamplesError
+from onnxcausal.onnxgraph.external import check_mapped
 from onnxcausal.onnxgraph.memory import parse_size
 from onnxcausal.onnxgraph.provider import Provider
 from onnxcausal.pipeline.configuration import Configured, configure, full_name
@@ -132,6 +133,7 @@ def run(
         inferred = _infer(prepared, progress, ledger)
         if not inferred.graphs:
             raise _nothing_usable(prepared, inferred.skipped)
+        check_mapped(model.proto)
         analysis = _analysis(prepared, inferred)
         if out is not None:
             save(analysis, out, report_files(analysis))

@@ -1,8 +1,11 @@
 """Weights in files beside the model: links, places, models that do not fit into one message."""
 
+import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import onnx
@@ -11,13 +14,15 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from onnxcausal import analyze
 from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import outcome_of
 from onnxcausal.errors import ModelError
-from onnxcausal.onnxgraph import external
-from onnxcausal.onnxgraph.engine import Probe
+from onnxcausal.onnxgraph import external, weightfile
+from onnxcausal.onnxgraph.engine import Observation, Probe
 from onnxcausal.onnxgraph.model import load_model
 from onnxcausal.onnxgraph.network import Network, find_wiring, open_network
+from onnxcausal.onnxgraph.reference import ReferenceEngine
 from onnxcausal.onnxgraph.suffixengine import SuffixEngine
 from onnxcausal.pipeline.opening import Caution, open_model
 from onnxcausal.samples.source import Inputs
@@ -62,6 +67,16 @@ def write_outside(folder: Path, location: str = "weights.bin") -> Path:
     return path
 
 
+def map_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(external, "INLINE_LIMIT", 0)
+    monkeypatch.setattr(external, "SMALL", 0)
+
+
+def load_labels(path: Path) -> NDArray[np.int64]:
+    """Return the classes that the model gives the samples: all are right."""
+    return np.asarray(open_network(load_model(path)).scores(X).argmax(axis=1), np.int64)
+
+
 def own_memory() -> int:
     """Return the bytes of memory that are no mapped files."""
     used = psutil.Process().memory_info()
@@ -80,8 +95,7 @@ def effects(network: Network) -> list[NDArray[np.float64]]:
 def test_mapped_weights_give_the_effects_of_inline_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tensors = [numpy_helper.from_array(values, f"w{number}") for number, values in enumerate(WEIGHTS)]
     inline = effects(open_network(load_model(write(tmp_path / "inline", tensors))))
-    monkeypatch.setattr(external, "INLINE_LIMIT", 0)
-    monkeypatch.setattr(external, "SMALL", 0)
+    map_everything(monkeypatch)
     model = load_model(write_outside(tmp_path / "mapped"))
     assert all(external.is_external(tensor) and not tensor.raw_data for tensor in model.proto.graph.initializer)
     for found, expected in zip(effects(open_network(model)), inline, strict=True):
@@ -119,6 +133,131 @@ def test_a_linked_folder_on_the_way_is_a_link_too(tmp_path: Path) -> None:
     (path.parent / "data").symlink_to(tmp_path / "other")
     with pytest.raises(ModelError, match="cannot be used"):
         load_model(path)
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_the_hash_is_that_of_the_file_and_of_what_stands_beside_it(
+    mapped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if mapped:
+        map_everything(monkeypatch)
+    path = write_outside(tmp_path)
+    wanted = path.read_bytes() + b"weights.bin" + (tmp_path / "weights.bin").read_bytes()
+    assert load_model(path).sha256 == hashlib.sha256(wanted).hexdigest()
+
+
+def other_file(file: Path) -> None:
+    (file.parent / "other").write_bytes(bytes(file.stat().st_size))
+    (file.parent / "other").replace(file)
+
+
+def written_to(file: Path) -> None:
+    """Write into the file and set its time back."""
+    before = file.stat()
+    with file.open("r+b") as content:
+        content.write(b"other")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def link(file: Path) -> None:
+    (file.parent.parent / "secret").write_bytes(file.read_bytes())
+    file.unlink()
+    file.symlink_to(file.parent.parent / "secret")
+
+
+def linked_folder(file: Path) -> None:
+    file.parent.rename(file.parent.parent / "elsewhere")
+    file.parent.symlink_to(file.parent.parent / "elsewhere")
+
+
+def pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+CHANGES: Sequence[Callable[[Path], None]] = (other_file, written_to, link, linked_folder, pipe)
+NEEDS_POSIX = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes, and folders opened by name")
+
+
+@NEEDS_POSIX
+@pytest.mark.parametrize("change", [change for change in CHANGES if change is not linked_folder])
+def test_mapped_weights_that_were_exchanged_after_the_check_are_refused(
+    change: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    map_everything(monkeypatch)
+    model = load_model(write_outside(tmp_path / "model"))
+    assert open_network(model).scores(X).shape == (6, 5)
+    change(tmp_path / "model" / "weights.bin")
+    with pytest.raises(ModelError, match="changed while they were in use") as raised:
+        open_network(model)
+    assert raised.value.exit_code == 3
+
+
+def test_weights_that_are_written_to_during_an_analysis_spoil_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    map_everything(monkeypatch)
+    path = write_outside(tmp_path / "model")
+    data, real = (X, load_labels(path)), ReferenceEngine.observe
+    assert analyze(path, data, engine="reference", out=tmp_path / "whole").graphs
+
+    def observe(*given: Any) -> Observation:
+        seen = real(*given)
+        written_to(path.parent / "weights.bin")
+        return seen
+
+    monkeypatch.setattr(ReferenceEngine, "observe", observe)
+    with pytest.raises(ModelError, match="changed while they were in use"):
+        analyze(path, data, engine="reference", out=tmp_path / "spoilt")
+    assert not (tmp_path / "spoilt" / "analysis.json").exists()
+
+
+@NEEDS_POSIX
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_file_that_is_exchanged_between_check_and_opening_is_not_read(
+    change: Callable[[Path], None], mapped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if mapped:
+        map_everything(monkeypatch)
+    path = write_outside(tmp_path / "model", "data/weights.bin")
+    (path.parent / "data").mkdir()
+    file = (path.parent / "weights.bin").rename(path.parent / "data" / "weights.bin")
+    pending = [change]
+
+    def late(*given: Any, **how: Any) -> AbstractContextManager[BinaryIO]:
+        while pending:
+            pending.pop()(file)
+        return weightfile.opened(*given, **how)
+
+    monkeypatch.setattr(external, "opened", late)
+    with pytest.raises(ModelError, match=r"changed while they were in use|cannot be used"):
+        load_model(path)
+    assert not pending
+
+
+def test_a_file_that_is_written_to_while_it_is_hashed_is_refused(tmp_path: Path) -> None:
+    path = write_outside(tmp_path)
+    taken: list[bytes] = []
+
+    def take(content: bytes) -> None:
+        taken.append(content)
+        written_to(tmp_path / "weights.bin")
+
+    with pytest.raises(ModelError, match="changed while they were in use"):
+        external.load_external(onnx.load(path, load_external_data=False), tmp_path, take, follow_links=False)
+    assert taken[0] == b"weights.bin"
+
+
+@pytest.mark.skipif(not hasattr(psutil.Process, "num_fds"), reason="counts descriptors")
+def test_weights_in_very_many_files_are_read_one_after_the_other(tmp_path: Path) -> None:
+    count, held = 1500, psutil.Process().num_fds()
+    path = write(tmp_path, [outside(f"w{number}", (2, 2), f"w{number}.bin", 0) for number in range(count)])
+    for number in range(count):
+        (tmp_path / f"w{number}.bin").write_bytes(np.eye(2, dtype=np.float32).tobytes())
+    model = load_model(path)
+    assert len(model.external) == count
+    assert psutil.Process().num_fds() <= held
 
 
 @pytest.mark.slow
