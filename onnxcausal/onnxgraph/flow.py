@@ -34,6 +34,9 @@ MOST_VALUES = 2**24
 class Link:
     """Which children of a layer reach which parent features of another, or the outcome, without meeting a layer.
 
+    What the ops let through, whatever the values: a gate on a channel of zeros counts. Such a parent is dead, so no
+    child becomes a target by it.
+
     Attributes:
         consumer: name of the layer below; None for the outcome, whose features are the classes.
         features: parent feature of each pair.

@@ -1,26 +1,41 @@
 """Flow between layers, held to what perturbing a child really changes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from hypothesis import HealthCheck, given, settings
-from onnx import TensorProto, helper
+from hypothesis import HealthCheck, example, given, settings
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 
 from onnxcausal.causal.graph import FlowKind
+from onnxcausal.onnxgraph.index import attribute
 from onnxcausal.onnxgraph.layers import Layer
 from tests.networks import BLOCKS, HEADS, Builder, classifier, classifiers
-from tests.opened import Opened, open_proto
+from tests.opened import Opened, open_proto, treatment_effects
+
+Values = dict[str, NDArray[np.float32]]
+RAISED = 100
+"""Beyond every bias and shift that a generated model adds between its layers."""
+
+
+@dataclass(frozen=True)
+class Between:
+    """A model with its layers taken out, which maps layer outputs to layer inputs."""
+
+    session: ort.InferenceSession
+    given: Values
+    wanted: tuple[str, ...]
 
 
 def images(seed: int, count: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(count, 4, 6, 6)).astype(np.float32)
 
 
-def between_layers(opened: Opened) -> tuple[ort.InferenceSession, list[str]]:
-    """Return a session that maps layer outputs to layer inputs: the model with its layers taken out."""
+def between_layers(opened: Opened, x: np.ndarray, *, unlocked: bool) -> Between:
     proto = onnx.ModelProto()
     proto.CopyFrom(opened.network.part)
     graph = proto.graph
@@ -34,10 +49,27 @@ def between_layers(opened: Opened) -> tuple[ort.InferenceSession, list[str]]:
     wanted = sorted({layer.data for layer in opened.layers} & made | {opened.network.outcome.tensor} & made)
     del graph.output[:]
     graph.output.extend(onnx.ValueInfoProto(name=tensor) for tensor in wanted)
-    return ort.InferenceSession(proto.SerializeToString()), wanted
+    if unlocked:
+        unlock(graph, opened)
+    session = ort.InferenceSession(proto.SerializeToString())
+    values = layer_outputs(opened, x) | {"x": x}
+    return Between(session, {given.name: values[given.name] for given in session.get_inputs()}, tuple(wanted))
 
 
-def layer_outputs(opened: Opened, x: np.ndarray) -> dict[str, np.ndarray]:
+def unlock(graph: onnx.GraphProto, opened: Opened) -> None:
+    """Open the ways that no layer's output can: what a gate lets through of zeros is 0, a Softmax over one value is 1.
+
+    Flow tells what the ops let through, whatever a border holds and however long a row is.
+    """
+    graph.initializer.append(numpy_helper.from_array(np.array(1, np.float32), "border"))
+    for op in graph.node:
+        if op.op_type == "Pad":
+            op.input[:] = [*op.input[:2], "border", *op.input[3:]]
+        elif op.op_type == "Softmax" and opened.wiring.trace.shapes[op.input[0]][attribute(op, "axis", -1)] == 1:
+            op.CopyFrom(helper.make_node("Sigmoid", op.input, op.output))
+
+
+def layer_outputs(opened: Opened, x: np.ndarray) -> Values:
     proto = onnx.ModelProto()
     proto.CopyFrom(opened.network.part)
     names = [layer.output for layer in opened.layers]
@@ -47,27 +79,18 @@ def layer_outputs(opened: Opened, x: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(names, values, strict=True))
 
 
-def changed_features(opened: Opened, layer: Layer, child: int) -> Iterator[tuple[str | None, set[int]]]:
+def changed_features(
+    opened: Opened, ways: Sequence[Between], layer: Layer, child: int
+) -> Iterator[tuple[str | None, set[int]]]:
     """Yield the features of each consumer that change when one child changes and every other layer is held."""
-    session, wanted = between_layers(opened)
-    x = images(0)
-    feeds = layer_outputs(opened, x) | {"x": x}
-    feeds = {given.name: feeds[given.name] for given in session.get_inputs()}
-    changed: dict[str, set[int]] = {tensor: set() for tensor in wanted}
-    if layer.output in feeds and wanted:
-        reach = 1 + float(np.abs(feeds[layer.output]).max())
-        for size in (0.7, -0.9, 0.1 * reach, -0.1 * reach, 3 * reach, -4 * reach):  # large ones open every rectifier
-            change = np.zeros_like(feeds[layer.output])
-            position = [slice(None)] * change.ndim
-            assert layer.child_axis is not None
-            position[layer.child_axis] = child  # type: ignore[call-overload]  # an index in place of a slice
-            change[tuple(position)] = size * np.random.default_rng(1).uniform(0.5, 1.5, change[tuple(position)].shape)
-            # On raised layers too, where no rectifier of another layer hides what a gate does.
-            for base in (feeds, {name: value + 1 + np.abs(value).max() for name, value in feeds.items()}):
-                before = session.run(wanted, base)
-                after = session.run(wanted, base | {layer.output: base[layer.output] + change})
-                for tensor, old, new in zip(wanted, before, after, strict=True):
-                    changed[tensor] |= features_that_differ(opened, tensor, old, new)
+    changed: dict[str, set[int]] = {tensor: set() for between in ways for tensor in between.wanted}
+    for between in ways:
+        if layer.output not in between.given or not between.wanted:
+            continue
+        for base, perturbed in perturbations(between.given, layer, child):
+            before, after = (between.session.run(between.wanted, values) for values in (base, perturbed))
+            for tensor, old, new in zip(between.wanted, before, after, strict=True):
+                changed[tensor] |= features_that_differ(opened, tensor, old, new)
     for consumer in opened.layers:
         if consumer.data == layer.output:
             yield consumer.name, {child}
@@ -75,6 +98,21 @@ def changed_features(opened: Opened, layer: Layer, child: int) -> Iterator[tuple
             yield consumer.name, changed[consumer.data]
     outcome = opened.network.outcome.tensor
     yield None, {child} if outcome == layer.output else changed.get(outcome, set())
+
+
+def perturbations(given: Values, layer: Layer, child: int) -> Iterator[tuple[Values, Values]]:
+    """Yield layer outputs, and the same with one child changed."""
+    # On raised layers too, where no rectifier of another layer hides what a gate does.
+    for base in (given, {name: value + RAISED + np.abs(value).max() for name, value in given.items()}):
+        value = base[layer.output]
+        reach = 1 + float(np.abs(value).max())
+        for size in (0.7, -0.9, 0.1 * reach, -0.1 * reach, 3 * reach, -4 * reach):  # large ones open every rectifier
+            change = np.zeros_like(value)
+            position = [slice(None)] * change.ndim
+            assert layer.child_axis is not None
+            position[layer.child_axis] = child  # type: ignore[call-overload]  # an index in place of a slice
+            change[tuple(position)] = size * np.random.default_rng(1).uniform(0.5, 1.5, change[tuple(position)].shape)
+            yield base, base | {layer.output: value + change}
 
 
 def features_that_differ(opened: Opened, tensor: str, old: np.ndarray, new: np.ndarray) -> set[int]:
@@ -85,10 +123,12 @@ def features_that_differ(opened: Opened, tensor: str, old: np.ndarray, new: np.n
 
 
 def assert_links_are_what_perturbation_shows(opened: Opened) -> None:
+    # As the model is, for links that are missing; unlocked, for those that nothing else shows.
+    ways = [between_layers(opened, images(0), unlocked=unlocked) for unlocked in (False, True)]
     for layer in opened.layers:
         links = {link.consumer: link for link in opened.wiring.flow.links[layer.name]}
         for child in range(layer.children):
-            for consumer, features in changed_features(opened, layer, child):
+            for consumer, features in changed_features(opened, ways, layer, child):
                 link = links.get(consumer)
                 if link is None:
                     assert not features, (layer.name, child, consumer)
@@ -99,9 +139,23 @@ def assert_links_are_what_perturbation_shows(opened: Opened) -> None:
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=classifiers())
+@example(drawn=(classifier(["pad", "gate"], "flatten", 0), 0)).via("a gate on channels of zeros")
+@example(drawn=(classifier(["conv", "maxpool", "maxpool", "softmax_rows"], "average", 0), 0)).via("rows of one value")
+@example(drawn=(classifier(["nhwc", "gate"], "flatten", 167), 167)).via("a gate on a channel that its bias closes")
 def test_tracked_links_are_exactly_what_perturbing_a_child_changes(drawn: tuple[onnx.ModelProto, int]) -> None:
     model, seed = drawn
     assert_links_are_what_perturbation_shows(open_proto(model, images(seed)))
+
+
+def test_a_gate_on_a_channel_of_zeros_opens_no_target() -> None:
+    x = images(0, count=4)
+    opened = open_proto(classifier(["pad", "gate"], "flatten", 0), x)
+    gate, dense = opened.layers[2], opened.layers[3]
+    te, _ = treatment_effects(opened, dense, np.arange(dense.children), x, 1)
+    live = np.flatnonzero(te.any(axis=1))
+    assert live.tolist() == [1, 2]
+    targets = opened.wiring.flow.targets(gate, {dense.name: live}, np.array([1]))
+    assert targets.children.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("head", HEADS)
