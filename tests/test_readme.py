@@ -16,6 +16,7 @@ CONSOLE = [match.group(1).split("\n", 1) for match in re.finditer(r"```console\n
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "expected"), CONSOLE, ids=[command for command, _ in CONSOLE])
 def test_a_command_prints_what_the_readme_shows(command: str, expected: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "models", tmp_path / "models")
@@ -28,7 +29,7 @@ def test_a_command_prints_what_the_readme_shows(command: str, expected: str, tmp
 
 
 def test_the_commands_are_found() -> None:
-    assert len(CONSOLE) == 6
+    assert len(CONSOLE) == 8
 
 
 def test_the_python_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,8 @@ import io
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +28,7 @@ def check_folder(folder: Path, model_sha256: str, *, force: bool) -> None:
     Raises:
         OutputError: the folder cannot be written, or holds another model's analysis and `force` is not given.
     """
-    try:
-        if os.path.lexists(folder) and not folder.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, "it is a file or a broken link, not a folder")
-        nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-        probe = nearest / f".{ANALYSIS_FILE}.probe"
-        _write(probe, b"")
-        probe.unlink()
-    except OSError as error:
-        raise _cannot_write(folder, error) from error
+    check_writable(folder)
     if force or not folder.is_dir():
         return
     held = _model_of(folder / ANALYSIS_FILE)
@@ -56,6 +49,23 @@ def check_folder(folder: Path, model_sha256: str, *, force: bool) -> None:
         )
 
 
+def check_writable(folder: Path) -> None:
+    """Make sure, before any work, that a folder can be written; leave no trace.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    try:
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "it is a file or a broken link, not a folder")
+        nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        probe = nearest / f".{ANALYSIS_FILE}.probe"
+        _write(probe, b"")
+        probe.unlink()
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+
+
 def save(analysis: Analysis, folder: Path, extra: Mapping[str, bytes]) -> None:
     """Write the analysis: `effects.npz`, the extra files, and `analysis.json` last.
 
@@ -71,9 +81,28 @@ def save(analysis: Analysis, folder: Path, extra: Mapping[str, bytes]) -> None:
         OutputError: the disk is full, or the folder cannot be written.
     """
     files = {EFFECTS_FILE: effects_archive(analysis), **extra, ANALYSIS_FILE: to_json(analysis).encode()}
+    earlier = _targets_of(folder / ANALYSIS_FILE)
+
+    def is_left_over(name: str) -> bool:
+        match = PER_TARGET.fullmatch(name)
+        return match is not None and int(match[2]) in earlier
+
+    save_files(folder, files, is_left_over)
+
+
+def save_files(folder: Path, files: Mapping[str, bytes], is_left_over: Callable[[str], bool] | None = None) -> None:
+    """Write files into a folder: all of them beside their places first, then all moved there.
+
+    Args:
+        folder: the folder; made if it does not exist.
+        files: content by name, in the order in which they take their places.
+        is_left_over: which other files in the folder an earlier run left, to be removed.
+
+    Raises:
+        OutputError: the disk is full, or the folder cannot be written.
+    """
     waiting = {name: folder / f".{name}.new" for name in files}
     is_new = not folder.exists()
-    earlier = _targets_of(folder / ANALYSIS_FILE)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
@@ -81,16 +110,38 @@ def save(analysis: Analysis, folder: Path, extra: Mapping[str, bytes]) -> None:
         for name in files:
             waiting[name].replace(folder / name)
         for old in list(folder.iterdir()):
-            match = PER_TARGET.fullmatch(old.name)
-            if match and int(match[2]) in earlier and old.name not in files:
+            if is_left_over is not None and is_left_over(old.name) and old.name not in files:
                 old.unlink()
     except OSError as error:
         raise _cannot_write(folder, error) from error
     finally:
-        for path in waiting.values():
-            path.unlink(missing_ok=True)
-        if is_new and folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+        with suppress(OSError):  # what went wrong first is told
+            for path in waiting.values():
+                path.unlink(missing_ok=True)
+            if is_new and folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def check_own_files(folder: Path, files: Iterable[str], is_ours: Callable[[], bool], *, force: bool) -> None:
+    """Refuse to replace files that this tool did not write for the same model.
+
+    Args:
+        folder: the output folder.
+        files: names of what is to be written.
+        is_ours: whether what an earlier run left in the folder is of this tool and model.
+        force: replace them all the same.
+
+    Raises:
+        OutputError: there are such files.
+    """
+    there = [name for name in files if os.path.lexists(folder / name)]
+    if there and not force and not is_ours():
+        raise OutputError(
+            "the output folder holds files of the same names that belong to something else",
+            where=str(folder),
+            why=f"they would be lost: {', '.join(sorted(there)[:3])}",
+            remedy="choose another folder with --out, or pass --force to replace them",
+        )
 
 
 def write_file(path: Path, content: bytes) -> None:

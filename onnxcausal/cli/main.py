@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from onnxcausal.cli.analyze import analyze_command
+from onnxcausal.cli.evaluate import evaluate_command
+from onnxcausal.cli.explain import explain_command
 from onnxcausal.cli.inspect import inspect_command
 from onnxcausal.errors import ConfigError, InterruptedRunError, OnnxCausalError
 
@@ -18,6 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("analyze")(analyze_command)
+app.command("evaluate")(evaluate_command)
+app.command("explain")(explain_command)
 app.command("inspect")(inspect_command)
 
 
@@ -73,9 +77,7 @@ def _usage(error: typer.TyperException) -> ConfigError:
     return ConfigError(
         error.format_message().rstrip("."),
         where=command,
-        why=context.command.get_usage(context).replace("\n", " ")
-        if context is not None
-        else "the arguments do not fit",
+        why=" ".join(context.command.get_usage(context).split()) if context is not None else "the arguments do not fit",
         remedy=f"run {command} --help",
     )
 

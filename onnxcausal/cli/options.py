@@ -119,6 +119,61 @@ ShowConfig = Annotated[
     bool, typer.Option("--show-config", help="Print the merged settings and stop.", rich_help_panel=METHOD)
 ]
 Out = Annotated[Path | None, typer.Option(help="Output folder [MODEL.causal in this folder].", rich_help_panel=OUTPUT)]
+InputFiles = Annotated[list[Path], typer.Argument(help="Images, folders of images, .npz files with x.")]
+AnalysisFolder = Annotated[
+    Path | None,
+    typer.Option("--analysis", help="Folder that analyze wrote. Default: infer the graphs first."),
+]
+ProtocolName = Annotated[
+    str, typer.Argument(metavar="reliability|stability|faithfulness|fidelity|sufficiency", help="What to evaluate.")
+]
+PROTOCOL = "Protocol"
+Count = Annotated[
+    int | None,
+    typer.Option(min=2, help="Held-out samples per class [100; maps: 10].", rich_help_panel=PROTOCOL),
+]
+Runs = Annotated[int | None, typer.Option(min=2, help="reliability: runs of each kind [50].", rich_help_panel=PROTOCOL)]
+Portions = Annotated[
+    str | None,
+    typer.Option(help="fidelity: shares of the necessary nodes to mask, like 0.1,0.2.", rich_help_panel=PROTOCOL),
+]
+Methods = Annotated[
+    str | None,
+    typer.Option(help="Maps: causal,occlusion,rise,edges,constant,random [all].", rich_help_panel=PROTOCOL),
+]
+Perturbations = Annotated[
+    int | None, typer.Option(min=1, help="stability: noisy copies of each image [50].", rich_help_panel=PROTOCOL)
+]
+Noise = Annotated[
+    float | None,
+    typer.Option("--sd", help="stability: of the noise, in the input's unit [0.1].", rich_help_panel=PROTOCOL),
+]
+RiseMasks = Annotated[
+    int | None, typer.Option("--masks", min=1, help="Maps: masks of RISE [500].", rich_help_panel=PROTOCOL)
+]
+MapLayer = Annotated[
+    str | None, typer.Option("--layer", help="Maps: layer of the causal maps [all].", rich_help_panel=PROTOCOL)
+]
+EvaluatedOut = Annotated[
+    Path | None,
+    typer.Option("--out", help="Output folder [MODEL.evaluation in this folder].", rich_help_panel=OUTPUT),
+]
+AsEvaluationJson = Annotated[
+    bool, typer.Option("--json", help="Print the JSON in place of the table.", rich_help_panel=OUTPUT)
+]
+ExplainedTarget = Annotated[
+    str | None, typer.Option("--target", help="Class to explain for, index or name. Default: what the model decides.")
+]
+ShownLayer = Annotated[
+    str | None, typer.Option("--layer", help="Layer whose maps are shown. Default: all of them together.")
+]
+ExplainedOut = Annotated[
+    Path | None,
+    typer.Option("--out", help="Output folder [MODEL.explained in this folder].", rich_help_panel=OUTPUT),
+]
+ForceFiles = Annotated[
+    bool, typer.Option("--force", help="Replace files that something else wrote.", rich_help_panel=OUTPUT)
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace another model's analysis.", rich_help_panel=OUTPUT)]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print analysis.json in place of the table.", rich_help_panel=OUTPUT)

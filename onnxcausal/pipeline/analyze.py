@@ -130,7 +130,7 @@ def run(
         check_folder(out, model.sha256, force=force)
     prepared = prepare(model, configured.values, arrays=arrays, machine=machine)
     with open_ledger(out, prepared, progress) as ledger:
-        inferred = _infer(prepared, progress, ledger)
+        inferred = infer_classes(prepared, progress, ledger)
         if not inferred.graphs:
             raise _nothing_usable(prepared, inferred.skipped)
         check_mapped(model.proto)
@@ -172,19 +172,31 @@ LOW_ACCURACY = 0.5
 
 
 @dataclass(slots=True, eq=False)
-class _Inferred:
-    """What has been found so far, class by class."""
+class Inferred:
+    """What has been found so far, class by class.
+
+    Attributes:
+        graphs: graphs of the classes that could be analysed.
+        skipped: the others.
+        notes: what a reader must know, one sentence each.
+    """
 
     graphs: list[CausalGraph]
     skipped: list[Skipped]
     notes: list[str]
 
 
-def _infer(prepared: Prepared, progress: Progress, ledger: Ledger) -> _Inferred:
-    """Infer the graph of every target class that has enough samples."""
+def infer_classes(prepared: Prepared, progress: Progress, ledger: Ledger) -> Inferred:
+    """Infer the graph of every target class that has enough samples.
+
+    Args:
+        prepared: the model, its layers and flow, the engine, the samples and the targets.
+        progress: told what happens.
+        ledger: keeps finished chunks.
+    """
     settings = prepared.settings
     nodes = sum(map(len, prepared.wiring.flow.nodes.values()))
-    inferred = _Inferred([], [], _notes(prepared))
+    inferred = Inferred([], [], _notes(prepared))
     unreadable = list(prepared.reference.unreadable if prepared.reference else ())
     correct = examined = 0
     progress.begin(nodes * len(prepared.targets))
@@ -208,7 +220,7 @@ def _infer(prepared: Prepared, progress: Progress, ledger: Ledger) -> _Inferred:
     return inferred
 
 
-def _analysis(prepared: Prepared, inferred: _Inferred) -> Analysis:
+def _analysis(prepared: Prepared, inferred: Inferred) -> Analysis:
     """Put the graphs together with all it takes to repeat them."""
     model, samples, flow = prepared.network.model, prepared.samples, prepared.wiring.flow
     return Analysis(

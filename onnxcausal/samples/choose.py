@@ -56,7 +56,7 @@ def choose_correct(
     Raises:
         SamplesError: a score is not finite.
     """
-    order = np.random.default_rng([seed, target]).permutation(samples.of_class(target))
+    order = _order(samples, target, seed)
     x: list[Inputs] = []
     indices: list[int] = []
     unreadable: list[str] = []
@@ -113,3 +113,27 @@ def choose_balanced(samples: Samples, count: int, seed: int) -> Chosen:
             remedy="repair the data, or use --replace zero, which needs no reference",
         )
     return Chosen(batch.x, batch.indices, examined=0, correct=0, unreadable=batch.unreadable)
+
+
+def tried(samples: Samples, target: int, chosen: Indices, count: int, seed: int) -> Indices:
+    """Return the positions of all samples that decided the choice: those too that were wrong or unreadable.
+
+    They are tried in random order until enough are found, so what comes after the last chosen one is a fair draw from
+    the class; if the chosen ones alone were taken out, wrong ones would be more frequent in what is left.
+
+    Args:
+        samples: the data.
+        target: the class.
+        chosen: positions of the chosen samples, as `choose_correct` returned them.
+        count: how many were asked for.
+        seed: as for `choose_correct`.
+    """
+    order = _order(samples, target, seed)
+    if len(chosen) < count or not len(chosen):
+        return order
+    return order[: int(np.flatnonzero(np.isin(order, chosen)).max()) + 1]
+
+
+def _order(samples: Samples, target: int, seed: int) -> Indices:
+    """Return the positions of a class's samples in the order in which they are tried."""
+    return np.random.default_rng([seed, target]).permutation(samples.of_class(target))

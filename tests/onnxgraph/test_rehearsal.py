@@ -29,7 +29,7 @@ from tests.hostile_data import LARGE
 from tests.hostile_parts import sound
 from tests.opened import open_proto
 
-pytestmark = pytest.mark.in_its_own_process
+pytestmark = [pytest.mark.in_its_own_process, pytest.mark.slow]
 ON_ONE_VALUE, ABOVE = "Loop that ends on samples of one value only", "Loop that never ends on samples above 1000"
 X: Inputs = np.random.default_rng(0).normal(size=(40, 1, 4, 4)).astype(np.float32)
 SECONDS = 2

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from onnxcausal.causal.task import Task, is_right
 from onnxcausal.errors import SamplesError
 from onnxcausal.samples.arrays import array_samples
-from onnxcausal.samples.choose import choose_balanced, choose_correct
+from onnxcausal.samples.choose import choose_balanced, choose_correct, tried
 from onnxcausal.samples.preprocess import Preprocess
-from onnxcausal.samples.source import InputSpec
+from onnxcausal.samples.source import Batch, InputSpec, Samples
 from onnxcausal.samples.synthetic import probe_input, synthetic_samples
 
 SPEC = InputSpec("x", (None, 3))
@@ -90,3 +90,27 @@ def test_synthetic_samples_are_labelled_by_the_model() -> None:
 def test_no_probe_is_made_up_for_integers() -> None:
     with pytest.raises(SamplesError, match="integer input"):
         synthetic_samples(InputSpec("ids", (None, 8), is_integer=True), 10, 0, scores)
+
+
+def test_what_is_left_after_choosing_is_a_fair_draw() -> None:
+    labels = np.repeat([0, 1], 300)
+    wrong = np.random.default_rng(0).random(600) < 0.4
+    samples = Samples("made up", labels, lambda wanted: Batch(wanted[:, None].astype(np.float32), wanted), lambda: "")
+
+    def right(found: np.ndarray) -> np.ndarray:
+        return np.asarray(found[:, 0] > 0)
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        return np.where(wrong[x[:, 0].astype(int)], -1.0, 1.0)[:, None]
+
+    shares = []
+    for seed in range(200):
+        chosen = choose_correct(samples, 1, 100, seed, predict, right=right)
+        looked_at = tried(samples, 1, chosen.indices, 100, seed)
+        assert (~wrong[looked_at]).sum() == 100
+        assert not wrong[looked_at[-1]]
+        shares.append(wrong[np.setdiff1d(samples.of_class(1), looked_at)].mean())
+    truth = wrong[300:].mean()
+    assert abs(np.mean(shares) - truth) < 4 * np.std(shares) / np.sqrt(200)
+    everything = choose_correct(samples, 1, 1000, 0, predict, right=right)
+    assert len(tried(samples, 1, everything.indices, 1000, 0)) == 300

@@ -1,0 +1,176 @@
+"""The command `onnxcausal evaluate`."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onnxcausal.cli import options
+from onnxcausal.cli.analyze import FLAGS, given_settings
+from onnxcausal.cli.progress import ConsoleProgress
+from onnxcausal.errors import ConfigError
+
+if TYPE_CHECKING:
+    from onnxcausal.analysis.evaluation import Protocol
+    from onnxcausal.pipeline.evaluate import Options
+
+OWN = {
+    "count": "--count",
+    "runs": "--runs",
+    "portions": "--portions",
+    "methods": "--methods",
+    "perturbations": "--perturbations",
+    "sd": "--sd",
+    "masks": "--masks",
+    "layer": "--layer",
+}
+"""Flag of each setting of the protocols."""
+
+
+def evaluate_command(
+    protocol: options.ProtocolName,
+    model: options.ModelFile,
+    *,
+    analysis: options.AnalysisFolder = None,
+    count: options.Count = None,
+    runs: options.Runs = None,
+    portions: options.Portions = None,
+    methods: options.Methods = None,
+    perturbations: options.Perturbations = None,
+    sd: options.Noise = None,
+    masks: options.RiseMasks = None,
+    layer: options.MapLayer = None,
+    data: options.Data = None,
+    labels: options.Labels = None,
+    label_column: options.LabelColumn = None,
+    skip_bad: options.SkipBad = None,
+    resize: options.Resize = None,
+    center_crop: options.CenterCrop = None,
+    rescale: options.Rescale = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    channels: options.Channels = None,
+    layout: options.Layout = None,
+    input_name: options.InputName = None,
+    fixed: options.Fixed = None,
+    output: options.Output = None,
+    task: options.Task = None,
+    target: options.Target = None,
+    samples: options.Samples = None,
+    rule: options.Rule = None,
+    coverage: options.Coverage = None,
+    beta: options.Beta = None,
+    replace: options.Replace = None,
+    outcome: options.Outcome = None,
+    seed: options.Seed = None,
+    provider: options.Provider = None,
+    memory: options.Memory = None,
+    limits: options.Limits = None,
+    follow_links: options.FollowLinks = False,
+    config: options.Config = None,
+    out: options.EvaluatedOut = None,
+    force: options.ForceFiles = False,
+    as_json: options.AsEvaluationJson = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,  # read by the program's entry, which sees every error
+) -> None:
+    """Measure how far causal graphs and their maps can be trusted, on samples they were not inferred from."""
+    from onnxcausal.analysis.evaluation import to_json  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.pipeline.analyze import machine_of  # noqa: PLC0415
+    from onnxcausal.pipeline.configuration import configure  # noqa: PLC0415
+    from onnxcausal.pipeline.evaluate import run  # noqa: PLC0415
+    from onnxcausal.report.evaluation import table  # noqa: PLC0415
+
+    arguments = locals()
+    chosen = _protocol(protocol)
+    given = given_settings(dict.fromkeys(FLAGS) | arguments)
+    folder = out or Path(f"{model.stem}.evaluation")
+    progress = ConsoleProgress(sys.stderr, quiet=quiet)
+    try:
+        evaluation = run(
+            chosen,
+            model,
+            configure(model, config, given),
+            analysis=analysis,
+            options=_options(chosen, arguments),
+            out=folder,
+            force=force,
+            machine=machine_of(provider, memory, (), limits, follow_links=follow_links),
+            progress=progress,
+        )
+    finally:
+        progress.close()
+    print(to_json(evaluation) if as_json else table(evaluation), end="")
+    if not quiet:
+        print(f"evaluated in {progress.seconds:.1f} s, written to {folder}", file=sys.stderr)
+
+
+def _protocol(name: str) -> "Protocol":
+    """Return the protocol of a name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    from onnxcausal.analysis.evaluation import Protocol  # noqa: PLC0415  # --help must not load it
+
+    known = [protocol.value for protocol in Protocol]
+    if name in known:
+        return Protocol(name)
+    raise ConfigError(
+        f"unknown protocol {name!r}",
+        where="onnxcausal evaluate",
+        why=f"known are {', '.join(known)}",
+        remedy="onnxcausal evaluate PROTOCOL MODEL",
+    )
+
+
+def _options(protocol: "Protocol", arguments: Mapping[str, object]) -> "Options":
+    """Return the settings of a protocol.
+
+    Raises:
+        ConfigError: one is given that the protocol does not read, or cannot be read itself.
+    """
+    from onnxcausal.pipeline.evaluate import READ, USUAL, Options  # noqa: PLC0415  # --help must not load it
+
+    given = {name: arguments[name] for name in OWN if arguments[name] is not None}
+    unread = [name for name in given if name not in READ[protocol]]
+    if unread:
+        raise ConfigError(
+            f"{OWN[unread[0]]} does not belong to {protocol.value}",
+            where=f"onnxcausal evaluate {protocol.value}",
+            why=f"this protocol reads {', '.join(OWN[name] for name in READ[protocol])}",
+            remedy="leave it out",
+        )
+    if "sd" in given and not 0 < float(str(given["sd"])) < float("inf"):
+        raise ConfigError(
+            "the noise cannot be drawn",
+            where=f"--sd {given['sd']}",
+            why="a standard deviation is a number above 0",
+            remedy="write it in the unit of the model's input, like 0.1",
+        )
+    if "portions" in given:
+        given["portions"] = _portions(str(given["portions"]))
+    if "methods" in given:
+        given["methods"] = tuple(part.strip() for part in str(given["methods"]).split(","))
+    values = {name: getattr(USUAL, name) for name in OWN} | given
+    return Options(**values)
+
+
+def _portions(text: str) -> tuple[float, ...]:
+    """Return shares written with commas between them.
+
+    Raises:
+        ConfigError: one is no number between 0 and 1.
+    """
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if found and all(0 < share <= 1 for share in found):
+        return found
+    raise ConfigError(
+        "the portions cannot be read",
+        where=f"--portions {text}",
+        why="portions are numbers above 0, up to 1",
+        remedy="write them like 0.1,0.2,0.5",
+    )
