@@ -60,13 +60,16 @@ class Opened:
         self, layer: Layer, features: NDArray[np.int64], children: NDArray[np.int64], factor: float, x: Inputs
     ) -> Array:
         """Return float64 class scores after editing the layer's weight itself, `[samples, classes]`."""
-        index = index_graph(self.network.part, self.network.model.opset)
-        tensor = self.network.part.graph.node[layer.op].input[layer.weight_input]
-        stored = value_of(index, tensor)
-        assert stored is not None
-        edited = edit(layer, stored.astype(np.float64), features, children, factor)
+        edited = edit(layer, self.weight(layer).astype(np.float64), features, children, factor)
         weights = {(layer.output, layer.weight_input): edited}
         return self._in_batches(x, weights)
+
+    def weight(self, layer: Layer) -> NDArray[np.generic]:
+        """Return a layer's weight where it is used."""
+        index = index_graph(self.network.part, self.network.model.opset)
+        stored = value_of(index, self.network.part.graph.node[layer.op].input[layer.weight_input])
+        assert stored is not None
+        return stored
 
     def exact_scores(self, x: Inputs) -> Array:
         """Return the model's class scores in float64, `[samples, classes]`."""

@@ -50,6 +50,14 @@ def test_the_sidecar_shown_is_accepted_and_names_the_defaults(tmp_path: Path) ->
     assert shown.analysis.model_copy(update={"targets": None}) == AnalysisSection()
 
 
+def test_the_masks_shown_are_written_so(tmp_path: Path) -> None:
+    from onnxcausal.analysis.masks import read_masks, to_json  # noqa: PLC0415
+
+    (text,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "masks.json").write_text(text)
+    assert to_json(read_masks(tmp_path / "masks.json")) == text
+
+
 def test_the_two_commands_are_the_ones_ci_runs() -> None:
     commands = re.findall(r"<!-- command -->\n```bash\n(.*?)\n```", README)
     assert len(commands) == 2

@@ -60,7 +60,7 @@ def check_writable(folder: Path) -> None:
             raise NotADirectoryError(errno.ENOTDIR, "it is a file or a broken link, not a folder")
         nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
         probe = nearest / f".{ANALYSIS_FILE}.probe"
-        _write(probe, b"")
+        _write(probe, [])
         probe.unlink()
     except OSError as error:
         raise _cannot_write(folder, error) from error
@@ -106,7 +106,7 @@ def save_files(folder: Path, files: Mapping[str, bytes], is_left_over: Callable[
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
-            _write(waiting[name], content)
+            _write(waiting[name], [content])
         for name in files:
             waiting[name].replace(folder / name)
         for old in list(folder.iterdir()):
@@ -150,13 +150,23 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         OutputError: it cannot be written.
     """
+    write_chunks(path, [content])
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write one file whole or not at all, part by part.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     waiting = path.with_name(f".{path.name}.new")
     try:
-        _write(waiting, content)
+        _write(waiting, chunks)
         waiting.replace(path)
     except OSError as error:
-        waiting.unlink(missing_ok=True)
         raise _cannot_write(path, error) from error
+    finally:
+        waiting.unlink(missing_ok=True)
 
 
 def effects_archive(analysis: Analysis) -> bytes:
@@ -176,9 +186,9 @@ def effects_archive(analysis: Analysis) -> bytes:
     return content.getvalue()
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, chunks: Iterable[bytes]) -> None:
     with path.open("wb") as file:
-        file.write(content)
+        file.writelines(chunks)
         file.flush()
         os.fsync(file.fileno())
 

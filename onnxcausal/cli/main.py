@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from onnxcausal.cli.analyze import analyze_command
+from onnxcausal.cli.apply import apply_command
 from onnxcausal.cli.evaluate import evaluate_command
 from onnxcausal.cli.explain import explain_command
 from onnxcausal.cli.inspect import inspect_command
@@ -20,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("analyze")(analyze_command)
+app.command("apply")(apply_command)
 app.command("evaluate")(evaluate_command)
 app.command("explain")(explain_command)
 app.command("inspect")(inspect_command)

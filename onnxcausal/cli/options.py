@@ -190,3 +190,12 @@ PictureFile = Annotated[
 RunOnce = Annotated[
     bool, typer.Option("--run", help="Run one probe sample, where the file does not tell shapes.", rich_help_panel=RUN)
 ]
+MasksFile = Annotated[Path, typer.Argument(help="Masks of that model, a masks.json.")]
+FormName = Annotated[
+    str,
+    typer.Option(
+        "--form", metavar="masked|folded|switchable", help="How masks stand in the file.", rich_help_panel=RUN
+    ),
+]
+NewModelFile = Annotated[Path, typer.Option("--out", "-o", help="The new .onnx file.", rich_help_panel=OUTPUT)]
+ForceFile = Annotated[bool, typer.Option("--force", help="Replace another file in its place.", rich_help_panel=OUTPUT)]

@@ -44,12 +44,14 @@ class Model:
         proto: the parsed file, external data loaded; never changed in place.
         sha256: of the file's bytes; where weights stand in other files, of those bytes too.
         external: how many tensors stand in each other file, by its name.
+        file_sha256: of the bytes of the .onnx file alone.
     """
 
     name: str
     proto: onnx.ModelProto
     sha256: str
     external: Mapping[str, int] = field(default_factory=dict)
+    file_sha256: str = ""
 
     @property
     def opset(self) -> int:
@@ -99,8 +101,55 @@ def load_model(path: Path, *, follow_links: bool = False) -> Model:
         ModelError: no such file, not an ONNX model, damaged, without an operator set this project can run, or with
             weights in files that are missing or outside the model's folder.
     """
+    content = _content_of(path)
+    proto = _parse(content, path)
+    digest = hashlib.sha256(content)
+    of_file = digest.hexdigest()
+    del content
+    with damage_told(str(path)):
+        check_names(proto)
+        external = load_external(proto, path.parent, digest.update, follow_links=follow_links)
+    return Model(path.name, proto, digest.hexdigest(), external, of_file)
+
+
+def load_message(path: Path, model: Model) -> onnx.ModelProto:
+    """Return the message in a model's file as it stands there: weights in other files are named, not loaded.
+
+    Args:
+        path: the file.
+        model: the model that was loaded from it.
+
+    Raises:
+        ModelError: the file is not the one that was loaded.
+    """
+    content = _content_of(path)
+    if hashlib.sha256(content).hexdigest() != model.file_sha256:
+        raise ModelError(
+            "the model changed while it was opened",
+            where=str(path),
+            why="its bytes are not those that were loaded a moment ago",
+            remedy="wait until it is written, and run again",
+        )
+    return _parse(content, path)
+
+
+def read_message(path: Path) -> onnx.ModelProto:
+    """Return the message in a model's file.
+
+    Raises:
+        ModelError: it is no model file.
+    """
+    return _parse(_content_of(path), path)
+
+
+def _content_of(path: Path) -> bytes:
+    """Return what a model file holds.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
     try:
-        content = _content(path)
+        return _content(path)
     except OSError as error:
         raise ModelError(
             "there is no such model" if not os.path.lexists(path) or path.is_dir() else "the model cannot be read",
@@ -108,13 +157,6 @@ def load_model(path: Path, *, follow_links: bool = False) -> Model:
             why=error.strerror or str(error),
             remedy="name an .onnx file that you may read",
         ) from error
-    proto = _parse(content, path)
-    digest = hashlib.sha256(content)
-    del content
-    with damage_told(str(path)):
-        check_names(proto)
-        external = load_external(proto, path.parent, digest.update, follow_links=follow_links)
-    return Model(path.name, proto, digest.hexdigest(), external)
 
 
 def _content(path: Path) -> bytes:

@@ -41,6 +41,7 @@ def names_in(graph: onnx.GraphProto) -> set[str]:
     """Return every name used in a graph: tensors, ops, inputs and outputs, those inside bodies included."""
     names = {value.name for value in [*graph.input, *graph.output, *graph.value_info]}
     names |= {tensor.name for tensor in graph.initializer}
+    names |= {tensor.values.name for tensor in graph.sparse_initializer}
     for op in graph.node:
         names |= {op.name, *op.input, *op.output}
         for entry in op.attribute:

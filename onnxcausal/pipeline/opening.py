@@ -7,6 +7,7 @@ from pathlib import Path
 from onnxcausal.errors import ModelError
 from onnxcausal.onnxgraph.limits import Limits, parse_limits
 from onnxcausal.onnxgraph.model import Model, load_model
+from onnxcausal.onnxgraph.original import Original, read_original
 from onnxcausal.onnxgraph.trial import try_model
 
 USUAL = Limits()
@@ -57,6 +58,20 @@ def open_model(path: Path, caution: Caution = CAREFUL, output: str | None = None
     model = load_model(path, follow_links=caution.follow_links)
     check_unchanged(path, tried, model.sha256)
     return model
+
+
+def open_original(path: Path, caution: Caution = CAREFUL, output: str | None = None) -> Original:
+    """Return a model file that is to be rewritten.
+
+    Args:
+        path: the file.
+        caution: how far it is trusted.
+        output: an output or inner tensor of scores; default: found.
+
+    Raises:
+        OnnxCausalError: it cannot be opened, or not within the limits.
+    """
+    return read_original(path, open_model(path, caution, output))
 
 
 def check_unchanged(path: Path, tried: str, opened: str) -> None:

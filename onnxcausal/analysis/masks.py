@@ -1,0 +1,154 @@
+"""Which paths of a model are multiplied by how much, and their file format `masks.json`, version 1.
+
+An edge that several entries name gets the smallest of their factors, so that the entries of two files can be put
+together in any order, and an entry that both have counts once.
+"""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from onnxcausal.analysis.file import Index, ModelRecord, Share
+from onnxcausal.causal.task import Task
+from onnxcausal.errors import ConfigError
+
+FORMAT: Final = "onnxcausal-masks/1"
+SCHEMA_FILE = "masks-1.schema.json"
+"""The shipped JSON Schema, beside this module."""
+
+Indices = Annotated[list[Index], Field(min_length=1)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ReadingRecord(_Record):
+    """How the analysis read the model, which decides its layers' names; null where it was not told.
+
+    `output` is the tensor named with `--output`, `task` that named with `--task`.
+    """
+
+    output: str | None = None
+    task: Task | None = None
+
+
+class MaskRecord(_Record):
+    """The weights from some parent features of a layer to some children, multiplied by `beta`.
+
+    The layer has the name that `analysis.json` gives it. Without `children`, all children are meant; those of another
+    group than a parent's have no path from it.
+    """
+
+    layer: Annotated[str, Field(min_length=1)]
+    parents: Indices
+    children: Indices | None = None
+    beta: Share
+
+
+class MasksFile(_Record):
+    """The content of `masks.json`.
+
+    `provenance` is free; by convention it holds `analysis_sha256`, `data_sha256` and `settings`.
+    """
+
+    format: Literal["onnxcausal-masks/1"] = FORMAT
+    model: ModelRecord
+    reading: ReadingRecord = ReadingRecord()
+    masks: list[MaskRecord]
+    provenance: dict[str, Any] = Field(default_factory=dict)
+
+
+def in_order(masks: MasksFile) -> MasksFile:
+    """Return the same masks as they are written: one entry per layer, children and factor, all of it sorted."""
+    parents: dict[tuple[str, tuple[int, ...] | None, float], set[int]] = defaultdict(set)
+    for entry in masks.masks:
+        children = None if entry.children is None else tuple(sorted(set(entry.children)))
+        parents[entry.layer, children, entry.beta] |= set(entry.parents)
+    entries = [
+        MaskRecord(layer=layer, parents=sorted(found), children=None if children is None else list(children), beta=beta)
+        for (layer, children, beta), found in sorted(
+            parents.items(), key=lambda held: (held[0][0], held[0][1] or (), held[0][2])
+        )
+    ]
+    return masks.model_copy(update={"masks": entries})
+
+
+def to_record(masks: MasksFile) -> dict[str, Any]:
+    """Return the content of `masks.json`, without what is not set."""
+    held = in_order(masks).model_dump(mode="json", exclude_none=True)
+    return {key: value for key, value in held.items() if value or key not in ("reading", "provenance")}
+
+
+def to_json(masks: MasksFile) -> str:
+    """Return the content of `masks.json`, an entry a line, ending in a newline."""
+    parts = []
+    for key, value in to_record(masks).items():
+        if key == "masks" and value:
+            lines = ",\n".join(f"  {json.dumps(entry, allow_nan=False)}" for entry in value)
+            parts.append(f' "masks": [\n{lines}\n ]')
+        else:
+            indented = json.dumps(value, indent=1, sort_keys=key == "provenance", allow_nan=False)
+            parts.append(f" {json.dumps(key)}: " + indented.replace("\n", "\n "))
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def read_masks(path: Path) -> MasksFile:
+    """Return the masks in a file, in order.
+
+    Raises:
+        ConfigError: there is no such file, it is damaged, or of another format.
+    """
+    try:
+        held = json.loads(path.read_bytes(), parse_constant=_no_number)
+        if isinstance(held, dict) and held.get("format") != FORMAT:
+            raise _unreadable(path, f"its format is {held.get('format')!r}, this version reads {FORMAT!r}")
+        return in_order(MasksFile.model_validate(held))
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _unreadable(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(path, f"it is no JSON: {error}") from error
+
+
+def check_model(masks: MasksFile, sha256: str, where: str) -> None:
+    """Refuse the masks of another model.
+
+    Args:
+        masks: the masks.
+        sha256: hash of the model at hand.
+        where: the file of the masks.
+
+    Raises:
+        ConfigError: the hashes differ.
+    """
+    if masks.model.sha256 != sha256:
+        raise ConfigError(
+            "the masks are of another model",
+            where=where,
+            why=f"they are of {masks.model.file} with the hash {masks.model.sha256}; this model has {sha256}",
+            remedy="name the model that the masks were made for, or make masks for this one",
+        )
+
+
+def schema() -> str:
+    """Return the JSON Schema of the format, as shipped in `SCHEMA_FILE`."""
+    return json.dumps(MasksFile.model_json_schema(), indent=1) + "\n"
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number")
+
+
+def _unreadable(path: Path, why: str) -> ConfigError:
+    return ConfigError(
+        "the masks cannot be read",
+        where=str(path),
+        why=why,
+        remedy="name a file of masks; its form is described in the README",
+    )

@@ -1,0 +1,77 @@
+"""What a repaired model file says of how it was made: one text among its metadata."""
+
+import json
+from enum import StrEnum
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from onnxcausal.analysis.file import Sha256
+from onnxcausal.analysis.masks import MasksFile, in_order, to_record
+from onnxcausal.errors import ModelError
+
+KEY: Final = "onnxcausal.repair"
+"""Key of the text among the model's metadata."""
+FORMAT: Final = "onnxcausal-repair/1"
+
+
+class Form(StrEnum):
+    """How masks stand in a model file."""
+
+    MASKED = "masked"
+    """Constant masks, multiplied with the weights before the layers use them."""
+    FOLDED = "folded"
+    """Weights that are multiplied already; the graph is as it was."""
+    SWITCHABLE = "switchable"
+    """Masks that are inputs with a default: fed with ones, the file is the original model."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class OriginalRecord(_Record):
+    """The file that was repaired: hashes of its bytes, and of its message as protobuf writes it today."""
+
+    file_sha256: Sha256
+    message_sha256: Sha256
+
+
+class RepairRecord(_Record):
+    """How a file was made; `inserted` holds the name of the mask of each layer, where there are masks in the file."""
+
+    format: Literal["onnxcausal-repair/1"] = FORMAT
+    onnxcausal: str
+    form: Form
+    original: OriginalRecord
+    inserted: dict[str, str]
+    masks: MasksFile
+
+
+def to_text(record: RepairRecord) -> str:
+    """Return the record as it stands in a file: JSON in one line."""
+    held = record.model_dump(mode="json", exclude={"masks"}) | {"masks": to_record(record.masks)}
+    return json.dumps(held, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def from_text(text: str, where: str) -> RepairRecord:
+    """Return the record in a text.
+
+    Args:
+        text: the text.
+        where: the model it is from, for the error.
+
+    Raises:
+        ModelError: it is damaged, or of another version.
+    """
+    try:
+        found = RepairRecord.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ModelError(
+            "the model's record of its repair cannot be read",
+            where=f"{where}, metadata {KEY}",
+            why=f"{'.'.join(map(str, first['loc']))}: {first['msg']}",
+            remedy="use the version of onnxcausal that made the file; if it was edited, apply the masks anew",
+        ) from error
+    return found.model_copy(update={"masks": in_order(found.masks)})

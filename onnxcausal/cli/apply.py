@@ -1,0 +1,46 @@
+"""The command `onnxcausal apply`."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from onnxcausal.cli import options
+
+if TYPE_CHECKING:
+    from onnxcausal.pipeline.apply import Applied
+
+
+def apply_command(
+    model: options.ModelFile,
+    masks: options.MasksFile,
+    *,
+    out: options.NewModelFile,
+    form: options.FormName = "masked",
+    force: options.ForceFile = False,
+    limits: options.Limits = None,
+    follow_links: options.FollowLinks = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,  # noqa: ARG001  # read by the program's entry, which sees every error
+) -> None:
+    """Write a model file with masks on its layers; all else of the file stays as it is."""
+    from onnxcausal.pipeline.apply import apply, parse_form  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.pipeline.opening import caution_of  # noqa: PLC0415
+
+    caution = caution_of(limits, follow_links=follow_links)
+    applied = apply(model, masks, out, form=parse_form(form), force=force, caution=caution)
+    _tell(applied)
+    if not quiet:
+        print(f"written to {out}", file=sys.stderr)
+
+
+def _tell(applied: "Applied") -> None:
+    """Print what was done, a layer a line."""
+    from onnxcausal.analysis.repair import Form  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.report.text import printable  # noqa: PLC0415
+
+    print(f"{printable(applied.model_file)}: masks on {len(applied.layers)} layer(s), form {applied.form}")
+    width = max((len(printable(layer.name)) for layer in applied.layers), default=0)
+    for layer in applied.layers:
+        shown = f"  {printable(layer.name):<{width}}  {layer.edges:,} of {layer.of:,} edges"
+        print(f"{shown}, mask {printable(layer.mask)}" if layer.mask else shown)
+    if applied.form is Form.SWITCHABLE:
+        print("feed ones to these masks, and the file is the original model")

@@ -1,0 +1,74 @@
+"""The command `apply` as a user meets it."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+from onnxcausal.analysis.file import ModelRecord
+from onnxcausal.analysis.masks import MaskRecord, MasksFile, to_json
+from onnxcausal.cli import main
+
+DIGITS = Path(__file__).parent.parent.parent / "models" / "digits_lenet.onnx"
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as caught:
+        main([str(argument) for argument in arguments])
+    shown = capsys.readouterr()
+    return int(caught.value.code or 0), shown.out, shown.err
+
+
+@pytest.fixture(autouse=True)
+def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(DIGITS, tmp_path / "model.onnx")
+    record = ModelRecord(file="model.onnx", sha256=hashlib.sha256(DIGITS.read_bytes()).hexdigest())
+    entries = [
+        MaskRecord(layer="/fc3/Gemm", parents=[1, 3], beta=0.0),
+        MaskRecord(layer="/conv2/Conv", parents=[2], children=[1, 2], beta=0.5),
+    ]
+    (tmp_path / "masks.json").write_text(to_json(MasksFile(model=record, masks=entries)))
+
+
+def test_masks_are_applied(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "apply", "model.onnx", "masks.json", "-o", "out.onnx")
+    assert (code, err) == (0, "written to out.onnx\n")
+    assert out == (
+        "model.onnx: masks on 2 layer(s), form masked\n"
+        "  /conv2/Conv  2 of 96 edges, mask /conv2/Conv.mask\n"
+        "  /fc3/Gemm    20 of 840 edges, mask /fc3/Gemm.mask\n"
+    )
+
+
+def test_a_switchable_file_tells_what_to_feed(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "apply", "model.onnx", "masks.json", "-o", "out.onnx", "--form", "switchable")
+    assert code == 0
+    assert "feed ones to these masks" in out
+
+
+def test_a_folded_file_has_no_masks_to_tell(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "apply", "model.onnx", "masks.json", "-o", "out.onnx", "--form", "folded", "--quiet")
+    assert code == 0
+    assert out.endswith("  /fc3/Gemm    20 of 840 edges\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "named"),
+    [
+        (["apply", "model.onnx", "masks.json"], 2, "Missing option"),
+        (["apply", "model.onnx", "masks.json", "-o", "model.onnx"], 2, "replace what it is made from"),
+        (["apply", "model.onnx", "masks.json", "-o", "out.onnx", "--form", "pruned"], 2, "unknown form 'pruned'"),
+        (["apply", "model.onnx", "none.json", "-o", "out.onnx"], 2, "the masks cannot be read"),
+        (["apply", "none.onnx", "masks.json", "-o", "out.onnx"], 3, "there is no such model"),
+    ],
+)
+def test_mistakes_get_four_lines_and_write_nothing(
+    arguments: list[str], code: int, named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended, out, err = run(capsys, *arguments)
+    assert (ended, out) == (code, "")
+    assert named in err
+    assert err.count("\n") == 4
+    assert {path.name for path in Path().iterdir()} == {"model.onnx", "masks.json"}

@@ -1,0 +1,168 @@
+"""The job `apply`: repaired files and where they go."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from onnxcausal.analysis.masks import MaskRecord
+from onnxcausal.analysis.repair import Form
+from onnxcausal.errors import ConfigError, ModelError, OutputError
+from onnxcausal.pipeline.apply import apply, parse_form
+from tests.networks import Builder
+from tests.repairs import edited_by_hand, scores_of, write_masks, write_model
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_model(tmp_path)
+
+
+@pytest.fixture
+def split_model(tmp_path: Path) -> Path:
+    return write_model(tmp_path / "split", "w.bin")
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_repaired_file_computes_the_repair(model: Path, form: Form) -> None:
+    out = model.with_name("out.onnx")
+    before = model.read_bytes()
+    applied = apply(model, model.with_name("masks.json"), out, form=form)
+    onnx.checker.check_model(str(out), full_check=True)
+    np.testing.assert_allclose(scores_of(out), edited_by_hand(), rtol=0, atol=1e-4)
+    assert [(layer.name, layer.edges, layer.of) for layer in applied.layers] == [
+        ("/gemm_0/Gemm", 2, 2560),
+        ("/gemm_2/Gemm", 6, 120),
+    ]
+    assert applied.sha256 == hashlib.sha256(out.read_bytes()).hexdigest()
+    assert model.read_bytes() == before
+    assert names(model.parent) == {"model.onnx", "masks.json", "out.onnx"}
+
+
+@pytest.mark.parametrize("form", Form)
+def test_external_data_stays_external_and_is_shared_in_the_same_folder(split_model: Path, form: Form) -> None:
+    out = split_model.with_name("out.onnx")
+    before = split_model.with_name("w.bin").read_bytes()
+    apply(split_model, split_model.with_name("masks.json"), out, form=form)
+    np.testing.assert_allclose(scores_of(out), edited_by_hand(), rtol=0, atol=1e-4)
+    assert split_model.with_name("w.bin").read_bytes() == before
+    new = names(split_model.parent) - {"model.onnx", "w.bin", "masks.json", "out.onnx"}
+    assert len(new) == (form is Form.FOLDED)
+    held = {tensor.name: tensor for tensor in onnx.load(out, load_external_data=False).graph.initializer}
+    assert all(held[name].data_location == TensorProto.EXTERNAL for name in ("stored_0", "stored_1", "stored_2"))
+
+
+@pytest.mark.parametrize("form", Form)
+def test_external_data_is_copied_under_its_name_into_another_folder(
+    split_model: Path, tmp_path: Path, form: Form
+) -> None:
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    apply(split_model, split_model.with_name("masks.json"), place / "out.onnx", form=form)
+    np.testing.assert_allclose(scores_of(place / "out.onnx"), edited_by_hand(), rtol=0, atol=1e-4)
+    assert (place / "w.bin").read_bytes() == split_model.with_name("w.bin").read_bytes()
+    apply(split_model, split_model.with_name("masks.json"), place / "out.onnx", form=form)
+
+
+def test_another_file_in_the_place_of_the_weights_is_never_replaced(split_model: Path, tmp_path: Path) -> None:
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    (place / "w.bin").write_bytes(b"another model's")
+    with pytest.raises(OutputError, match="in the place of the model's weights"):
+        apply(split_model, split_model.with_name("masks.json"), place / "out.onnx", force=True)
+    assert names(place) == {"w.bin"}
+    assert (place / "w.bin").read_bytes() == b"another model's"
+
+
+def test_masks_of_another_model_are_refused(model: Path) -> None:
+    proto = onnx.load(model)
+    proto.producer_name = "another"
+    onnx.save(proto, model)
+    with pytest.raises(ConfigError, match="of another model"):
+        apply(model, model.with_name("masks.json"), model.with_name("out.onnx"))
+    assert not model.with_name("out.onnx").exists()
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("name", ["model.onnx", "masks.json", "link.onnx"])
+def test_nothing_is_written_over_what_it_is_made_from(model: Path, name: str, force: bool) -> None:
+    model.with_name("link.onnx").symlink_to(model)
+    before = {path.name: path.read_bytes() for path in model.parent.iterdir()}
+    with pytest.raises(OutputError, match="replace what it is made from"):
+        apply(model, model.with_name("masks.json"), model.with_name(name), force=force)
+    assert {path.name: path.read_bytes() for path in model.parent.iterdir()} == before
+
+
+def test_not_even_with_force_are_the_models_weights_replaced(split_model: Path) -> None:
+    with pytest.raises(OutputError, match="replace what it is made from"):
+        apply(split_model, split_model.with_name("masks.json"), split_model.with_name("w.bin"), force=True)
+
+
+def test_a_file_of_others_needs_force_an_earlier_repair_does_not(model: Path) -> None:
+    out, masks = model.with_name("out.onnx"), model.with_name("masks.json")
+    out.write_bytes(b"a novel")
+    with pytest.raises(OutputError, match="another file in the output's place"):
+        apply(model, masks, out)
+    assert out.read_bytes() == b"a novel"
+    apply(model, masks, out, force=True)
+    first = out.read_bytes()
+    apply(model, masks, out, form=Form.FOLDED)
+    assert out.read_bytes() != first
+    with pytest.raises(OutputError, match="another file in the output's place"):
+        apply(model, masks, model.parent, force=True)
+
+
+def test_interrupted_writing_leaves_the_old_file(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, masks = model.with_name("out.onnx"), model.with_name("masks.json")
+    apply(model, masks, out)
+    before = {path.name: path.read_bytes() for path in model.parent.iterdir()}
+
+    def interrupted(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        apply(model, masks, out, form=Form.FOLDED)
+    assert {path.name: path.read_bytes() for path in model.parent.iterdir()} == before
+
+
+def test_a_place_that_does_not_exist_is_refused(split_model: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be written"):
+        apply(split_model, split_model.with_name("masks.json"), split_model.parent / "no" / "out.onnx")
+    assert not (split_model.parent / "no").exists()
+
+
+def test_a_model_of_several_outputs_is_read_as_the_masks_say(tmp_path: Path) -> None:
+    builder = Builder(np.random.default_rng(0))
+    hidden = builder.add("Gemm", ["x", builder.weight(64, 4)])
+    proto = builder.model(["N", 64], builder.add("Gemm", [hidden, builder.weight(4, 3)]))
+    proto.graph.output.append(helper.make_tensor_value_info(hidden, TensorProto.FLOAT, ["N", 4]))
+    path = tmp_path / "model.onnx"
+    path.write_bytes(proto.SerializeToString())
+    entry = MaskRecord(layer="/gemm_0/Gemm", parents=[1], beta=0.0)
+    with pytest.raises(ModelError, match="several outputs"):
+        apply(path, write_masks(path, entry), tmp_path / "out.onnx")
+    apply(path, write_masks(path, entry, output=hidden), tmp_path / "out.onnx")
+    entry = MaskRecord(layer="/gemm_1/Gemm", parents=[1], beta=0.0)  # below that tensor
+    with pytest.raises(ConfigError, match="no layer '/gemm_1/Gemm'"):
+        apply(path, write_masks(path, entry, output=hidden), tmp_path / "out.onnx")
+
+
+def test_a_form_is_one_of_three() -> None:
+    assert parse_form("folded") is Form.FOLDED
+    with pytest.raises(ConfigError, match="unknown form 'pruned'"):
+        parse_form("pruned")
+
+
+@pytest.mark.in_its_own_process
+def test_a_file_is_opened_in_a_process_of_its_own_first(model: Path) -> None:
+    apply(model, model.with_name("masks.json"), model.with_name("out.onnx"))
+    assert model.with_name("out.onnx").exists()
