@@ -1,6 +1,7 @@
 """Every error a user can cause, each tied to its exit code.
 
 OnnxCausalError             70  internal, when raised as such
++-- GateError                1  what was to be shown does not hold
 +-- ConfigError              2  usage or configuration
 |   +-- OutputError          2  the output folder cannot take the result
 +-- ModelError               3  model unsupported, broken or unsafe
@@ -52,6 +53,12 @@ class OnnxCausalError(Exception):
         """Return the four lines, as shown on stderr."""
         what, where, why, remedy = map(printable, (self.what, self.where, self.why, self.remedy))
         return f"error: {what}\n  where: {where}\n  why:   {why}\n  do:    {remedy}"
+
+
+class GateError(OnnxCausalError):
+    """What was to be shown does not hold."""
+
+    exit_code = 1
 
 
 class ConfigError(OnnxCausalError):

@@ -22,6 +22,11 @@ def _opened_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         del reading, limits
         return load_model(path, follow_links=follow_links).sha256
 
+    def loaded(path: Path, limits: Limits, *, follow_links: bool = False) -> str:
+        del limits
+        return load_model(path, follow_links=follow_links).sha256
+
     if "in_its_own_process" not in request.keywords:
         monkeypatch.setattr("onnxcausal.pipeline.opening.try_model", opened)
+        monkeypatch.setattr("onnxcausal.pipeline.opening.try_loading", loaded)
         monkeypatch.setattr("onnxcausal.pipeline.inspect.try_inspecting", inspected)

@@ -140,3 +140,11 @@ def edited_by_hand() -> NDArray[Any]:
     first[7, [3, 5]] *= 0.5
     second[:, [1, 2]] = 0
     return np.asarray(np.maximum(X @ first.T, 0) @ second.T)
+
+
+def written_otherwise(path: Path) -> None:
+    """Write a model file anew with its fields in another order, which is the same message."""
+    proto = onnx.load(path)
+    late = onnx.ModelProto(ir_version=proto.ir_version).SerializeToString()
+    proto.ClearField("ir_version")
+    path.write_bytes(proto.SerializeToString() + late)

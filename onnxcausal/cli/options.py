@@ -190,6 +190,7 @@ PictureFile = Annotated[
 RunOnce = Annotated[
     bool, typer.Option("--run", help="Run one probe sample, where the file does not tell shapes.", rich_help_panel=RUN)
 ]
+RepairedFile = Annotated[Path, typer.Argument(help="A file that onnxcausal apply wrote.")]
 MasksFile = Annotated[Path, typer.Argument(help="Masks of that model, a masks.json.")]
 FormName = Annotated[
     str,
@@ -199,3 +200,4 @@ FormName = Annotated[
 ]
 NewModelFile = Annotated[Path, typer.Option("--out", "-o", help="The new .onnx file.", rich_help_panel=OUTPUT)]
 ForceFile = Annotated[bool, typer.Option("--force", help="Replace another file in its place.", rich_help_panel=OUTPUT)]
+AgainstFile = Annotated[Path, typer.Option("--against", help="The .onnx file it was made from.")]

@@ -60,6 +60,20 @@ def try_model(path: Path, limits: Limits, *, output: str | None = None, follow_l
     return ask(OPENING, path, limits, {"output": output, "follow_links": follow_links})
 
 
+def try_loading(path: Path, limits: Limits, *, follow_links: bool = False) -> str:
+    """Return the SHA-256 of a model that can be loaded within limits; it is not run.
+
+    Args:
+        path: the file.
+        limits: what loading it may take.
+        follow_links: read weights behind links.
+
+    Raises:
+        OnnxCausalError: what loading it raised, or a ModelError that says which limit was reached.
+    """
+    return ask(OPENING, path, limits, {"follow_links": follow_links, "run": False})
+
+
 def ask(job: Job, path: Path, limits: Limits, asked: Mapping[str, object]) -> str:
     """Return what a process of its own answers about a file.
 
@@ -164,5 +178,11 @@ def open_and_run(path: Path, *, output: str | None, follow_links: bool) -> str:
     return model.sha256
 
 
+def _tried(path: Path, asked: dict[str, Any]) -> str:
+    if asked.get("run", True):
+        return open_and_run(path, output=asked["output"], follow_links=asked["follow_links"])
+    return load_model(path, follow_links=asked["follow_links"]).sha256
+
+
 if __name__ == "__main__":
-    answer(lambda path, asked: open_and_run(path, output=asked["output"], follow_links=asked["follow_links"]))
+    answer(_tried)

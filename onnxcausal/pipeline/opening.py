@@ -8,7 +8,7 @@ from onnxcausal.errors import ModelError
 from onnxcausal.onnxgraph.limits import Limits, parse_limits
 from onnxcausal.onnxgraph.model import Model, load_model
 from onnxcausal.onnxgraph.original import Original, read_original
-from onnxcausal.onnxgraph.trial import try_model
+from onnxcausal.onnxgraph.trial import try_loading, try_model
 
 USUAL = Limits()
 """Limits where none are given."""
@@ -60,18 +60,26 @@ def open_model(path: Path, caution: Caution = CAREFUL, output: str | None = None
     return model
 
 
-def open_original(path: Path, caution: Caution = CAREFUL, output: str | None = None) -> Original:
-    """Return a model file that is to be rewritten.
+def open_original(path: Path, caution: Caution = CAREFUL, output: str | None = None, *, run: bool = True) -> Original:
+    """Return a model file that is to be rewritten or compared.
 
     Args:
         path: the file.
         caution: how far it is trusted.
         output: an output or inner tensor of scores; default: found.
+        run: run it where it is tried, as everything that is done to the graph here needs; else it is loaded alone.
 
     Raises:
         OnnxCausalError: it cannot be opened, or not within the limits.
     """
-    return read_original(path, open_model(path, caution, output))
+    if run:
+        return read_original(path, open_model(path, caution, output))
+    if caution.limits is None or not os.path.isfile(path):  # noqa: PTH113  # unlike Path, it takes any name
+        return read_original(path, load_model(path, follow_links=caution.follow_links))
+    tried = try_loading(path, caution.limits, follow_links=caution.follow_links)
+    model = load_model(path, follow_links=caution.follow_links)
+    check_unchanged(path, tried, model.sha256)
+    return read_original(path, model)
 
 
 def check_unchanged(path: Path, tried: str, opened: str) -> None:

@@ -1,9 +1,10 @@
-"""The command `apply` as a user meets it."""
+"""The commands `apply`, `unmask` and `verify` as a user meets them."""
 
 import hashlib
 import shutil
 from pathlib import Path
 
+import onnx
 import pytest
 
 from onnxcausal.analysis.file import ModelRecord
@@ -32,7 +33,7 @@ def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "masks.json").write_text(to_json(MasksFile(model=record, masks=entries)))
 
 
-def test_masks_are_applied(capsys: pytest.CaptureFixture[str]) -> None:
+def test_masks_are_applied_verified_and_taken_out(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "apply", "model.onnx", "masks.json", "-o", "out.onnx")
     assert (code, err) == (0, "written to out.onnx\n")
     assert out == (
@@ -40,6 +41,11 @@ def test_masks_are_applied(capsys: pytest.CaptureFixture[str]) -> None:
         "  /conv2/Conv  2 of 96 edges, mask /conv2/Conv.mask\n"
         "  /fc3/Gemm    20 of 840 edges, mask /fc3/Gemm.mask\n"
     )
+    code, out, err = run(capsys, "verify", "out.onnx", "--against", "model.onnx")
+    assert (code, out, err) == (0, "out.onnx is model.onnx and its masks, byte for byte\n", "")
+    code, out, err = run(capsys, "unmask", "out.onnx", "-o", "back.onnx", "--quiet")
+    assert (code, out, err) == (0, "out.onnx: the original is restored, byte for byte\n", "")
+    assert Path("back.onnx").read_bytes() == DIGITS.read_bytes()
 
 
 def test_a_switchable_file_tells_what_to_feed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,6 +58,20 @@ def test_a_folded_file_has_no_masks_to_tell(capsys: pytest.CaptureFixture[str]) 
     code, out, _ = run(capsys, "apply", "model.onnx", "masks.json", "-o", "out.onnx", "--form", "folded", "--quiet")
     assert code == 0
     assert out.endswith("  /fc3/Gemm    20 of 840 edges\n")
+    code, _, err = run(capsys, "unmask", "out.onnx", "-o", "back.onnx")
+    assert code == 3
+    assert "gone" in err
+
+
+def test_a_file_that_does_not_verify_ends_with_1_and_four_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "apply", "model.onnx", "masks.json", "-o", "out.onnx")
+    proto = onnx.load("out.onnx")
+    proto.graph.node[0].op_type = "Div"
+    onnx.save(proto, "out.onnx")
+    code, out, err = run(capsys, "verify", "out.onnx", "--against", "model.onnx")
+    assert (code, out) == (1, "")
+    assert "op_type is 'Div' in place of" in err
+    assert err.count("\n") == 4
 
 
 @pytest.mark.parametrize(
@@ -62,6 +82,8 @@ def test_a_folded_file_has_no_masks_to_tell(capsys: pytest.CaptureFixture[str]) 
         (["apply", "model.onnx", "masks.json", "-o", "out.onnx", "--form", "pruned"], 2, "unknown form 'pruned'"),
         (["apply", "model.onnx", "none.json", "-o", "out.onnx"], 2, "the masks cannot be read"),
         (["apply", "none.onnx", "masks.json", "-o", "out.onnx"], 3, "there is no such model"),
+        (["unmask", "model.onnx", "-o", "out.onnx"], 3, "the model is no repaired file"),
+        (["verify", "model.onnx", "--against", "model.onnx"], 3, "the model is no repaired file"),
     ],
 )
 def test_mistakes_get_four_lines_and_write_nothing(

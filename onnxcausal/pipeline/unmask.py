@@ -1,0 +1,32 @@
+"""The job `unmask`: the file that a masked or switchable one was made from."""
+
+from pathlib import Path
+
+from onnxcausal.onnxgraph.original import message_sha256, record_of
+from onnxcausal.onnxgraph.repairforms import altered, without_masks
+from onnxcausal.pipeline.opening import CAREFUL, Caution, open_original
+from onnxcausal.pipeline.placing import check_place, files_of, has_content, put
+
+
+def unmask(repaired: Path, out: Path, *, force: bool = False, caution: Caution = CAREFUL) -> bool:
+    """Write the original of a repaired file; return whether its bytes are those of the original.
+
+    They are not where another program than protobuf wrote the original, or an older one; its message is the same.
+
+    Args:
+        repaired: a masked or switchable file; left as it is.
+        out: the new file.
+        force: replace another file in its place.
+        caution: how far the repaired file is trusted.
+
+    Raises:
+        OnnxCausalError: as its subclasses say; nothing is written then.
+    """
+    found = open_original(repaired, caution, run=False)
+    record = record_of(found)
+    proto = without_masks(found, record)
+    if message_sha256(proto) != record.original.message_sha256:
+        raise altered(found, "without its masks it is not the file that the masks were put into")
+    check_place(out, files_of(found), lambda: has_content(out, record.original.file_sha256), force=force)
+    digest = put(out, proto, found, follow_links=caution.follow_links)
+    return digest == record.original.file_sha256
