@@ -100,8 +100,8 @@ def ones_for(found: Repaired) -> dict[str, NDArray[Any]]:
     return {name: np.ones_like(onnx.numpy_helper.to_array(tensor)) for name, tensor in stored.items()}
 
 
-def write_masks(path: Path, *entries: MaskRecord, output: str | None = None) -> Path:
-    """Write masks of a model file beside it; default: of both its layers."""
+def write_masks(path: Path, *entries: MaskRecord, output: str | None = None, place: Path | None = None) -> Path:
+    """Write masks of a model file into a folder, beside it by default; of both its layers where none are given."""
     model = load_model(path)
     record = ModelRecord(file=model.name, sha256=model.sha256)
     default = [
@@ -109,9 +109,9 @@ def write_masks(path: Path, *entries: MaskRecord, output: str | None = None) -> 
         MaskRecord(layer="/gemm_2/Gemm", parents=[1, 2], beta=0.0),
     ]
     masks = MasksFile(model=record, reading=ReadingRecord(output=output), masks=list(entries or default))
-    place = path.with_name("masks.json")
-    place.write_text(to_json(masks))
-    return place
+    file = (place or path.parent) / "masks.json"
+    file.write_text(to_json(masks))
+    return file
 
 
 def write_model(folder: Path, location: str | None = None) -> Path:

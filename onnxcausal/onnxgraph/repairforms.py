@@ -60,8 +60,8 @@ def repair(original: Original, masks: MasksFile, form: Form, version: str) -> Re
     names = sorted({entry.layer for entry in masks.masks})
     found = layers_in_file(model, names, output=reading.output, task=reading.task)
     layers = dict(sorted(found.items(), key=lambda held: held[1].op))
-    values = mask_values(layers, masks.masks)
     with damage_told(model.name):
+        values = mask_values(layers, masks.masks)
         if form is Form.FOLDED:
             folded = fold_masks(original, layers, values)
             proto, data, inserted = folded.proto, folded.data, dict[str, str]()

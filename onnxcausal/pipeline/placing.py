@@ -88,14 +88,22 @@ def put(
     for name, held in (data or {}).items():
         _put_weights(out.parent / name, [held], hashlib.sha256(held).hexdigest())
     if out.parent.is_dir() and not out.parent.samefile(original.path.parent):
-        _copy_weights(out.parent, original, locations_in(proto) - set(data or ()), follow_links=follow_links)
+        _copy_weights(out, original, locations_in(proto) - set(data or ()), follow_links=follow_links)
     write_file(out, content)
     return hashlib.sha256(content).hexdigest()
 
 
-def _copy_weights(folder: Path, original: Original, locations: Iterable[str], *, follow_links: bool) -> None:
-    """Copy files of weights under their names."""
+def _copy_weights(out: Path, original: Original, locations: Iterable[str], *, follow_links: bool) -> None:
+    """Copy files of weights beside the output, under their names."""
+    folder = out.parent
     for location in sorted(locations):
+        if folder / location == out:
+            raise OutputError(
+                "the output has the name of the model's weights",
+                where=str(out),
+                why=f"the weights of {original.path.name} are copied beside it as {location}",
+                remedy="name another file with -o",
+            )
         digest = hash_beside(original, location, follow_links=follow_links)
         try:
             (folder / location).parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,9 @@
 """The job `unmask`: the file that a masked or switchable one was made from."""
 
+from hashlib import sha256
 from pathlib import Path
 
+from onnxcausal.onnxgraph.model import serialise
 from onnxcausal.onnxgraph.original import message_sha256, record_of
 from onnxcausal.onnxgraph.repairforms import altered, without_masks
 from onnxcausal.pipeline.opening import CAREFUL, Caution, open_original
@@ -27,6 +29,7 @@ def unmask(repaired: Path, out: Path, *, force: bool = False, caution: Caution =
     proto = without_masks(found, record)
     if message_sha256(proto) != record.original.message_sha256:
         raise altered(found, "without its masks it is not the file that the masks were put into")
-    check_place(out, files_of(found), lambda: has_content(out, record.original.file_sha256), force=force)
-    digest = put(out, proto, found, follow_links=caution.follow_links)
+    digest = sha256(serialise(proto, out.name)).hexdigest()
+    check_place(out, files_of(found), lambda: has_content(out, digest), force=force)
+    put(out, proto, found, follow_links=caution.follow_links)
     return digest == record.original.file_sha256

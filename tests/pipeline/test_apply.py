@@ -12,9 +12,18 @@ from onnx import TensorProto, helper
 from onnxcausal.analysis.masks import MaskRecord
 from onnxcausal.analysis.repair import Form
 from onnxcausal.errors import ConfigError, ModelError, OutputError
+from onnxcausal.onnxgraph.index import index_graph
+from onnxcausal.onnxgraph.layers import find_layers
+from onnxcausal.onnxgraph.model import load_model
+from onnxcausal.onnxgraph.network import cut_model
 from onnxcausal.pipeline.apply import apply, parse_form
+from onnxcausal.pipeline.opening import Caution
+from onnxcausal.pipeline.unmask import unmask
+from onnxcausal.pipeline.verify import verify
 from tests.networks import Builder
 from tests.repairs import edited_by_hand, scores_of, write_masks, write_model
+
+SEEDS = sorted((Path(__file__).parent.parent / "seeds").glob("*.onnx"))
 
 
 @pytest.fixture
@@ -80,6 +89,13 @@ def test_another_file_in_the_place_of_the_weights_is_never_replaced(split_model:
         apply(split_model, split_model.with_name("masks.json"), place / "out.onnx", force=True)
     assert names(place) == {"w.bin"}
     assert (place / "w.bin").read_bytes() == b"another model's"
+
+
+def test_a_file_cannot_have_the_name_of_the_weights_copied_beside_it(split_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    with pytest.raises(OutputError, match="the name of the model's weights"):
+        apply(split_model, split_model.with_name("masks.json"), tmp_path / "elsewhere" / "w.bin")
+    assert not names(tmp_path / "elsewhere")
 
 
 def test_masks_of_another_model_are_refused(model: Path) -> None:
@@ -160,6 +176,30 @@ def test_a_form_is_one_of_three() -> None:
     assert parse_form("folded") is Form.FOLDED
     with pytest.raises(ConfigError, match="unknown form 'pruned'"):
         parse_form("pruned")
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=[path.stem for path in SEEDS])
+def test_any_file_is_repaired_and_restored_or_refused_even_if_it_is_trusted(seed: Path, tmp_path: Path) -> None:
+    trusted = Caution(limits=None)
+    try:
+        model = load_model(seed)
+        cut = cut_model(model)
+        entries = [
+            MaskRecord(layer=layer.name, parents=[0], beta=0.0)
+            for layer in find_layers(index_graph(cut.part, model.opset))
+        ]
+    except ModelError:
+        return
+    for form in Form:
+        out = tmp_path / "out.onnx"
+        try:
+            apply(seed, write_masks(seed, *entries, place=tmp_path), out, form=form, caution=trusted)
+        except (ModelError, ConfigError):
+            continue
+        assert verify(out, seed, caution=trusted)
+        if form is not Form.FOLDED:
+            unmask(out, tmp_path / "back.onnx", caution=trusted)
+            assert onnx.load(tmp_path / "back.onnx") == onnx.load(seed)
 
 
 @pytest.mark.in_its_own_process

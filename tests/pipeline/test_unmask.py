@@ -39,6 +39,7 @@ def test_an_original_in_other_bytes_comes_back_as_the_same_message(model: Path) 
     apply(model, masks, out)
     assert not unmask(out, back)
     assert onnx.load(back) == onnx.load(model)
+    assert not unmask(out, back)  # over itself
 
 
 @pytest.mark.parametrize("form", [Form.MASKED, Form.SWITCHABLE])
