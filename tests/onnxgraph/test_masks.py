@@ -15,7 +15,7 @@ from onnxcausal.onnxgraph.masks import MaskedModel, insert_masks, mask_shape, pa
 from onnxcausal.onnxgraph.model import input_spec, load_model, opset_of
 from tests.assets import PREPARED, model_path, needs_assets, prepared
 from tests.networks import Builder, classifiers
-from tests.opened import edit, open_proto
+from tests.opened import TOLERANCE, edit, open_proto
 
 GENERATED = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 
@@ -102,7 +102,7 @@ def test_overridable_masks_can_be_fed_and_default_to_ones(drawn: tuple[onnx.Mode
     assert {value.name for value in session.get_overridable_initializers()} == set(result.names.values())
     (plain,) = run(proto, x)
     (default,) = session.run(None, {"x": x})
-    np.testing.assert_allclose(default, plain, rtol=0, atol=1e-6 * (1 + np.abs(plain).max()))
+    np.testing.assert_allclose(default, plain, rtol=0, atol=TOLERANCE * max(1.0, float(np.abs(plain).max())))
     layer = find_layers(index_graph(proto, opset_of(proto)))[-1]
     (removed,) = session.run(None, {"x": x, result.names[layer.name]: np.zeros(mask_shape(layer), np.float32)})
     # Without any path into the last layer the scores are its bias, whatever the input.

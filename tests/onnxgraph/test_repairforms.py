@@ -73,7 +73,7 @@ def test_a_switchable_file_fed_with_ones_is_the_original(drawn: tuple[onnx.Model
     found = repaired(proto, Form.SWITCHABLE, *some_masks(layers, np.random.default_rng(seed)))
     (plain,) = run(proto, {"x": x})
     (switched,) = run(found.proto, {"x": x} | ones_for(found))
-    np.testing.assert_allclose(switched, plain, rtol=0, atol=1e-6 * (1 + np.abs(plain).max()))
+    np.testing.assert_allclose(switched, plain, rtol=0, atol=TOLERANCE * max(1.0, float(np.abs(plain).max())))
 
 
 @GENERATED
