@@ -9,9 +9,10 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from onnxcausal.analysis.file import Index, ModelRecord, Share
+from onnxcausal.analysis.reading import read_record
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError
 
@@ -102,18 +103,8 @@ def read_masks(path: Path) -> MasksFile:
     Raises:
         ConfigError: there is no such file, it is damaged, or of another format.
     """
-    try:
-        held = json.loads(path.read_bytes(), parse_constant=_no_number)
-        if isinstance(held, dict) and held.get("format") != FORMAT:
-            raise _unreadable(path, f"its format is {held.get('format')!r}, this version reads {FORMAT!r}")
-        return in_order(MasksFile.model_validate(held))
-    except OSError as error:
-        raise _unreadable(path, error.strerror or str(error)) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise _unreadable(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    except (ValueError, RecursionError) as error:
-        raise _unreadable(path, f"it is no JSON: {error}") from error
+    remedy = "name a file of masks; its form is described in the README"
+    return in_order(read_record(path, MasksFile, FORMAT, what="masks", remedy=remedy))
 
 
 def check_model(masks: MasksFile, sha256: str, where: str) -> None:
@@ -139,16 +130,3 @@ def check_model(masks: MasksFile, sha256: str, where: str) -> None:
 def schema() -> str:
     """Return the JSON Schema of the format, as shipped in `SCHEMA_FILE`."""
     return json.dumps(MasksFile.model_json_schema(), indent=1) + "\n"
-
-
-def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is no number")
-
-
-def _unreadable(path: Path, why: str) -> ConfigError:
-    return ConfigError(
-        "the masks cannot be read",
-        where=str(path),
-        why=why,
-        remedy="name a file of masks; its form is described in the README",
-    )

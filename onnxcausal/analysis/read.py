@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 
 from onnxcausal.analysis.file import FORMAT, AnalysisFile, GraphRecord, LayerRecord, SettingsRecord
 from onnxcausal.analysis.folder import ANALYSIS_FILE
+from onnxcausal.analysis.reading import read_record
 from onnxcausal.causal.route import Route, Step
 from onnxcausal.errors import ConfigError
 
@@ -21,18 +21,8 @@ def read_analysis(folder: Path) -> AnalysisFile:
         ConfigError: there is none, it is damaged, or of another format.
     """
     path = folder / ANALYSIS_FILE if folder.is_dir() else folder
-    try:
-        held = json.loads(path.read_bytes())
-        if isinstance(held, dict) and held.get("format") != FORMAT:
-            raise _unreadable(path, f"its format is {held.get('format')!r}, this version reads {FORMAT!r}")
-        return AnalysisFile.model_validate(held)
-    except OSError as error:
-        raise _unreadable(path, error.strerror or str(error)) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise _unreadable(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    except (ValueError, RecursionError) as error:
-        raise _unreadable(path, f"it is no JSON: {error}") from error
+    remedy = "name a folder that onnxcausal analyze wrote"
+    return read_record(path, AnalysisFile, FORMAT, what="analysis", remedy=remedy)
 
 
 def routes_of(analysis: AnalysisFile) -> tuple[Route, ...]:
@@ -98,12 +88,3 @@ def _route(graph: GraphRecord) -> Route:
 def _step(layer: LayerRecord) -> Step:
     ate = np.array([np.nan if node.ate is None else node.ate for node in layer.nodes])
     return Step(layer.name, np.array(layer.targets, np.int64), ate, tuple(node.role for node in layer.nodes))
-
-
-def _unreadable(path: Path, why: str) -> ConfigError:
-    return ConfigError(
-        "the analysis cannot be read",
-        where=str(path),
-        why=why,
-        remedy="name a folder that onnxcausal analyze wrote",
-    )
