@@ -61,7 +61,7 @@ def with_masks(
     shifts: Mapping[str, Floats] | None = None,
     provider: Provider | None = None,
 ) -> Network:
-    """Return the network with masks on its layers, in a session of its own.
+    """Return the network with masks on its layers, in its own session.
 
     Args:
         network: the network.

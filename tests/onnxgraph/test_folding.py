@@ -134,7 +134,10 @@ def test_weights_in_typed_fields_are_changed() -> None:
     values = numpy_helper.to_array(proto.graph.initializer[0]).ravel().tolist()
     proto.graph.initializer[0].CopyFrom(helper.make_tensor(weight, TensorProto.FLOAT, [4, 3], values))
     (layer,) = names(proto)
-    alike(proto, MaskRecord(layer=layer, parents=[2, 3], beta=0.3))
+    folded = alike(proto, MaskRecord(layer=layer, parents=[2, 3], beta=0.3))
+    expected = np.array(values, np.float32).reshape(4, 3)
+    expected[2:] *= np.float32(0.3)
+    np.testing.assert_array_equal(stored(folded)[weight], expected)
 
 
 def dequantised(*, zero: int | list[int] | None = 3, kind: type = np.int8, beside: bool = False) -> onnx.ModelProto:

@@ -203,6 +203,9 @@ def _explanations(found: Found) -> Iterator[str]:
             f"- {CASES[case]}: {images[0]['n']} images, {options['perturbations']} perturbations of sd "
             f"{options['sd']}, {options['masks']} masks of RISE."
         )
+        splits = [found[f"{case}-{stage}"]["split"]["evaluated_on"] for stage in ("stability", "faithfulness")]
+        if splits[0] != splits[1]:
+            yield "  Its LE is of other held-out images than its IROF: the two were not measured in one run."
     yield ""
     for case in cases:
         yield f"![{case}, stability](paper/figure8-{case}.png)"

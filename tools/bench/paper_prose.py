@@ -15,13 +15,13 @@ TITLES = {
 HEAD = """
 # The experiments of Ahmad et al. 2023, repeated
 
-Written by `tools/bench/paper.py` from what it measured. All methods see the same models, images and noise, in one
+Written by `tools/bench/paper.py` from what it measured. All methods of a column see the same images and noise in one
 run, and are normalised alike (a map over its largest absolute value). Graphs are inferred from some samples, and
 everything else is measured on others of the same test set; the split of each evaluation is in the JSON it writes.
 Intervals are at level 0.95. The paper's ResNet-18, ResNet-50V2 and ConvNeXt are not at hand; ResNet-20 on CIFAR-10
 (compressed as JPEG, right on 81 %) and two small ImageNet models stand in for them, SqueezeNet for graphs and maps
-alone. Gradient methods are Captum's, on the model converted to PyTorch, whose scores are compared with ONNX Runtime's
-first.
+alone; MobileNetV2 has not been run. Gradient methods are Captum's, on the model converted to PyTorch, whose scores
+are compared with ONNX Runtime's first.
 """
 PROSE = {
     "graphs": """
