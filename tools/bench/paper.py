@@ -33,6 +33,7 @@ from onnxcausal.onnxgraph.network import open_network  # noqa: E402
 from onnxcausal.pipeline.analyze import analyze  # noqa: E402
 from onnxcausal.pipeline.evaluate import Options, evaluate  # noqa: E402
 from onnxcausal.pipeline.explain import explain  # noqa: E402
+from onnxcausal.pipeline.protocols.maps import GREEDY, METHODS  # noqa: E402
 from onnxcausal.report.evaluation import figure  # noqa: E402
 from tests import assets  # noqa: E402
 
@@ -160,7 +161,8 @@ def _stages(cases: dict[str, Case]) -> dict[str, tuple[str, Callable[[Case], dic
         size = SIZES[name]
         found[f"{name}-graphs"] = (name, graphs)
         found[f"{name}-maps"] = (name, maps)
-        of_maps = Options(count=size.images, perturbations=size.perturbations, masks=size.masks)
+        methods = METHODS if size.greedy else tuple(method for method in METHODS if method != GREEDY)
+        of_maps = Options(count=size.images, perturbations=size.perturbations, masks=size.masks, methods=methods)
         found[f"{name}-stability"] = (name, protocol("stability", of_maps, rivals=True, number=8))
         found[f"{name}-faithfulness"] = (name, protocol("faithfulness", of_maps, rivals=True, number="8b"))
         found[f"{name}-fidelity"] = (name, protocol("fidelity", Options(count=size.held_out), number=10))

@@ -15,6 +15,7 @@ CASES = {
     "resnet20": "ResNet-20, CIFAR-10",
     "mobilenetv1": "MobileNetV1 0.25 128, ImageNet",
     "squeezenet": "SqueezeNet 1.1, ImageNet",
+    "mobilenetv2": "MobileNetV2, ImageNet",
 }
 PACKAGES = ("onnxcausal", "onnxruntime", "onnxruntime-gpu", "numpy", "torch", "captum", "quantus", "scikit-image")
 Found = dict[str, dict[str, Any]]
@@ -95,7 +96,7 @@ def _goals_of_maps(found: Found, case: str, title: str) -> Iterator[str]:
         if held := found.get(f"{case}-{stage}"):
             records = {record["method"]: record for record in _records(held, target=None, measure=measure)}
             own = records.pop("causal")
-            rivals = [record for name, record in records.items() if name not in ("constant", "greedy order")]
+            rivals = [record for name, record in records.items() if name not in ("constant", "greedy")]
             best = better(rivals, key=lambda record: record["mean"])
             ahead = sum(better(own["mean"], rival["mean"]) == rival["mean"] for rival in rivals)
             yield (

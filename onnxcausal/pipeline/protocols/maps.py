@@ -24,10 +24,10 @@ from onnxcausal.samples.planes import Planes, planes_of
 from onnxcausal.samples.source import Inputs
 
 CAUSAL, OCCLUSION, RISE, EDGES, CONSTANT, RANDOM = "causal", "occlusion", "rise", "edges", "constant", "random"
-METHODS = (CAUSAL, OCCLUSION, RISE, EDGES, CONSTANT, RANDOM)
+GREEDY = "greedy"
+"""The order of segments that takes most of the prediction at every step: it knows the answer, and has no map."""
+METHODS = (CAUSAL, OCCLUSION, RISE, EDGES, CONSTANT, RANDOM, GREEDY)
 """Explanation methods, in the order in which they are shown."""
-GREEDY = "greedy order"
-"""The order that takes most of the prediction at every step, which knows the answer: next to the perfect one."""
 LIPSCHITZ, AREA, AREA_SHARE = "Lipschitz estimate", "IROF", "IROF over segments"
 
 
@@ -36,7 +36,7 @@ class MapOptions:
     """How maps are evaluated.
 
     Attributes:
-        methods: explanation methods.
+        methods: explanation methods; `greedy`, which has no map, is for faithfulness alone.
         count: held-out images of each class.
         perturbations: noisy copies of each image.
         sd: standard deviation of the noise, in the unit of the model's input.
@@ -85,8 +85,10 @@ def faithfulness(subject: Subject, options: MapOptions, progress: Progress) -> I
             maps = explain(x)
             orders = [order_of(each, parts) for each, parts in zip(maps, segments, strict=True)]
             found |= _areas(name, predict, x, planes, segments=segments, orders=orders)
-        greedy = [greedy_order(predict, x[n : n + 1], planes, parts) for n, parts in enumerate(segments)]
-        return found | _areas(GREEDY, predict, x, planes, segments=segments, orders=greedy)
+        if GREEDY in options.methods:
+            best = [greedy_order(predict, x[n : n + 1], planes, parts) for n, parts in enumerate(segments)]
+            found |= _areas(GREEDY, predict, x, planes, segments=segments, orders=best)
+        return found
 
     yield from _each_class(subject, options, of_class, progress)
 
@@ -94,7 +96,7 @@ def faithfulness(subject: Subject, options: MapOptions, progress: Progress) -> I
 def methods_of(
     subject: Subject, target: int, planes: Planes, options: MapOptions, shape: tuple[int, ...]
 ) -> dict[str, Explain]:
-    """Return the explanation methods for one class, by name.
+    """Return the explanation methods that make maps, for one class, by name.
 
     Args:
         subject: what is evaluated.
@@ -124,7 +126,7 @@ def methods_of(
         CONSTANT: lambda: partial(constant, planes=planes),
         RANDOM: lambda: lambda x: noise.random((len(x), height, width)),
     }
-    unknown = [name for name in options.methods if name not in known]
+    unknown = [name for name in options.methods if name not in METHODS]
     if unknown:
         raise ConfigError(
             f"unknown method {unknown[0]!r}",
@@ -132,7 +134,7 @@ def methods_of(
             why=f"known are {', '.join(METHODS)}",
             remedy="choose among them, separated by commas",
         )
-    own = {name: known[name]() for name in options.methods}
+    own = {name: known[name]() for name in options.methods if name in known}
     return own | {name: explaining(target) for name, explaining in options.others.items()}
 
 
