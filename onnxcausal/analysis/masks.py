@@ -1,15 +1,15 @@
 """Which paths of a model are multiplied by how much, and their file format `masks.json`, version 1.
 
 An edge that several entries name gets the smallest of their factors, so that the entries of two files can be put
-together in any order, and an entry that both have counts once.
+together in any order, and an entry that both have counts once. So do the means; two of one parent must be the same.
 """
 
 import json
 from collections import defaultdict
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from onnxcausal.analysis.file import Index, ModelRecord, Share
 from onnxcausal.analysis.reading import read_record
@@ -50,6 +50,24 @@ class MaskRecord(_Record):
     beta: Share
 
 
+class MeanRecord(_Record):
+    """The mean of some parent features of a layer over samples and places, a value for each parent.
+
+    What masks take of a parent's paths is replaced by what a map of its mean contributes away from borders; of parents
+    without a mean, by nothing. In a quantised layer it is the mean of the whole numbers less their zero point.
+    """
+
+    layer: Annotated[str, Field(min_length=1)]
+    parents: Indices
+    values: Annotated[list[float], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _one_value_per_parent(self) -> Self:
+        if len(self.values) != len(self.parents):
+            raise ValueError(f"{len(self.parents)} parents have {len(self.values)} values")
+        return self
+
+
 class MasksFile(_Record):
     """The content of `masks.json`.
 
@@ -60,11 +78,16 @@ class MasksFile(_Record):
     model: ModelRecord
     reading: ReadingRecord = ReadingRecord()
     masks: list[MaskRecord]
+    means: list[MeanRecord] = Field(default_factory=list)
     provenance: dict[str, Any] = Field(default_factory=dict)
 
 
 def in_order(masks: MasksFile) -> MasksFile:
-    """Return the same masks as they are written: one entry per layer, children and factor, all of it sorted."""
+    """Return the same masks as they are written: one entry per layer, children and factor, all of it sorted.
+
+    Raises:
+        ConfigError: a parent has two different means.
+    """
     parents: dict[tuple[str, tuple[int, ...] | None, float], set[int]] = defaultdict(set)
     for entry in masks.masks:
         children = None if entry.children is None else tuple(sorted(set(entry.children)))
@@ -75,22 +98,41 @@ def in_order(masks: MasksFile) -> MasksFile:
             parents.items(), key=lambda held: (held[0][0], held[0][1] or (), held[0][2])
         )
     ]
-    return masks.model_copy(update={"masks": entries})
+    means = [
+        MeanRecord(layer=layer, parents=list(found), values=list(found.values()))
+        for layer, found in means_by_layer(masks).items()
+    ]
+    return masks.model_copy(update={"masks": entries, "means": means})
+
+
+def means_by_layer(masks: MasksFile) -> dict[str, dict[int, float]]:
+    """Return the means of parents, by layer and parent, both sorted.
+
+    Raises:
+        ConfigError: a parent has two different ones.
+    """
+    means: dict[str, dict[int, float]] = defaultdict(dict)
+    for entry in masks.means:
+        of_layer = means[entry.layer]
+        for parent, value in zip(entry.parents, entry.values, strict=True):
+            if of_layer.setdefault(parent, value) != value:
+                raise _two_means(entry.layer, parent, of_layer[parent], value)
+    return {layer: dict(sorted(of_layer.items())) for layer, of_layer in sorted(means.items())}
 
 
 def to_record(masks: MasksFile) -> dict[str, Any]:
     """Return the content of `masks.json`, without what is not set."""
     held = in_order(masks).model_dump(mode="json", exclude_none=True)
-    return {key: value for key, value in held.items() if value or key not in ("reading", "provenance")}
+    return {key: value for key, value in held.items() if value or key not in ("reading", "means", "provenance")}
 
 
 def to_json(masks: MasksFile) -> str:
     """Return the content of `masks.json`, an entry a line, ending in a newline."""
     parts = []
     for key, value in to_record(masks).items():
-        if key == "masks" and value:
+        if key in ("masks", "means") and value:
             lines = ",\n".join(f"  {json.dumps(entry, allow_nan=False)}" for entry in value)
-            parts.append(f' "masks": [\n{lines}\n ]')
+            parts.append(f' "{key}": [\n{lines}\n ]')
         else:
             indented = json.dumps(value, indent=1, sort_keys=key == "provenance", allow_nan=False)
             parts.append(f" {json.dumps(key)}: " + indented.replace("\n", "\n "))
@@ -130,3 +172,12 @@ def check_model(masks: MasksFile, sha256: str, where: str) -> None:
 def schema() -> str:
     """Return the JSON Schema of the format, as shipped in `SCHEMA_FILE`."""
     return json.dumps(MasksFile.model_json_schema(), indent=1) + "\n"
+
+
+def _two_means(layer: str, parent: int, first: float, second: float) -> ConfigError:
+    return ConfigError(
+        f"parent {parent} has two different means",
+        where=f"masks, means of layer {layer}",
+        why=f"{first!r} and {second!r}: they were made from different data",
+        remedy="keep the means that were made from one data set",
+    )

@@ -4,11 +4,11 @@ import json
 from enum import StrEnum
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from onnxcausal.analysis.file import Sha256
 from onnxcausal.analysis.masks import MasksFile, in_order, to_record
-from onnxcausal.errors import ModelError
+from onnxcausal.errors import ConfigError, ModelError
 
 KEY: Final = "onnxcausal.repair"
 """Key of the text among the model's metadata."""
@@ -38,19 +38,25 @@ class OriginalRecord(_Record):
 
 
 class RepairRecord(_Record):
-    """How a file was made; `inserted` holds the name of the mask of each layer, where there are masks in the file."""
+    """How a file was made.
+
+    `inserted` holds the name of the mask of each layer, where there are masks in the file; `shifts` the name of what
+    is added to the output of each layer, where something is.
+    """
 
     format: Literal["onnxcausal-repair/1"] = FORMAT
     onnxcausal: str
     form: Form
     original: OriginalRecord
     inserted: dict[str, str]
+    shifts: dict[str, str] = Field(default_factory=dict)
     masks: MasksFile
 
 
 def to_text(record: RepairRecord) -> str:
     """Return the record as it stands in a file: JSON in one line."""
-    held = record.model_dump(mode="json", exclude={"masks"}) | {"masks": to_record(record.masks)}
+    unset = set() if record.shifts else {"shifts"}  # a file without them says what it said before there were any
+    held = record.model_dump(mode="json", exclude={"masks"} | unset) | {"masks": to_record(record.masks)}
     return json.dumps(held, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -64,14 +70,18 @@ def from_text(text: str, where: str) -> RepairRecord:
     Raises:
         ModelError: it is damaged, or of another version.
     """
+    cause: Exception
     try:
         found = RepairRecord.model_validate_json(text)
+        return found.model_copy(update={"masks": in_order(found.masks)})
     except ValidationError as error:
         first = error.errors()[0]
-        raise ModelError(
-            "the model's record of its repair cannot be read",
-            where=f"{where}, metadata {KEY}",
-            why=f"{'.'.join(map(str, first['loc']))}: {first['msg']}",
-            remedy="use the version of onnxcausal that made the file; if it was edited, apply the masks anew",
-        ) from error
-    return found.model_copy(update={"masks": in_order(found.masks)})
+        why, cause = f"{'.'.join(map(str, first['loc']))}: {first['msg']}", error
+    except ConfigError as error:
+        why, cause = f"{error.what}, {error.why}", error
+    raise ModelError(
+        "the model's record of its repair cannot be read",
+        where=f"{where}, metadata {KEY}",
+        why=why,
+        remedy="use the version of onnxcausal that made the file; if it was edited, apply the masks anew",
+    ) from cause

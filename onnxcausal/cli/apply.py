@@ -22,11 +22,9 @@ def apply_command(
     debug: options.Debug = False,  # noqa: ARG001  # read by the program's entry, which sees every error
 ) -> None:
     """Write a model file with masks on its layers; all else of the file stays as it is."""
-    from onnxcausal.pipeline.apply import apply, parse_form  # noqa: PLC0415  # --help must not load it
-    from onnxcausal.pipeline.opening import caution_of  # noqa: PLC0415
+    from onnxcausal.pipeline.apply import apply  # noqa: PLC0415  # --help must not load it
 
-    caution = caution_of(limits, follow_links=follow_links)
-    applied = apply(model, masks, out, form=parse_form(form), force=force, caution=caution)
+    applied = apply(model, masks, out, form=form, force=force, limits=limits, follow_links=follow_links)
     _tell(applied)
     if not quiet:
         print(f"written to {out}", file=sys.stderr)
@@ -40,7 +38,12 @@ def _tell(applied: "Applied") -> None:
     print(f"{printable(applied.model_file)}: masks on {len(applied.layers)} layer(s), form {applied.form}")
     width = max((len(printable(layer.name)) for layer in applied.layers), default=0)
     for layer in applied.layers:
-        shown = f"  {printable(layer.name):<{width}}  {layer.edges:,} of {layer.of:,} edges"
-        print(f"{shown}, mask {printable(layer.mask)}" if layer.mask else shown)
+        shown = [f"  {printable(layer.name):<{width}}  {layer.edges:,} of {layer.of:,} edges"]
+        shown += [f"mask {printable(layer.mask)}"] if layer.mask else []
+        if layer.replaced:
+            shown.append(f"means in {printable(layer.shift)}" if layer.shift else "means in its bias")
+        print(", ".join(shown))
     if applied.form is Form.SWITCHABLE:
-        print("feed ones to these masks, and the file is the original model")
+        shifted = any(layer.shift for layer in applied.layers)
+        zeros = ", zeros to these means" if shifted else ""
+        print(f"feed ones to these masks{zeros}, and the file is the original model")

@@ -6,9 +6,11 @@ What it names may not stand in the file as it is.
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError, ModelError
+from onnxcausal.onnxgraph.hiddenlayers import every_layer
 from onnxcausal.onnxgraph.index import GraphIndex, index_graph
 from onnxcausal.onnxgraph.layers import Layer, find_layers
 from onnxcausal.onnxgraph.model import Model, damage_told
@@ -18,9 +20,27 @@ MOST_NAMED = 8
 """Layers that an error lists."""
 
 
+@dataclass(frozen=True, slots=True)
+class FileLayer:
+    """A layer of an analysis in the model's own file.
+
+    Attributes:
+        layer: as it stands in the file.
+        analysed: as it is analysed.
+    """
+
+    layer: Layer
+    analysed: Layer
+
+
 def layers_in_file(
-    model: Model, names: Iterable[str], *, output: str | None = None, task: Task | None = None
-) -> dict[str, Layer]:
+    model: Model,
+    names: Iterable[str],
+    *,
+    output: str | None = None,
+    task: Task | None = None,
+    named: Iterable[str] = (),
+) -> dict[str, FileLayer]:
     """Return layers as they stand in the main graph of a model's file, by the names an analysis gives them.
 
     Args:
@@ -28,6 +48,7 @@ def layers_in_file(
         names: names of layers.
         output: the tensor at which the analysis cut the model, where it was named.
         task: what its scores decide, where it was told.
+        named: names of layers that an analysis must know too, wherever they stand.
 
     Raises:
         ConfigError: the model has no such layer.
@@ -38,16 +59,18 @@ def layers_in_file(
         analysed = index_graph(cut.part, model.opset)
         of_analysis = {layer.name: layer for layer in find_layers(analysed)}
         file = index_graph(model.proto, model.opset)
-        of_file = {layer.output: layer for layer in find_layers(file)}
+        of_file = {layer.output: layer for layer in every_layer(file)}
         found = {}
-        for name in names:
+        names = list(names)
+        for name in [*names, *named]:
             if name not in of_analysis:
                 raise _unknown(name, list(of_analysis), model.name)
+        for name in names:
             tensor = _tensor_of_file(analysed, of_analysis[name].output, file)
             layer = of_file.get(tensor)
             if layer is None or not _alike(layer, of_analysis[name]):
                 raise _not_in_file(name, file, tensor, model.name)
-            found[name] = layer
+            found[name] = FileLayer(layer, of_analysis[name])
         return found
 
 
@@ -90,7 +113,7 @@ def _not_in_file(name: str, file: GraphIndex, tensor: str, model: str) -> ModelE
         where = f"{model}, op {op.name or tensor} ({kind})"
         why = (
             f"layer {name} exists only in the form that is analysed; in the file it is an op {kind}, whose weight is "
-            "not a float tensor of the main graph"
+            "no tensor of the main graph that can be changed"
         )
     return ModelError(
         "the layer cannot be masked in the file",

@@ -78,15 +78,22 @@ class _Fixed:
 NOTHING = _Fixed((), TensorProto.UNDEFINED)
 
 
-def find_layers(index: GraphIndex, shapes: Mapping[str, tuple[int, ...]] | None = None) -> tuple[Layer, ...]:
+def find_layers(
+    index: GraphIndex,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    *,
+    types: frozenset[int] = FLOAT_TYPES,
+) -> tuple[Layer, ...]:
     """Return the layers of a graph in file order, names unique.
 
     Args:
         index: the graph.
         shapes: shapes of tensors, where known; they tell a vector from a matrix in `MatMul(weight, data)`.
+        types: element types of weights.
     """
     taken: set[str] = set()
-    return tuple(_with_unique_name(layer, taken) for layer in _found(index, shapes or {}))
+    found = (layer for layer in _found(index, shapes or {}) if layer.weight_type in types)
+    return tuple(_with_unique_name(layer, taken) for layer in found)
 
 
 def _found(index: GraphIndex, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Layer]:
@@ -101,7 +108,7 @@ def _found(index: GraphIndex, shapes: Mapping[str, tuple[int, ...]]) -> Iterator
             layer = _matmul(index, number, shapes)
         else:
             continue
-        if layer is not None and layer.weight_type in FLOAT_TYPES:
+        if layer is not None:
             yield layer
 
 

@@ -18,7 +18,7 @@ from onnxcausal.onnxgraph.network import Network, Wiring
 from onnxcausal.onnxgraph.provider import CPU, Provider
 from onnxcausal.onnxgraph.responses import BIAS_INPUT
 from onnxcausal.onnxgraph.runner.sessions import failing, open_session
-from onnxcausal.onnxgraph.shifts import insert_shifts, without_mean
+from onnxcausal.onnxgraph.shifts import insert_fixed_shifts, without_mean
 from onnxcausal.onnxgraph.trace import Rows
 from onnxcausal.samples.source import Inputs
 
@@ -67,7 +67,7 @@ def with_masks(
         network: the network.
         masks: the masks.
         wiring: its layers, and the shapes of one run.
-        shifts: what is added to the outputs of layers, `[1, ...]` by the layer's name (`MeanContributions`).
+        shifts: what is added to the outputs of layers, by the layer's name (`MeanContributions`, `shifts_of`).
         provider: execution provider.
 
     Raises:
@@ -75,8 +75,7 @@ def with_masks(
     """
     layers = [layer for layer in wiring.flow.layers if layer.name in masks]
     proto = insert_masks(network.part, layers, values=masks).proto
-    if shifts:
-        proto = _with_constant_shifts(proto, [layer for layer in layers if layer.name in shifts], wiring, shifts)
+    proto, _ = insert_fixed_shifts(proto, layers, shifts or {})
     return replace(network, part=proto, plain=network.runner(proto, provider))
 
 
@@ -165,23 +164,3 @@ def _contributing(
     )
     opset = [helper.make_opsetid("", network.model.opset)]
     return helper.make_model(graph, opset_imports=opset, ir_version=max(4, network.part.ir_version)), outputs
-
-
-def _with_constant_shifts(
-    proto: onnx.ModelProto, layers: list[Layer], wiring: Wiring, shifts: Mapping[str, Floats]
-) -> onnx.ModelProto:
-    """Return the model with fixed additions to the outputs of layers."""
-    # Positions of ops have changed; the rewrite below finds them by their outputs.
-    shifted, added = insert_shifts(proto, layers, wiring.trace)
-    names = {shift.name: layer for layer, shift in added.items()}
-    before = {shift.before for shift in added.values()}
-    graph = shifted.graph
-    for tensor in graph.initializer:
-        if tensor.name in names:
-            dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
-            tensor.CopyFrom(numpy_helper.from_array(shifts[names[tensor.name]].astype(dtype), tensor.name))
-    for field, gone in ((graph.input, set(names)), (graph.output, before)):
-        kept = [value for value in field if value.name not in gone]
-        del field[:]
-        field.extend(kept)
-    return shifted

@@ -1,21 +1,29 @@
 """Masks in a model's own file, in three forms; all else of the file stays as it is, byte for byte."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from onnxcausal.analysis.masks import MaskRecord, MasksFile
+from onnxcausal.analysis.masks import MaskRecord, MasksFile, means_by_layer
 from onnxcausal.analysis.repair import KEY, Form, RepairRecord, to_text
 from onnxcausal.errors import ConfigError, ModelError
+from onnxcausal.onnxgraph.filechange import start_change
 from onnxcausal.onnxgraph.filelayers import layers_in_file
+from onnxcausal.onnxgraph.fileshifts import shifts_in_file
+from onnxcausal.onnxgraph.foldedbias import fold_shifts, has_bias
 from onnxcausal.onnxgraph.folding import fold_masks
+from onnxcausal.onnxgraph.formcheck import check_form
 from onnxcausal.onnxgraph.layers import Layer
 from onnxcausal.onnxgraph.masks import insert_masks, mask_shape, path_mask
 from onnxcausal.onnxgraph.model import damage_told
 from onnxcausal.onnxgraph.original import Original
+from onnxcausal.onnxgraph.shifts import insert_fixed_shifts
+
+Arrays = Mapping[str, NDArray[np.float64]]
+"""Masks, or what is added, by the layer's name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,13 +34,25 @@ class Repaired:
         proto: its message.
         record: what it says of how it was made.
         masks: the mask of each layer, by the layer's name.
+        shifts: what takes the place of masked paths, added to the output of layers, by the layer's name.
         data: content of new files of weights beside it, by name.
     """
 
     proto: onnx.ModelProto
     record: RepairRecord
-    masks: Mapping[str, NDArray[np.float64]]
+    masks: Arrays
+    shifts: Arrays = field(default_factory=dict)
     data: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Written:
+    """A message with masks, names of what was inserted by the layer's name, and new files of weights."""
+
+    proto: onnx.ModelProto
+    masks: dict[str, str]
+    shifts: dict[str, str]
+    data: Mapping[str, bytes]
 
 
 def repair(original: Original, masks: MasksFile, form: Form, version: str) -> Repaired:
@@ -46,7 +66,7 @@ def repair(original: Original, masks: MasksFile, form: Form, version: str) -> Re
 
     Raises:
         ConfigError: there is no such layer or node, or the file is repaired already.
-        ModelError: a layer does not stand in the file, or its weight cannot take that form.
+        ModelError: a layer does not stand in the file, or its weight or bias cannot take that form.
     """
     model = original.model
     if KEY in model.metadata:
@@ -58,25 +78,27 @@ def repair(original: Original, masks: MasksFile, form: Form, version: str) -> Re
         )
     reading = masks.reading
     names = sorted({entry.layer for entry in masks.masks})
-    found = layers_in_file(model, names, output=reading.output, task=reading.task)
-    layers = dict(sorted(found.items(), key=lambda held: held[1].op))
+    named = sorted({entry.layer for entry in masks.means})
+    found = layers_in_file(model, names, output=reading.output, task=reading.task, named=named)
+    in_file = dict(sorted(found.items(), key=lambda held: held[1].layer.op))
+    layers = {name: held.layer for name, held in in_file.items()}
     with damage_told(model.name):
         values = mask_values(layers, masks.masks)
-        if form is Form.FOLDED:
-            folded = fold_masks(original, layers, values)
-            proto, data, inserted = folded.proto, folded.data, dict[str, str]()
-        else:
-            own = {layer.name: name for name, layer in layers.items()}
-            masked = insert_masks(
-                original.proto,
-                layers.values(),
-                values={layer.name: values[name] for name, layer in layers.items()},
-                overridable=form is Form.SWITCHABLE,
-            )
-            proto, data, inserted = masked.proto, {}, {own[name]: mask for name, mask in masked.names.items()}
-    record = RepairRecord(onnxcausal=version, form=form, original=original.record(), inserted=inserted, masks=masks)
-    proto.metadata_props.add(key=KEY, value=to_text(record))
-    return Repaired(proto, record, values, data)
+        means = mean_values(layers, masks)
+        check_form(model, layers, means, form)
+        shifts = shifts_in_file(model, in_file, values, means)
+        write = _folded if form is Form.FOLDED else _masked
+        written = write(original, layers, values, shifts, form)
+    record = RepairRecord(
+        onnxcausal=version,
+        form=form,
+        original=original.record(),
+        inserted=written.masks,
+        shifts=written.shifts,
+        masks=masks,
+    )
+    written.proto.metadata_props.add(key=KEY, value=to_text(record))
+    return Repaired(written.proto, record, values, shifts, written.data)
 
 
 def mask_values(layers: Mapping[str, Layer], entries: Iterable[MaskRecord]) -> dict[str, NDArray[np.float64]]:
@@ -93,6 +115,21 @@ def mask_values(layers: Mapping[str, Layer], entries: Iterable[MaskRecord]) -> d
         children = np.arange(layer.children) if entry.children is None else np.array(entry.children, np.int64)
         mask = path_mask(layer, np.array(entry.parents, np.int64), children, entry.beta)
         found[entry.layer] = np.minimum(found[entry.layer], mask)
+    return found
+
+
+def mean_values(layers: Mapping[str, Layer], masks: MasksFile) -> dict[str, NDArray[np.float64]]:
+    """Return the mean of each parent, `[parents]`, of layers that have means: 0 for parents without.
+
+    Raises:
+        ConfigError: a layer has no such parent, or a parent two different means.
+    """
+    found = {}
+    for name, means in means_by_layer(masks).items():
+        if name in layers:
+            _check_range(name, "parent", list(means), layers[name].parents)
+            found[name] = np.zeros(layers[name].parents)
+            found[name][list(means)] = list(means.values())
     return found
 
 
@@ -116,20 +153,22 @@ def without_masks(original: Original, record: RepairRecord) -> onnx.ModelProto:
     proto = onnx.ModelProto()
     proto.CopyFrom(original.proto)
     graph = proto.graph
-    names = set(record.inserted.values())
-    products = {}
-    for op in graph.node:
-        if op.op_type == "Mul" and len(op.input) == 2 and op.input[1] in names:  # noqa: PLR2004
-            products[op.output[0]] = op.input[0]
-    if len(products) != len(names):
+    sums = _taking(graph, "Add", set(record.shifts.values()))
+    products = _taking(graph, "Mul", set(record.inserted.values()))
+    if len(sums) != len(record.shifts) or len(products) != len(record.inserted):
         raise altered(original, "its masks are not where they were put")
+    after = {before: output for output, before in sums.items()}
     for op in graph.node:
         for position, tensor in enumerate(op.input):
             if tensor in products:
                 op.input[position] = products[tensor]
-    _drop(graph.node, lambda op: bool(op.output) and op.output[0] in products)
-    _drop(graph.initializer, lambda tensor: tensor.name in names)
-    _drop(graph.input, lambda value: value.name in names)
+        for position, tensor in enumerate(op.output):
+            if tensor in after:
+                op.output[position] = after[tensor]
+    gone = {*record.inserted.values(), *record.shifts.values()}
+    _drop(graph.node, lambda op: len(op.input) > 1 and op.input[1] in gone)
+    _drop(graph.initializer, lambda tensor: tensor.name in gone)
+    _drop(graph.input, lambda value: value.name in gone)
     _drop(proto.metadata_props, lambda entry: entry.key == KEY)
     return proto
 
@@ -142,6 +181,43 @@ def altered(original: Original, why: str) -> ModelError:
         why=why,
         remedy="take the original file; its hash stands in the metadata of the repaired one",
     )
+
+
+def _masked(original: Original, layers: Mapping[str, Layer], masks: Arrays, shifts: Arrays, form: Form) -> _Written:
+    """Put masks, and what takes the place of paths, into the graph."""
+    overridable = form is Form.SWITCHABLE
+    own = {layer.name: name for name, layer in layers.items()}
+    values = {layer: masks[name] for layer, name in own.items()}
+    masked = insert_masks(original.proto, layers.values(), values=values, overridable=overridable)
+    added = {layer: shifts[name] for layer, name in own.items() if name in shifts}
+    proto, names = insert_fixed_shifts(masked.proto, layers.values(), added, overridable=overridable)
+    return _Written(
+        proto,
+        {own[layer]: mask for layer, mask in masked.names.items()},
+        {own[layer]: shift for layer, shift in names.items()},
+        {},
+    )
+
+
+def _folded(original: Original, layers: Mapping[str, Layer], masks: Arrays, shifts: Arrays, form: Form) -> _Written:
+    """Put masks into weights, and what takes the place of paths into biases."""
+    assert form is Form.FOLDED
+    file = start_change(original)
+    fold_masks(file, layers, masks)
+    fold_shifts(file, {name: layers[name] for name in shifts if has_bias(layers[name])}, shifts)
+    data = file.put_outside()
+    without = [replace(layers[name], name=name) for name in shifts if not has_bias(layers[name])]
+    proto, added = insert_fixed_shifts(file.proto, without, shifts)
+    return _Written(proto, {}, added, data)
+
+
+def _taking(graph: onnx.GraphProto, op_type: str, names: set[str]) -> dict[str, str]:
+    """Return by its output what an op of some type takes beside one of some tensors."""
+    return {
+        op.output[0]: op.input[0]
+        for op in graph.node
+        if op.op_type == op_type and len(op.input) == 2 and op.input[1] in names  # noqa: PLR2004
+    }
 
 
 def _check_range(layer: str, what: str, indices: list[int], number: int) -> None:

@@ -3,15 +3,17 @@
 Removing a path takes its contribution from the layer's output; its mean contribution is put back by adding it there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from onnxcausal.causal.outcome import Floats
 from onnxcausal.errors import ModelError
 from onnxcausal.onnxgraph.layers import Layer
+from onnxcausal.onnxgraph.masks import OLDEST_OVERRIDABLE_IR
 from onnxcausal.onnxgraph.rewrite import fresh, names_in, splice
 from onnxcausal.onnxgraph.trace import Trace
 
@@ -65,6 +67,42 @@ def insert_shifts(
         shifts[layer.name] = shift
     splice(graph, after=after)
     return shifted, shifts
+
+
+def insert_fixed_shifts(
+    proto: onnx.ModelProto, layers: Iterable[Layer], values: Mapping[str, Floats], *, overridable: bool = False
+) -> tuple[onnx.ModelProto, dict[str, str]]:
+    """Return the model with fixed additions after layers, and the name of what is added by the layer's name.
+
+    Args:
+        proto: the model, which may have masks already; not changed.
+        layers: its layers.
+        values: what is added, by the layer's name, of shapes that broadcast to the layer's output; others get nothing.
+        overridable: make every addition an input too, which may be fed.
+    """
+    shifted = onnx.ModelProto()
+    shifted.CopyFrom(proto)
+    graph = shifted.graph
+    taken = names_in(graph)
+    position = {op.output[0]: number for number, op in enumerate(graph.node) if op.output}
+    names, after = {}, {}
+    for layer in layers:
+        if layer.name not in values:
+            continue
+        name, before = fresh(f"{layer.name}.shift", taken), fresh(f"{layer.name}.before_shift", taken)
+        dtype = helper.tensor_dtype_to_np_dtype(layer.weight_type)
+        tensor = numpy_helper.from_array(np.asarray(values[layer.name].astype(dtype)), name)
+        graph.initializer.append(tensor)
+        if overridable or proto.ir_version < OLDEST_OVERRIDABLE_IR:  # IR 3 lists every initializer as an input
+            graph.input.append(helper.make_tensor_value_info(name, tensor.data_type, list(tensor.dims)))
+        # The sum takes over the tensor's name, so that nothing after the layer changes.
+        number = position[layer.output]
+        graph.node[number].output[0] = before
+        op_name = fresh(f"{layer.name}.apply_shift", taken)
+        after[number] = helper.make_node("Add", [before, name], [layer.output], name=op_name)
+        names[layer.name] = name
+    splice(graph, after=after)
+    return shifted, names
 
 
 def without_mean(layer: Layer, trace: Trace) -> ModelError:

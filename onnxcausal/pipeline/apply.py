@@ -9,7 +9,7 @@ from onnxcausal.analysis.repair import Form
 from onnxcausal.errors import ConfigError
 from onnxcausal.onnxgraph.original import repairs
 from onnxcausal.onnxgraph.repairforms import repair
-from onnxcausal.pipeline.opening import CAREFUL, Caution, open_original
+from onnxcausal.pipeline.opening import caution_of, open_original
 from onnxcausal.pipeline.placing import check_place, files_of, put
 
 
@@ -22,12 +22,16 @@ class MaskedLayer:
         edges: how many of its edges have a factor below 1.
         of: how many it has.
         mask: name of the tensor of its mask; empty where there is none in the file.
+        shift: name of the tensor that is added to its output; empty where there is none.
+        replaced: whether means take the place of some of its paths, be it in a tensor or in its bias.
     """
 
     name: str
     edges: int
     of: int
     mask: str
+    shift: str = ""
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +69,50 @@ def parse_form(text: str) -> Form:
 
 
 def apply(
-    model: Path, masks: Path, out: Path, *, form: Form = Form.MASKED, force: bool = False, caution: Caution = CAREFUL
+    model: str | Path,
+    masks: str | Path,
+    out: str | Path,
+    *,
+    form: str = Form.MASKED,
+    force: bool = False,
+    limits: str | None = None,
+    follow_links: bool = False,
 ) -> Applied:
-    """Write a model file with masks.
+    """Write a model file with masks; the same job as `onnxcausal apply`.
 
     Args:
         model: the model file; left as it is.
         masks: file of masks of that model.
         out: the new file.
-        form: how masks stand in it.
+        form: how masks stand in it: `masked`, `folded` or `switchable`.
         force: replace another file in its place.
-        caution: how far the model file is trusted.
+        limits: what opening the file may take, as for `analyze`.
+        follow_links: read weights behind links.
 
     Raises:
-        OnnxCausalError: as its subclasses say; nothing is written then.
+        ConfigError: the masks cannot be read, or are of another model.
+        ModelError: the model is unsupported or broken, or a layer does not take the masks in that form.
+        OutputError: the new file cannot be written, or would replace another; nothing is written then.
     """
+    model, masks, out = Path(model), Path(masks), Path(out)
+    caution, chosen = caution_of(limits, follow_links=follow_links), parse_form(form)
     asked = read_masks(masks)
     original = open_original(model, caution, asked.reading.output)
     check_model(asked, original.model.sha256, str(masks))
     sources = [*files_of(original), masks]
     check_place(out, sources, lambda: repairs(out, original.model.sha256), force=force)
-    repaired = repair(original, asked, form, version_of("onnxcausal"))
+    repaired = repair(original, asked, chosen, version_of("onnxcausal"))
     digest = put(out, repaired.proto, original, repaired.data, follow_links=caution.follow_links)
-    inserted = repaired.record.inserted
+    inserted, shifts = repaired.record.inserted, repaired.record.shifts
     layers = tuple(
-        MaskedLayer(name, int((mask != 1).sum()), mask.size, inserted.get(name, ""))
+        MaskedLayer(
+            name,
+            int((mask != 1).sum()),
+            mask.size,
+            inserted.get(name, ""),
+            shifts.get(name, ""),
+            name in repaired.shifts,
+        )
         for name, mask in repaired.masks.items()
     )
-    return Applied(original.model.name, form, layers, digest)
+    return Applied(original.model.name, chosen, layers, digest)

@@ -6,24 +6,36 @@ from pathlib import Path
 from onnxcausal.onnxgraph.model import serialise
 from onnxcausal.onnxgraph.original import message_sha256, record_of
 from onnxcausal.onnxgraph.repairforms import altered, without_masks
-from onnxcausal.pipeline.opening import CAREFUL, Caution, open_original
+from onnxcausal.pipeline.opening import caution_of, open_original
 from onnxcausal.pipeline.placing import check_place, files_of, has_content, put
 
 
-def unmask(repaired: Path, out: Path, *, force: bool = False, caution: Caution = CAREFUL) -> bool:
+def unmask(
+    repaired: str | Path,
+    out: str | Path,
+    *,
+    force: bool = False,
+    limits: str | None = None,
+    follow_links: bool = False,
+) -> bool:
     """Write the original of a repaired file; return whether its bytes are those of the original.
 
-    They are not where another program than protobuf wrote the original, or an older one; its message is the same.
+    The same job as `onnxcausal unmask`. The bytes are others where another program than protobuf wrote the original, or
+    an older one; its message is the same.
 
     Args:
         repaired: a masked or switchable file; left as it is.
         out: the new file.
         force: replace another file in its place.
-        caution: how far the repaired file is trusted.
+        limits: what opening the file may take, as for `analyze`.
+        follow_links: read weights behind links.
 
     Raises:
-        OnnxCausalError: as its subclasses say; nothing is written then.
+        ModelError: the file cannot be opened, is no repaired one, folded, or was changed since.
+        OutputError: the new file cannot be written, or would replace another; nothing is written then.
     """
+    repaired, out = Path(repaired), Path(out)
+    caution = caution_of(limits, follow_links=follow_links)
     found = open_original(repaired, caution, run=False)
     record = record_of(found)
     proto = without_masks(found, record)

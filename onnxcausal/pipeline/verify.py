@@ -9,24 +9,27 @@ from onnxcausal.onnxgraph.difference import first_difference
 from onnxcausal.onnxgraph.model import serialise
 from onnxcausal.onnxgraph.original import Original, record_of
 from onnxcausal.onnxgraph.repairforms import Repaired, repair
-from onnxcausal.pipeline.opening import CAREFUL, Caution, open_original
+from onnxcausal.pipeline.opening import Caution, caution_of, open_original
 
 
-def verify(repaired: Path, against: Path, *, caution: Caution = CAREFUL) -> bool:
+def verify(repaired: str | Path, against: str | Path, *, limits: str | None = None, follow_links: bool = False) -> bool:
     """Make sure that a file is a model with exactly the masks it names; return whether it is so byte for byte.
 
-    The masks that the file names are applied to the model again. Bytes differ where another program wrote the file
-    anew; its message is the same.
+    The same job as `onnxcausal verify`. The masks that the file names are applied to the model again. Bytes differ
+    where another program wrote the file anew; its message is the same.
 
     Args:
         repaired: the repaired file.
         against: the model it was made from.
-        caution: how far the two are trusted.
+        limits: what opening each file may take, as for `analyze`.
+        follow_links: read weights behind links.
 
     Raises:
         GateError: it is not; the first difference is named.
         OnnxCausalError: a file cannot be opened, or is no repaired file.
     """
+    repaired, against = Path(repaired), Path(against)
+    caution = caution_of(limits, follow_links=follow_links)
     found = open_original(repaired, caution, run=False)
     record = record_of(found)
     original = open_original(against, caution, record.masks.reading.output)

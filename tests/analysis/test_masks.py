@@ -9,7 +9,16 @@ import pytest
 
 import onnxcausal.analysis.masks as masks_file
 from onnxcausal.analysis.file import ModelRecord
-from onnxcausal.analysis.masks import SCHEMA_FILE, MaskRecord, MasksFile, check_model, read_masks, schema, to_json
+from onnxcausal.analysis.masks import (
+    SCHEMA_FILE,
+    MaskRecord,
+    MasksFile,
+    MeanRecord,
+    check_model,
+    read_masks,
+    schema,
+    to_json,
+)
 from onnxcausal.errors import ConfigError
 
 SCHEMA = Path(masks_file.__file__).with_name(SCHEMA_FILE)
@@ -41,6 +50,33 @@ def test_entries_are_written_one_a_line_sorted_and_joined(tmp_path: Path) -> Non
     assert to_json(read_masks(tmp_path / "masks.json")) == written
 
 
+def test_means_are_written_one_layer_a_line_sorted_and_joined(tmp_path: Path) -> None:
+    parts = [
+        MeanRecord(layer="fc2", parents=[5, 3], values=[0.5, -1.0]),
+        MeanRecord(layer="fc1", parents=[0], values=[0.1]),
+        MeanRecord(layer="fc2", parents=[3, 4], values=[-1.0, 2.0]),
+    ]
+    entry = MaskRecord(layer="fc2", parents=[3], beta=0.0)
+    written = to_json(MasksFile(model=MODEL, masks=[entry], means=parts))
+    assert written == to_json(MasksFile(model=MODEL, masks=[entry], means=[*parts[::-1], parts[1]]))
+    assert [line.strip() for line in written.splitlines() if '"values"' in line] == [
+        '{"layer": "fc1", "parents": [0], "values": [0.1]},',
+        '{"layer": "fc2", "parents": [3, 4, 5], "values": [-1.0, 2.0, 0.5]}',
+    ]
+    jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).validate(json.loads(written))
+    (tmp_path / "masks.json").write_text(written)
+    assert to_json(read_masks(tmp_path / "masks.json")) == written
+
+
+def test_two_different_means_of_a_parent_are_refused(tmp_path: Path) -> None:
+    parts = [{"layer": "fc", "parents": [1, 2], "values": [0.5, value]} for value in (0.25, 0.75)]
+    (tmp_path / "masks.json").write_text(json.dumps(VALID | {"means": parts}))
+    with pytest.raises(ConfigError, match="parent 2 has two different means") as caught:
+        read_masks(tmp_path / "masks.json")
+    assert "0.25 and 0.75: they were made from different data" in caught.value.why
+    assert "layer fc" in caught.value.where
+
+
 def test_no_masks_are_masks(tmp_path: Path) -> None:
     (tmp_path / "masks.json").write_text(to_json(masks()))
     assert read_masks(tmp_path / "masks.json").masks == []
@@ -56,6 +92,8 @@ def test_no_masks_are_masks(tmp_path: Path) -> None:
         ({"masks": [ENTRY | {"parents": []}]}, "masks.0.parents"),
         ({"masks": [ENTRY | {"children": []}]}, "masks.0.children"),
         ({"masks": [ENTRY | {"colour": "red"}]}, "masks.0.colour"),
+        ({"means": [{"layer": "fc", "parents": [1, 2], "values": [0.5]}]}, "2 parents have 1 values"),
+        ({"means": [{"layer": "fc", "parents": [], "values": []}]}, "means.0.parents"),
         ({"model": {"file": "model.onnx", "sha256": "short"}}, "model.sha256"),
         ({"provenance": {"loss": float("nan")}}, "NaN is no number"),
     ],

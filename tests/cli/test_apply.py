@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from onnxcausal.analysis.file import ModelRecord
-from onnxcausal.analysis.masks import MaskRecord, MasksFile, to_json
+from onnxcausal.analysis.masks import MaskRecord, MasksFile, MeanRecord, to_json
 from onnxcausal.cli import main
 
 DIGITS = Path(__file__).parent.parent.parent / "models" / "digits_lenet.onnx"
@@ -52,6 +52,18 @@ def test_a_switchable_file_tells_what_to_feed(capsys: pytest.CaptureFixture[str]
     code, out, _ = run(capsys, "apply", "model.onnx", "masks.json", "-o", "out.onnx", "--form", "switchable")
     assert code == 0
     assert "feed ones to these masks" in out
+
+
+def test_means_are_told_where_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
+    record = ModelRecord(file="model.onnx", sha256=hashlib.sha256(DIGITS.read_bytes()).hexdigest())
+    entry = MaskRecord(layer="/fc3/Gemm", parents=[1, 3], beta=0.0)
+    mean = MeanRecord(layer="/fc3/Gemm", parents=[1], values=[0.5])
+    Path("masks.json").write_text(to_json(MasksFile(model=record, masks=[entry], means=[mean])))
+    _, out, _ = run(capsys, "apply", "model.onnx", "masks.json", "-o", "out.onnx", "--form", "switchable")
+    assert "  /fc3/Gemm  20 of 840 edges, mask /fc3/Gemm.mask, means in /fc3/Gemm.shift\n" in out
+    assert "feed ones to these masks, zeros to these means, and the file is the original model\n" in out
+    _, out, _ = run(capsys, "apply", "model.onnx", "masks.json", "-o", "out.onnx", "--form", "folded")
+    assert out.endswith("  /fc3/Gemm  20 of 840 edges, means in its bias\n")
 
 
 def test_a_folded_file_has_no_masks_to_tell(capsys: pytest.CaptureFixture[str]) -> None:

@@ -163,6 +163,73 @@ def test_a_quantised_weight_loses_paths_by_its_zero_point(zero: int | list[int] 
     assert [op.op_type for op in folded.graph.node] == ["DequantizeLinear", "Identity", "MatMul"]
 
 
+def on_whole_numbers(
+    *, zero: int | list[int] | None = 3, kind: type = np.int8, left: bool = False, moved: bool = False, uses: int = 1
+) -> onnx.ModelProto:
+    """Return MatMulInteger on data quantised as it comes, the weight on either side."""
+    b = builder()
+    names = [f"{part}_0" for part in ("quantised", "scale", "point")]
+    shown = b.add("Transpose", ["x"], perm=[1, 0]) if left else "x"
+    b.ops.append(helper.make_node("DynamicQuantizeLinear", [shown], names))
+    size = (3, 4) if left != moved else (4, 3)
+    weight = b.store(np.random.default_rng(2).integers(0, 9, size=size).astype(kind))
+    if moved:
+        weight = b.add("Transpose", [weight], perm=[1, 0])
+    point = "" if zero is None else b.store(np.array(zero, kind))
+    sums = []
+    for _ in range(uses):
+        operands = [weight, names[0], point, names[2]] if left else [names[0], weight, names[2], point]
+        whole = b.add("MatMulInteger", operands)
+        sums.append(b.add("Mul", [b.add("Cast", [whole], to=TensorProto.FLOAT), names[1]]))
+    total = sums[0] if uses == 1 else b.add("Sum", sums)
+    return b.model(["N", 4], b.add("Transpose", [total], perm=[1, 0]) if left else total)
+
+
+def only_layer(proto: onnx.ModelProto) -> str:
+    return str(next(op.name for op in proto.graph.node if op.op_type == "MatMulInteger"))
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8])
+@pytest.mark.parametrize("left", [False, True])
+@pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize("zero", [None, 0, 3, [1, 2, 3]])
+def test_a_layer_on_whole_numbers_loses_paths_by_its_zero_point(
+    zero: int | list[int] | None, kind: type, left: bool, moved: bool
+) -> None:
+    if left and isinstance(zero, list):
+        return  # the analysis leaves such a layer alone: it has a zero point for each row
+    proto = on_whole_numbers(zero=zero, kind=kind, left=left, moved=moved)
+    entry = MaskRecord(layer=only_layer(proto), parents=[2, 3], children=[0, 2], beta=0.0)
+    folded = repaired(proto, Form.FOLDED, entry).proto
+    assert folded.graph.node == proto.graph.node
+    before, after = (tensors["stored_0"] for tensors in (stored(proto), stored(folded)))
+    assert after.dtype == before.dtype
+    expected = before.T.copy() if left != moved else before.copy()  # [parents, children]
+    points = np.zeros(3, int) if zero is None else np.broadcast_to(zero, 3)
+    expected[np.ix_([2, 3], [0, 2])] = points[[0, 2]].astype(kind)
+    np.testing.assert_array_equal(after.T if left != moved else after, expected)
+    # Nothing of the paths is left: what the parents are makes no difference to those children.
+    changed = np.array(X)
+    changed[:, 2:] *= 0.5
+    changed[:, 0] = 5.0  # the range stays as it is
+    other = changed.copy()
+    other[:, 2:] *= -0.5
+    other[0, 1], changed[0, 1] = -5.0, -5.0
+    one, two = (run(folded, {"x": x})[0] for x in (changed, other))
+    np.testing.assert_array_equal(one[:, [0, 2]], two[:, [0, 2]])
+    assert (one[:, 1] != two[:, 1]).any()
+
+
+def test_a_weight_of_whole_numbers_with_two_layers_is_copied_for_the_masked_one() -> None:
+    proto = on_whole_numbers(uses=2)
+    entry = MaskRecord(layer=only_layer(proto), parents=[1], beta=0.0)
+    folded = repaired(proto, Form.FOLDED, entry).proto
+    held = stored(folded)
+    np.testing.assert_array_equal(held["stored_0"], stored(proto)["stored_0"])
+    assert held[f"{entry.layer}.folded_weight"].dtype == np.int8
+    assert (held[f"{entry.layer}.folded_weight"][1] == 3).all()
+
+
 def computed(op_type: str) -> onnx.ModelProto:
     b = builder()
     weight = b.add(op_type, [b.weight(4, 3), *([b.weight(4, 3)] if op_type == "Mul" else [])])

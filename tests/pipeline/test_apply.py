@@ -1,6 +1,7 @@
 """The job `apply`: repaired files and where they go."""
 
 import hashlib
+import itertools
 import os
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from onnxcausal.analysis.masks import MaskRecord
+import onnxcausal
+from onnxcausal.analysis.masks import MaskRecord, MeanRecord
 from onnxcausal.analysis.repair import Form
 from onnxcausal.errors import ConfigError, ModelError, OutputError
 from onnxcausal.onnxgraph.index import index_graph
@@ -17,11 +19,10 @@ from onnxcausal.onnxgraph.layers import find_layers
 from onnxcausal.onnxgraph.model import load_model
 from onnxcausal.onnxgraph.network import cut_model
 from onnxcausal.pipeline.apply import apply, parse_form
-from onnxcausal.pipeline.opening import Caution
 from onnxcausal.pipeline.unmask import unmask
 from onnxcausal.pipeline.verify import verify
 from tests.networks import Builder
-from tests.repairs import edited_by_hand, scores_of, write_masks, write_model
+from tests.repairs import SOME_MEANS, edited_by_hand, replaced_by_hand, scores_of, write_masks, write_model
 
 SEEDS = sorted((Path(__file__).parent.parent / "seeds").glob("*.onnx"))
 
@@ -54,6 +55,19 @@ def test_a_repaired_file_computes_the_repair(model: Path, form: Form) -> None:
     assert applied.sha256 == hashlib.sha256(out.read_bytes()).hexdigest()
     assert model.read_bytes() == before
     assert names(model.parent) == {"model.onnx", "masks.json", "out.onnx"}
+
+
+@pytest.mark.parametrize("form", Form)
+def test_means_take_the_place_of_paths_in_a_file(model: Path, split_model: Path, form: Form) -> None:
+    for path in (model, split_model):
+        out = path.with_name("out.onnx")
+        applied = apply(path, write_masks(path, means=SOME_MEANS), out, form=form)
+        onnx.checker.check_model(str(out), full_check=True)
+        np.testing.assert_allclose(scores_of(out), replaced_by_hand(), rtol=0, atol=1e-4)
+        shifts = {layer.name: layer.shift for layer in applied.layers}
+        assert all(layer.replaced for layer in applied.layers)
+        assert any(shifts.values()) == (form is not Form.FOLDED)
+        assert verify(out, path)
 
 
 @pytest.mark.parametrize("form", Form)
@@ -180,26 +194,37 @@ def test_a_form_is_one_of_three() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS, ids=[path.stem for path in SEEDS])
 def test_any_file_is_repaired_and_restored_or_refused_even_if_it_is_trusted(seed: Path, tmp_path: Path) -> None:
-    trusted = Caution(limits=None)
     try:
         model = load_model(seed)
         cut = cut_model(model)
-        entries = [
-            MaskRecord(layer=layer.name, parents=[0], beta=0.0)
-            for layer in find_layers(index_graph(cut.part, model.opset))
-        ]
+        names = [layer.name for layer in find_layers(index_graph(cut.part, model.opset))]
     except ModelError:
         return
-    for form in Form:
+    entries = [MaskRecord(layer=name, parents=[0], beta=0.0) for name in names]
+    means = [MeanRecord(layer=name, parents=[0], values=[0.5]) for name in names]
+    for form, given in itertools.product(Form, ([], means)):
         out = tmp_path / "out.onnx"
+        masks = write_masks(seed, *entries, means=given, place=tmp_path)
         try:
-            apply(seed, write_masks(seed, *entries, place=tmp_path), out, form=form, caution=trusted)
+            apply(seed, masks, out, form=form, limits="none")
         except (ModelError, ConfigError):
             continue
-        assert verify(out, seed, caution=trusted)
+        assert verify(out, seed, limits="none")
         if form is not Form.FOLDED:
-            unmask(out, tmp_path / "back.onnx", caution=trusted)
+            unmask(out, tmp_path / "back.onnx", limits="none")
             assert onnx.load(tmp_path / "back.onnx") == onnx.load(seed)
+
+
+def test_from_python_names_do(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(model.parent)
+    applied = onnxcausal.apply("model.onnx", "masks.json", "out.onnx", form="switchable")
+    assert applied.form is Form.SWITCHABLE
+    assert onnxcausal.verify("out.onnx", "model.onnx")
+    assert onnxcausal.unmask("out.onnx", "back.onnx")
+    assert Path("back.onnx").read_bytes() == Path("model.onnx").read_bytes()
+    with pytest.raises(ConfigError, match="unknown form 'pruned'"):
+        onnxcausal.apply("model.onnx", "masks.json", "new.onnx", form="pruned")
+    assert set(onnxcausal.__all__) <= set(dir(onnxcausal))
 
 
 @pytest.mark.in_its_own_process

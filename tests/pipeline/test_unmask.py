@@ -10,7 +10,7 @@ from onnxcausal.analysis.repair import Form
 from onnxcausal.errors import ModelError, OutputError
 from onnxcausal.pipeline.apply import apply
 from onnxcausal.pipeline.unmask import unmask
-from tests.repairs import scores_of, write_masks, write_model, written_otherwise
+from tests.repairs import SOME_MEANS, scores_of, write_masks, write_model, written_otherwise
 
 
 @pytest.fixture
@@ -30,6 +30,9 @@ def test_unmasking_gives_the_bytes_of_the_original(model: Path, form: Form) -> N
     assert unmask(out, back)
     assert back.read_bytes() == model.read_bytes()
     assert unmask(out, back)  # over itself
+    apply(model, write_masks(model, means=SOME_MEANS), out, form=form)
+    assert unmask(out, back)
+    assert back.read_bytes() == model.read_bytes()
 
 
 def test_an_original_in_other_bytes_comes_back_as_the_same_message(model: Path) -> None:

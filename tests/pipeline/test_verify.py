@@ -16,7 +16,7 @@ from onnxcausal.pipeline.apply import apply
 from onnxcausal.pipeline.unmask import unmask
 from onnxcausal.pipeline.verify import verify
 from tests.networks import Builder
-from tests.repairs import write_masks, write_model, written_otherwise
+from tests.repairs import SOME_MEANS, write_masks, write_model, written_otherwise
 
 
 @pytest.fixture
@@ -119,6 +119,25 @@ def test_what_was_changed_in_a_repaired_file_is_named(
     with pytest.raises(GateError, match="not the model and its masks") as caught:
         verify(out, model)
     assert named in caught.value.why
+
+
+def test_changed_means_do_not_verify(model: Path) -> None:
+    out = model.with_name("out.onnx")
+    apply(model, write_masks(model, means=SOME_MEANS), out)
+    proto = onnx.load(out)
+    tensor = next(tensor for tensor in proto.graph.initializer if tensor.name == "/gemm_2/Gemm.shift")
+    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * 2, tensor.name))
+    onnx.save(proto, out)
+    with pytest.raises(GateError, match="not the model and its masks") as caught:
+        verify(out, model)
+    assert "(/gemm_2/Gemm.shift).raw_data" in caught.value.why
+    apply(model, model.with_name("masks.json"), out)
+    proto = onnx.load(out)
+    record = next(entry for entry in proto.metadata_props if entry.key == KEY)
+    record.value = record.value.replace('"values":[4.0,9.0]', '"values":[4.5,9.0]')
+    onnx.save(proto, out)
+    with pytest.raises(GateError, match="not the model and its masks"):
+        verify(out, model)
 
 
 def test_a_repair_of_another_model_does_not_verify(model: Path) -> None:
