@@ -27,6 +27,8 @@ SOME_MEANS = (
     MeanRecord(layer="/gemm_2/Gemm", parents=[2, 9], values=[4.0, 9.0]),
 )
 """Means for the model that is written: of parents that its masks name, of one that they do not, and not of all."""
+WHOLE = (Form.MASKED, Form.FOLDED, Form.SWITCHABLE)
+"""Forms from which nothing is taken out."""
 RNG = np.random.default_rng(0)
 WEIGHTS = [RNG.normal(size=(40, 64)), RNG.normal(size=(3, 40))]
 X = np.random.default_rng(3).normal(size=(5, 64)).astype(np.float32)

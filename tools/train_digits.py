@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from lenet import accuracy, export, train
+from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -24,12 +25,8 @@ SIDE = 32
 
 def main() -> None:
     """Split, train, export, and print what `models/README.md` records."""
-    digits = load_digits()
-    levels = np.rint(digits.images * 255 / 16).astype(np.uint8)
-    x = np.stack([resize(image[:, :, None], SIDE, SIDE)[:, :, 0] for image in levels])
-    y = digits.target.astype(np.int64)
-    kept, held = train_test_split(np.arange(len(x)), test_size=HELD_BACK, random_state=SEED, stratify=y)
-    validation, test = train_test_split(held, test_size=0.5, random_state=SEED, stratify=y[held])
+    x, y, parts = digits()
+    kept, validation, test = (parts[part] for part in ("train", "validation", "test"))
     network = train(x[kept], y[kept], epochs=EPOCHS, seed=SEED)
     digest = export(network, MODELS / "digits_lenet.onnx")
     order = np.concatenate([validation, test])
@@ -39,6 +36,17 @@ def main() -> None:
     print(f"validation accuracy {accuracy(network, x[validation], y[validation]):.4f} ({len(validation)} images)")
     print(f"test accuracy {accuracy(network, x[test], y[test]):.4f} ({len(test)} images)")
     print(f"sha256 {digest}")
+
+
+def digits() -> tuple[NDArray[np.uint8], NDArray[np.int64], dict[str, NDArray[np.int64]]]:
+    """Return all images, their labels, and which of them are in which part."""
+    held = load_digits()
+    levels = np.rint(held.images * 255 / 16).astype(np.uint8)
+    x = np.stack([resize(image[:, :, None], SIDE, SIDE)[:, :, 0] for image in levels])
+    y = held.target.astype(np.int64)
+    kept, back = train_test_split(np.arange(len(x)), test_size=HELD_BACK, random_state=SEED, stratify=y)
+    validation, test = train_test_split(back, test_size=0.5, random_state=SEED, stratify=y[back])
+    return x, y, {"train": kept, "validation": validation, "test": test}
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ class Form(StrEnum):
     """Constant masks, multiplied with the weights before the layers use them."""
     FOLDED = "folded"
     """Weights that are multiplied already; the graph is as it was."""
+    PRUNED = "pruned"
+    """The same, without the channels that nothing uses then; those that cannot go exactly stay, with weights of 0."""
     SWITCHABLE = "switchable"
     """Masks that are inputs with a default: fed with ones, the file is the original model."""
 

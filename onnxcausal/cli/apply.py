@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 from onnxcausal.cli import options
 
 if TYPE_CHECKING:
-    from onnxcausal.pipeline.apply import Applied
+    from onnxcausal.pipeline.apply import Applied, Smaller
+
+MOST_SHOWN = 8
+"""Nodes of a layer that are listed."""
 
 
 def apply_command(
@@ -43,7 +46,34 @@ def _tell(applied: "Applied") -> None:
         if layer.replaced:
             shown.append(f"means in {printable(layer.shift)}" if layer.shift else "means in its bias")
         print(", ".join(shown))
+    if applied.smaller is not None:
+        _tell_smaller(applied.smaller)
     if applied.form is Form.SWITCHABLE:
         shifted = any(layer.shift for layer in applied.layers)
         zeros = ", zeros to these means" if shifted else ""
         print(f"feed ones to these masks{zeros}, and the file is the original model")
+
+
+def _tell_smaller(smaller: "Smaller") -> None:
+    """Print what was taken out, what stays all the same, and how far the outputs agree."""
+    from onnxcausal.report.text import printable  # noqa: PLC0415  # --help must not load it
+
+    before, after = smaller.parameters
+    print(f"parameters: {before:,} before, {after:,} after")
+    width = max((len(printable(layer.layer)) for layer in smaller.lost), default=0)
+    for layer in smaller.lost:
+        parents = f"{len(layer.parents)} of {layer.of_parents} parents"
+        children = f"{len(layer.children)} of {layer.of_children} children"
+        print(f"  {printable(layer.layer):<{width}}  removed: {parents}, {children}")
+    for kept in smaller.kept:
+        nodes = f"{len(kept.nodes)} node(s) stay, with weights of 0: {_shortened(kept.nodes)}"
+        print(f"  {printable(kept.layer)}: {nodes}; {printable(kept.why)}")
+    if smaller.difference is None:
+        print(f"not compared with the folded form on random inputs: {printable(smaller.why_not_compared)}")
+    else:
+        share = f"{smaller.difference:.1g} of the largest"
+        print(f"on random inputs its outputs differ from those of the folded form by {share} at most")
+
+
+def _shortened(nodes: tuple[int, ...]) -> str:
+    return ", ".join(map(str, nodes[:MOST_SHOWN])) + (" ..." if len(nodes) > MOST_SHOWN else "")

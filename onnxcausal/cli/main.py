@@ -13,6 +13,7 @@ from onnxcausal.cli.apply import apply_command
 from onnxcausal.cli.evaluate import evaluate_command
 from onnxcausal.cli.explain import explain_command
 from onnxcausal.cli.inspect import inspect_command
+from onnxcausal.cli.repair import repair_command
 from onnxcausal.cli.unmask import unmask_command
 from onnxcausal.cli.verify import verify_command
 from onnxcausal.errors import ConfigError, InterruptedRunError, OnnxCausalError
@@ -27,6 +28,7 @@ app.command("apply")(apply_command)
 app.command("evaluate")(evaluate_command)
 app.command("explain")(explain_command)
 app.command("inspect")(inspect_command)
+app.command("repair")(repair_command)
 app.command("unmask")(unmask_command)
 app.command("verify")(verify_command)
 

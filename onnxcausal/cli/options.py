@@ -195,9 +195,54 @@ MasksFile = Annotated[Path, typer.Argument(help="Masks of that model, a masks.js
 FormName = Annotated[
     str,
     typer.Option(
-        "--form", metavar="masked|folded|switchable", help="How masks stand in the file.", rich_help_panel=RUN
+        "--form", metavar="masked|folded|pruned|switchable", help="How masks stand in the file.", rich_help_panel=RUN
     ),
 ]
 NewModelFile = Annotated[Path, typer.Option("--out", "-o", help="The new .onnx file.", rich_help_panel=OUTPUT)]
 ForceFile = Annotated[bool, typer.Option("--force", help="Replace another file in its place.", rich_help_panel=OUTPUT)]
 AgainstFile = Annotated[Path, typer.Option("--against", help="The .onnx file it was made from.")]
+REPAIR = "Repair"
+RepairedOut = Annotated[
+    Path,
+    typer.Option("--out", "-o", help="The new .onnx file; with --plan-only, of masks.", rich_help_panel=OUTPUT),
+]
+RepairedClass = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--class", help="Class to help, index or name; repeat. Default: all analysed.", rich_help_panel=REPAIR
+    ),
+]
+ProtectedClass = Annotated[
+    list[str] | None,
+    typer.Option("--protect", help="Class not to harm; repeat. Default: all with samples.", rich_help_panel=REPAIR),
+]
+Objective = Annotated[
+    str,
+    typer.Option(metavar="class-accuracy|overall|'fix-confusion A:B'", help="What to raise.", rich_help_panel=REPAIR),
+]
+MaxDrop = Annotated[
+    str, typer.Option(help="Accuracy a protected class may lose, by its lower bound.", rich_help_panel=REPAIR)
+]
+MaskedPortion = Annotated[
+    str | None,
+    typer.Option("--portion", help="Share of the candidates to mask. Default: searched.", rich_help_panel=REPAIR),
+]
+MaskedFactor = Annotated[
+    str | None, typer.Option("--beta", help="Factor on masked weights. Default: searched.", rich_help_panel=REPAIR)
+]
+MaskedReplace = Annotated[
+    str | None,
+    typer.Option(
+        "--replace", metavar="zero|mean", help="What stands in for them. Default: searched.", rich_help_panel=REPAIR
+    ),
+]
+RepairCount = Annotated[
+    int, typer.Option("--count", help="Samples of a class to choose on, and to report on.", rich_help_panel=REPAIR)
+]
+PlanOnly = Annotated[bool, typer.Option("--plan-only", help="Write the masks alone.", rich_help_panel=OUTPUT)]
+AsRepairJson = Annotated[
+    bool, typer.Option("--json", help="Print the record as JSON instead of the table.", rich_help_panel=OUTPUT)
+]
+VerifyCount = Annotated[
+    int | None, typer.Option("--count", help="Samples of a class to measure on. Default: all.", rich_help_panel=SAMPLES)
+]

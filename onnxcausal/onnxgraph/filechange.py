@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -77,14 +78,8 @@ class FileChange:
         return None
 
     def store(self, tensor: TensorProto, values: NDArray[np.generic]) -> None:
-        """Change what a stored tensor holds; shape and type stay."""
-        if is_external(tensor):
-            self.outside.append(tensor)
-        held = numpy_helper.from_array(np.ascontiguousarray(values))
-        for typed in TYPED:
-            tensor.ClearField(typed)
-        tensor.ClearField("data_location")
-        tensor.raw_data = held.raw_data
+        """Change what a stored tensor holds; its type stays."""
+        store(tensor, values, self.outside)
 
     def give(self, op: int, position: int, wanted: str, values: NDArray[np.generic]) -> None:
         """Give an op a stored tensor of its own at one of its inputs, also at the one after its last.
@@ -97,10 +92,7 @@ class FileChange:
         """
         inputs = self.proto.graph.node[op].input
         before = inputs[position] if position < len(inputs) else ""
-        held = numpy_helper.from_array(np.ascontiguousarray(values), fresh(wanted, self.taken))
-        self.proto.graph.initializer.append(held)
-        if self.proto.ir_version < OLDEST_OVERRIDABLE_IR:  # IR 3 lists every initializer as an input
-            self.proto.graph.input.append(helper.make_tensor_value_info(held.name, held.data_type, list(held.dims)))
+        held = add_stored(self.proto, numpy_helper.from_array(np.ascontiguousarray(values), fresh(wanted, self.taken)))
         if position < len(inputs):
             inputs[position] = held.name
         else:
@@ -108,23 +100,7 @@ class FileChange:
         leaf = self.stored(self.index.leaves[before]) if before else None
         self.copied[before] += 1
         if leaf is not None and is_external(leaf):
-            self.outside.append(self.proto.graph.initializer[-1])
-
-    def put_outside(self) -> dict[str, bytes]:
-        """Move what was changed and stood in other files to one whose name tells its content; return that file."""
-        if not self.outside:
-            return {}
-        content = b"".join(tensor.raw_data for tensor in self.outside)
-        name = f"onnxcausal-{hashlib.sha256(content).hexdigest()[:16]}.data"
-        offset = 0
-        for tensor in self.outside:
-            length = len(tensor.raw_data)
-            tensor.ClearField("raw_data")
-            tensor.data_location = TensorProto.EXTERNAL
-            for key, value in (("location", name), ("offset", offset), ("length", length)):
-                tensor.external_data.add(key=key, value=str(value))
-            offset += length
-        return {name: content}
+            self.outside.append(held)
 
 
 def start_change(original: Original) -> FileChange:
@@ -140,3 +116,49 @@ def start_change(original: Original) -> FileChange:
         fed=inputs if proto.ir_version >= OLDEST_OVERRIDABLE_IR else frozenset(),
         taken=names_in(proto.graph),
     )
+
+
+def store(tensor: TensorProto, values: NDArray[np.generic], outside: list[TensorProto]) -> None:
+    """Change what a stored tensor holds, and its shape; its type stays.
+
+    Args:
+        tensor: the tensor.
+        values: the values, of its element type.
+        outside: takes the tensor if it stood in another file.
+    """
+    if is_external(tensor):
+        outside.append(tensor)
+    held = numpy_helper.from_array(np.ascontiguousarray(values))
+    for typed in TYPED:
+        tensor.ClearField(typed)
+    tensor.ClearField("data_location")
+    tensor.raw_data = held.raw_data
+    if tuple(tensor.dims) != values.shape:
+        tensor.dims[:] = values.shape
+
+
+def add_stored(proto: onnx.ModelProto, tensor: TensorProto) -> TensorProto:
+    """Add a stored tensor to a file; return it as it stands there."""
+    proto.graph.initializer.append(tensor)
+    if proto.ir_version < OLDEST_OVERRIDABLE_IR:  # IR 3 lists every initializer as an input
+        value = helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+        proto.graph.input.append(value)
+    held: TensorProto = proto.graph.initializer[-1]
+    return held
+
+
+def put_outside(tensors: Sequence[TensorProto]) -> dict[str, bytes]:
+    """Move the content of tensors to a file whose name tells its content; return the file."""
+    if not tensors:
+        return {}
+    content = b"".join(tensor.raw_data for tensor in tensors)
+    name = f"onnxcausal-{hashlib.sha256(content).hexdigest()[:16]}.data"
+    offset = 0
+    for tensor in tensors:
+        length = len(tensor.raw_data)
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        for key, value in (("location", name), ("offset", offset), ("length", length)):
+            tensor.external_data.add(key=key, value=str(value))
+        offset += length
+    return {name: content}

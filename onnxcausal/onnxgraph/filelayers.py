@@ -74,6 +74,30 @@ def layers_in_file(
         return found
 
 
+def every_layer_in_file(model: Model, *, output: str | None = None, task: Task | None = None) -> dict[str, Layer]:
+    """Return all layers of an analysis that stand in the main graph of a model's file, by their names there.
+
+    Args:
+        model: the model.
+        output: the tensor at which the analysis cut the model, where it was named.
+        task: what its scores decide, where it was told.
+
+    Raises:
+        ModelError: the model cannot be analysed.
+    """
+    cut = cut_model(model, output, task)
+    with damage_told(model.name):
+        analysed = index_graph(cut.part, model.opset)
+        file = index_graph(model.proto, model.opset)
+        of_file = {layer.output: layer for layer in find_layers(file)}
+        found = {}
+        for layer in find_layers(analysed):
+            other = of_file.get(_tensor_of_file(analysed, layer.output, file))
+            if other is not None and _alike(other, layer):
+                found[layer.name] = other
+        return found
+
+
 def _tensor_of_file(analysed: GraphIndex, tensor: str, file: GraphIndex) -> str:
     """Return the first tensor at or below one of the analysed graph that an op of the file makes; empty where none.
 

@@ -1,7 +1,8 @@
-"""Masks in a model's own file, in three forms; all else of the file stays as it is, byte for byte."""
+"""Masks in a model's own file, in four forms; all else of the file stays as it is, byte for byte."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,8 +11,8 @@ from numpy.typing import NDArray
 from onnxcausal.analysis.masks import MaskRecord, MasksFile, means_by_layer
 from onnxcausal.analysis.repair import KEY, Form, RepairRecord, to_text
 from onnxcausal.errors import ConfigError, ModelError
-from onnxcausal.onnxgraph.filechange import start_change
-from onnxcausal.onnxgraph.filelayers import layers_in_file
+from onnxcausal.onnxgraph.filechange import put_outside, start_change
+from onnxcausal.onnxgraph.filelayers import every_layer_in_file, layers_in_file
 from onnxcausal.onnxgraph.fileshifts import shifts_in_file
 from onnxcausal.onnxgraph.foldedbias import fold_shifts, has_bias
 from onnxcausal.onnxgraph.folding import fold_masks
@@ -20,6 +21,7 @@ from onnxcausal.onnxgraph.layers import Layer
 from onnxcausal.onnxgraph.masks import insert_masks, mask_shape, path_mask
 from onnxcausal.onnxgraph.model import damage_told
 from onnxcausal.onnxgraph.original import Original
+from onnxcausal.onnxgraph.pruning import Folded, Kept, Removed, prune_masks, stored_by_name
 from onnxcausal.onnxgraph.shifts import insert_fixed_shifts
 
 Arrays = Mapping[str, NDArray[np.float64]]
@@ -36,6 +38,8 @@ class Repaired:
         masks: the mask of each layer, by the layer's name.
         shifts: what takes the place of masked paths, added to the output of layers, by the layer's name.
         data: content of new files of weights beside it, by name.
+        removed: what layers lost of their nodes, of a pruned file.
+        kept: nodes that are masked in full and stay all the same, of a pruned file.
     """
 
     proto: onnx.ModelProto
@@ -43,16 +47,20 @@ class Repaired:
     masks: Arrays
     shifts: Arrays = field(default_factory=dict)
     data: Mapping[str, bytes] = field(default_factory=dict)
+    removed: tuple[Removed, ...] = ()
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Written:
-    """A message with masks, names of what was inserted by the layer's name, and new files of weights."""
+    """A message with masks, names of what was inserted by the layer's name, new files of weights, and what was lost."""
 
     proto: onnx.ModelProto
     masks: dict[str, str]
     shifts: dict[str, str]
     data: Mapping[str, bytes]
+    removed: tuple[Removed, ...] = ()
+    kept: tuple[Kept, ...] = ()
 
 
 def repair(original: Original, masks: MasksFile, form: Form, version: str) -> Repaired:
@@ -76,10 +84,10 @@ def repair(original: Original, masks: MasksFile, form: Form, version: str) -> Re
             why="masks on top of masks could not be taken out or verified",
             remedy="put the entries of both files of masks together, and apply them to the original",
         )
-    reading = masks.reading
+    reading: dict[str, Any] = {"output": masks.reading.output, "task": masks.reading.task}
     names = sorted({entry.layer for entry in masks.masks})
     named = sorted({entry.layer for entry in masks.means})
-    found = layers_in_file(model, names, output=reading.output, task=reading.task, named=named)
+    found = layers_in_file(model, names, named=named, **reading)
     in_file = dict(sorted(found.items(), key=lambda held: held[1].layer.op))
     layers = {name: held.layer for name, held in in_file.items()}
     with damage_told(model.name):
@@ -87,8 +95,12 @@ def repair(original: Original, masks: MasksFile, form: Form, version: str) -> Re
         means = mean_values(layers, masks)
         check_form(model, layers, means, form)
         shifts = shifts_in_file(model, in_file, values, means)
-        write = _folded if form is Form.FOLDED else _masked
-        written = write(original, layers, values, shifts, form)
+        if form is Form.PRUNED:
+            every = every_layer_in_file(model, **reading) | layers
+            written = _pruned(original, layers, every, values, shifts)
+        else:
+            write = _folded if form is Form.FOLDED else _masked
+            written = write(original, layers, values, shifts, form)
     record = RepairRecord(
         onnxcausal=version,
         form=form,
@@ -98,7 +110,7 @@ def repair(original: Original, masks: MasksFile, form: Form, version: str) -> Re
         masks=masks,
     )
     written.proto.metadata_props.add(key=KEY, value=to_text(record))
-    return Repaired(written.proto, record, values, shifts, written.data)
+    return Repaired(written.proto, record, values, shifts, written.data, written.removed, written.kept)
 
 
 def mask_values(layers: Mapping[str, Layer], entries: Iterable[MaskRecord]) -> dict[str, NDArray[np.float64]]:
@@ -143,9 +155,9 @@ def without_masks(original: Original, record: RepairRecord) -> onnx.ModelProto:
     Raises:
         ModelError: the masks cannot be taken out of it.
     """
-    if record.form is Form.FOLDED:
+    if record.form in (Form.FOLDED, Form.PRUNED):
         raise ModelError(
-            "the masks cannot be taken out of a folded file",
+            f"the masks cannot be taken out of a {record.form} file",
             where=str(original.path),
             why="its weights were multiplied: where the factor is 0 they are gone",
             remedy=f"take the original, {record.masks.model.file} with the hash {record.masks.model.sha256}",
@@ -202,13 +214,30 @@ def _masked(original: Original, layers: Mapping[str, Layer], masks: Arrays, shif
 def _folded(original: Original, layers: Mapping[str, Layer], masks: Arrays, shifts: Arrays, form: Form) -> _Written:
     """Put masks into weights, and what takes the place of paths into biases."""
     assert form is Form.FOLDED
+    folded = _in_weights(original, layers, masks, shifts)
+    return _Written(folded.proto, {}, folded.added, put_outside(folded.outside))
+
+
+def _pruned(
+    original: Original, layers: Mapping[str, Layer], every: Mapping[str, Layer], masks: Arrays, shifts: Arrays
+) -> _Written:
+    """Put masks into weights, and take out what they make useless."""
+    folded = _in_weights(original, layers, masks, shifts)
+    pruned = prune_masks(original, every, masks, folded)
+    return _Written(pruned.proto, {}, folded.added, pruned.data, pruned.removed, pruned.kept)
+
+
+def _in_weights(original: Original, layers: Mapping[str, Layer], masks: Arrays, shifts: Arrays) -> Folded:
+    """Return a file with masks in its weights, before weights of other files go to one of their own."""
     file = start_change(original)
     fold_masks(file, layers, masks)
     fold_shifts(file, {name: layers[name] for name in shifts if has_bias(layers[name])}, shifts)
-    data = file.put_outside()
     without = [replace(layers[name], name=name) for name in shifts if not has_bias(layers[name])]
+    if not without:
+        return Folded(file.proto, file.outside, {})
+    outside = {tensor.name for tensor in file.outside}
     proto, added = insert_fixed_shifts(file.proto, without, shifts)
-    return _Written(proto, {}, added, data)
+    return Folded(proto, [tensor for name, tensor in stored_by_name(proto).items() if name in outside], added)
 
 
 def _taking(graph: onnx.GraphProto, op_type: str, names: set[str]) -> dict[str, str]:

@@ -22,6 +22,8 @@ MOST_ROUNDS = 8
 """How often values are computed from shapes and shapes from values; real models take two or three."""
 ANY_VERSION = 1
 """Version given to a domain that a file uses but does not import."""
+OPEN_SIZE = 32
+"""Size of an open axis of an input that is not the samples'."""
 ML_DOMAIN = "ai.onnx.ml"
 TO_FLOAT = frozenset(["Normalizer", "Scaler"])
 """Ops of classical preprocessing that give floats of the same shape."""
@@ -54,6 +56,43 @@ def static_trace(part: onnx.ModelProto, spec: InputSpec) -> Trace:
     return Trace(smallest.shapes, numbers, smallest.types, rows, batch)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """What is known of the inputs and of what ops make, for one number of samples.
+
+    Attributes:
+        types: numpy type of tensors, by name.
+        shapes: their shapes.
+        values: what small tensors hold that follow from stored ones and from shapes alone.
+    """
+
+    types: dict[str, np.dtype[np.generic]]
+    shapes: dict[str, Shape]
+    values: dict[str, NDArray[np.generic]]
+
+    def value(self, index: GraphIndex, name: str) -> NDArray[np.generic] | None:
+        """Return what a small tensor holds that is stored or follows from shapes; None for any other."""
+        return _known(name, index, self.values)
+
+
+def known_of(proto: onnx.ModelProto) -> Known:
+    """Return what is known of a file's tensors for one sample, whatever its inputs.
+
+    Args:
+        proto: a file; open sizes of its inputs are taken as 1 along the first axis, else as `OPEN_SIZE`.
+    """
+    stored = {tensor.name for tensor in proto.graph.initializer}
+    light = _light(proto)
+    named: dict[str, int] = {}
+    fed = [value for value in light.graph.input if value.name in {given.name for given in proto.graph.input} - stored]
+    for value in fed:
+        for axis, size in enumerate(value.type.tensor_type.shape.dim):
+            if size.dim_value <= 0:
+                open_size = OPEN_SIZE if axis else 1
+                size.dim_value = named.setdefault(size.dim_param, open_size) if size.dim_param else open_size
+    return _settled(proto, light, {value.name for value in fed})
+
+
 def without_shape(part: onnx.ModelProto, trace: Trace) -> tuple[str, ...]:
     """Return the tensors that depend on the samples, are used, and have no shape in a trace, in the graph's order."""
     index = index_graph(part, opset_of(part))
@@ -62,33 +101,29 @@ def without_shape(part: onnx.ModelProto, trace: Trace) -> tuple[str, ...]:
     return tuple(name for name in named if name in used and name not in trace.shapes and name not in index.leaves)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Known:
-    """What is known of the input and of what ops make, for one number of samples."""
-
-    types: dict[str, np.dtype[np.generic]]
-    shapes: dict[str, Shape]
-    values: dict[str, NDArray[np.generic]]
-
-
-def _known_for(part: onnx.ModelProto, spec: InputSpec, batch: int) -> _Known:
+def _known_for(part: onnx.ModelProto, spec: InputSpec, batch: int) -> Known:
     """Return what is known for a number of samples: shapes tell values, which tell more shapes."""
-    index = index_graph(part, opset_of(part))
     light = _light(part)
     for value in light.graph.input:
         sizes = value.type.tensor_type.shape.dim
         if value.name == spec.name and len(sizes):
             sizes[0].Clear()
             sizes[0].dim_value = batch
-    made = {name for op in part.graph.node for name in op.output if name} | {spec.name}
-    known = _Known({}, {}, {})
+    return _settled(part, light, {spec.name})
+
+
+def _settled(part: onnx.ModelProto, light: onnx.ModelProto, fed: set[str]) -> Known:
+    """Return all that follows from the shapes of the inputs, which `light` holds."""
+    index = index_graph(part, opset_of(part))
+    made = {name for op in part.graph.node for name in op.output if name} | fed
+    known = Known({}, {}, {})
     for _ in range(MOST_ROUNDS):
         types, shapes = _inferred(_with_values(light, known.values), made)
         types |= {name: value.dtype for name, value in known.values.items()}
         shapes |= {name: value.shape for name, value in known.values.items()}
         values = _values(index, shapes)
         settled = len(values) == len(known.values) or len(shapes) == len(made)
-        known = _Known(types, shapes, values)
+        known = Known(types, shapes, values)
         if settled:
             break
     return known
@@ -126,6 +161,7 @@ def _light(part: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model of the same shapes without large weights, every op of which has a known domain."""
     light = onnx.ModelProto(ir_version=part.ir_version)
     light.opset_import.extend(part.opset_import)
+    light.functions.extend(part.functions)
     light.graph.name = part.graph.name
     light.graph.input.extend(part.graph.input)
     light.graph.output.extend(part.graph.output)

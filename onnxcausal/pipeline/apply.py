@@ -1,16 +1,24 @@
-"""The job `apply`: a model file with masks, in one of three forms."""
+"""The job `apply`: a model file with masks, in one of four forms."""
 
 from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
 
-from onnxcausal.analysis.masks import check_model, read_masks
+import numpy as np
+
+from onnxcausal.analysis.masks import MasksFile, check_model, read_masks
 from onnxcausal.analysis.repair import Form
-from onnxcausal.errors import ConfigError
-from onnxcausal.onnxgraph.original import repairs
-from onnxcausal.onnxgraph.repairforms import repair
+from onnxcausal.errors import ConfigError, ModelError
+from onnxcausal.onnxgraph.original import Original, repairs
+from onnxcausal.onnxgraph.pruning import Removed, with_weights
+from onnxcausal.onnxgraph.repairforms import Repaired, repair
+from onnxcausal.onnxgraph.sameness import compare_outputs
+from onnxcausal.onnxgraph.stored import count_parameters
 from onnxcausal.pipeline.opening import caution_of, open_original
 from onnxcausal.pipeline.placing import check_place, files_of, put
+
+SEED = 0
+"""Of the random inputs on which a pruned file is compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,41 @@ class MaskedLayer:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptNodes:
+    """Nodes of a layer that are masked in full and stay in a pruned file, with weights of 0.
+
+    Attributes:
+        layer: the layer.
+        nodes: the nodes.
+        why: the op that needs them, and what for.
+    """
+
+    layer: str
+    nodes: tuple[int, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Smaller:
+    """What was taken out of a pruned file.
+
+    Attributes:
+        lost: parents and children that layers lost, of how many, in file order; those that lost nothing are absent.
+        kept: nodes that could not go.
+        parameters: stored numbers before and after.
+        difference: the largest difference of outputs from those of the folded form on random inputs, as a share of
+            the largest output; None where they were not compared.
+        why_not_compared: why not, then.
+    """
+
+    lost: tuple[Removed, ...]
+    kept: tuple[KeptNodes, ...]
+    parameters: tuple[int, int]
+    difference: float | None
+    why_not_compared: str
+
+
+@dataclass(frozen=True, slots=True)
 class Applied:
     """A repaired file that was written.
 
@@ -43,12 +86,14 @@ class Applied:
         form: how masks stand in the file.
         layers: what was done to each layer, in file order.
         sha256: of the new file.
+        smaller: what was taken out of a pruned file; None for other forms.
     """
 
     model_file: str
     form: Form
     layers: tuple[MaskedLayer, ...]
     sha256: str
+    smaller: Smaller | None = None
 
 
 def parse_form(text: str) -> Form:
@@ -63,7 +108,7 @@ def parse_form(text: str) -> Form:
         raise ConfigError(
             f"unknown form {text!r}",
             where="--form",
-            why="masks are written in one of three forms",
+            why="masks are written in one of four forms",
             remedy=f"choose one of {', '.join(Form)}",
         ) from error
 
@@ -79,6 +124,8 @@ def apply(
     follow_links: bool = False,
 ) -> Applied:
     """Write a model file with masks; the same job as `onnxcausal apply`.
+
+    A pruned file is run beside the folded form first, on random inputs.
 
     Args:
         model: the model file; left as it is.
@@ -102,6 +149,7 @@ def apply(
     sources = [*files_of(original), masks]
     check_place(out, sources, lambda: repairs(out, original.model.sha256), force=force)
     repaired = repair(original, asked, chosen, version_of("onnxcausal"))
+    smaller = compare_pruned(repaired, original, asked) if chosen is Form.PRUNED else None
     digest = put(out, repaired.proto, original, repaired.data, follow_links=caution.follow_links)
     inserted, shifts = repaired.record.inserted, repaired.record.shifts
     layers = tuple(
@@ -115,4 +163,30 @@ def apply(
         )
         for name, mask in repaired.masks.items()
     )
-    return Applied(original.model.name, chosen, layers, digest)
+    return Applied(original.model.name, chosen, layers, digest, smaller)
+
+
+def compare_pruned(repaired: Repaired, original: Original, masks: MasksFile) -> Smaller:
+    """Return what was taken out of a file.
+
+    Raises:
+        ModelError: without it the file computes something else.
+    """
+    folded = repair(original, masks, Form.FOLDED, repaired.record.onnxcausal)
+    one, other = (with_weights(form.proto, original, form.data) for form in (folded, repaired))
+    same = compare_outputs(one, other, original.model.name, np.random.default_rng(SEED))
+    if same.difference is not None and not same.difference <= same.allowed:
+        raise ModelError(
+            "the pruned file would not compute what the folded one does",
+            where=original.model.name,
+            why=f"on random inputs its outputs differ by {same.difference:.2g} of the largest; rounding may make "
+            f"{same.allowed:.2g} of it",
+            remedy="use --form folded; please report the model, since this should not happen",
+        )
+    return Smaller(
+        lost=repaired.removed,
+        kept=tuple(KeptNodes(kept.layer, kept.nodes, kept.reason.told()) for kept in repaired.kept),
+        parameters=(count_parameters(original.proto).number, count_parameters(repaired.proto).number),
+        difference=same.difference,
+        why_not_compared=same.why,
+    )

@@ -15,8 +15,8 @@ from onnxcausal.pipeline.opening import Caution, caution_of, open_original
 def verify(repaired: str | Path, against: str | Path, *, limits: str | None = None, follow_links: bool = False) -> bool:
     """Make sure that a file is a model with exactly the masks it names; return whether it is so byte for byte.
 
-    The same job as `onnxcausal verify`. The masks that the file names are applied to the model again. Bytes differ
-    where another program wrote the file anew; its message is the same.
+    The masks that the file names are applied to the model again. Bytes differ where another program wrote the file
+    anew; its message is the same.
 
     Args:
         repaired: the repaired file.

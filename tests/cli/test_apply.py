@@ -41,7 +41,7 @@ def test_masks_are_applied_verified_and_taken_out(capsys: pytest.CaptureFixture[
         "  /conv2/Conv  2 of 96 edges, mask /conv2/Conv.mask\n"
         "  /fc3/Gemm    20 of 840 edges, mask /fc3/Gemm.mask\n"
     )
-    code, out, err = run(capsys, "verify", "out.onnx", "--against", "model.onnx")
+    code, out, err = run(capsys, "verify", "out.onnx", "--against", "model.onnx", "--quiet")
     assert (code, out, err) == (0, "out.onnx is model.onnx and its masks, byte for byte\n", "")
     code, out, err = run(capsys, "unmask", "out.onnx", "-o", "back.onnx", "--quiet")
     assert (code, out, err) == (0, "out.onnx: the original is restored, byte for byte\n", "")
@@ -75,12 +75,53 @@ def test_a_folded_file_has_no_masks_to_tell(capsys: pytest.CaptureFixture[str]) 
     assert "gone" in err
 
 
+def test_a_pruned_file_tells_what_went_and_what_stays_for_which_op(capsys: pytest.CaptureFixture[str]) -> None:
+    record = ModelRecord(file="model.onnx", sha256=hashlib.sha256(DIGITS.read_bytes()).hexdigest())
+    entries = [
+        MaskRecord(layer="/fc3/Gemm", parents=[1, 3], beta=0.0),
+        MaskRecord(layer="/conv2/Conv", parents=[2], beta=0.0),
+        MaskRecord(layer="/fc1/Gemm", parents=list(range(9)), beta=0.0),
+    ]
+    Path("masks.json").write_text(to_json(MasksFile(model=record, masks=entries)))
+    code, out, err = run(capsys, "apply", "model.onnx", "masks.json", "-o", "out.onnx", "--form", "pruned")
+    assert (code, err) == (0, "written to out.onnx\n")
+    assert out.startswith(
+        "model.onnx: masks on 3 layer(s), form pruned\n"
+        "  /conv2/Conv  16 of 96 edges\n"
+        "  /fc1/Gemm    1,080 of 48,000 edges\n"
+        "  /fc3/Gemm    20 of 840 edges\n"
+        "parameters: 61,706 before, 61,018 after\n"
+        "  /conv1/Conv  removed: 0 of 1 parents, 1 of 6 children\n"
+        "  /conv2/Conv  removed: 1 of 6 parents, 0 of 16 children\n"
+        "  /fc2/Gemm    removed: 0 of 120 parents, 2 of 84 children\n"
+        "  /fc3/Gemm    removed: 2 of 84 parents, 0 of 10 children\n"
+        "  /fc1/Gemm: 9 node(s) stay, with weights of 0: 0, 1, 2, 3, 4, 5, 6, 7 ...; "
+        "op /fc1/Gemm (Gemm): it still reads the channel\n"
+        "on random inputs its outputs differ from those of the folded form by "
+    )
+    assert out.endswith(" of the largest at most\n")
+    assert run(capsys, "verify", "out.onnx", "--against", "model.onnx")[0] == 0
+    code, _, err = run(capsys, "unmask", "out.onnx", "-o", "back.onnx")
+    assert (code, err.splitlines()[0]) == (3, "error: the masks cannot be taken out of a pruned file")
+
+
+def test_where_nothing_can_go_the_form_is_refused_with_the_op(capsys: pytest.CaptureFixture[str]) -> None:
+    record = ModelRecord(file="model.onnx", sha256=hashlib.sha256(DIGITS.read_bytes()).hexdigest())
+    masks = MasksFile(model=record, masks=[MaskRecord(layer="/fc1/Gemm", parents=[7], beta=0.0)])
+    Path("masks.json").write_text(to_json(masks))
+    code, out, err = run(capsys, "apply", "model.onnx", "masks.json", "-o", "out.onnx", "--form", "pruned")
+    assert (code, out) == (3, "")
+    assert "op /fc1/Gemm (Gemm)" in err
+    assert err.count("\n") == 4
+    assert not Path("out.onnx").exists()
+
+
 def test_a_file_that_does_not_verify_ends_with_1_and_four_lines(capsys: pytest.CaptureFixture[str]) -> None:
     run(capsys, "apply", "model.onnx", "masks.json", "-o", "out.onnx")
     proto = onnx.load("out.onnx")
     proto.graph.node[0].op_type = "Div"
     onnx.save(proto, "out.onnx")
-    code, out, err = run(capsys, "verify", "out.onnx", "--against", "model.onnx")
+    code, out, err = run(capsys, "verify", "out.onnx", "--against", "model.onnx", "--quiet")
     assert (code, out) == (1, "")
     assert "op_type is 'Div' in place of" in err
     assert err.count("\n") == 4
@@ -91,7 +132,7 @@ def test_a_file_that_does_not_verify_ends_with_1_and_four_lines(capsys: pytest.C
     [
         (["apply", "model.onnx", "masks.json"], 2, "Missing option"),
         (["apply", "model.onnx", "masks.json", "-o", "model.onnx"], 2, "replace what it is made from"),
-        (["apply", "model.onnx", "masks.json", "-o", "out.onnx", "--form", "pruned"], 2, "unknown form 'pruned'"),
+        (["apply", "model.onnx", "masks.json", "-o", "out.onnx", "--form", "sparse"], 2, "unknown form 'sparse'"),
         (["apply", "model.onnx", "none.json", "-o", "out.onnx"], 2, "the masks cannot be read"),
         (["apply", "none.onnx", "masks.json", "-o", "out.onnx"], 3, "there is no such model"),
         (["unmask", "model.onnx", "-o", "out.onnx"], 3, "the model is no repaired file"),

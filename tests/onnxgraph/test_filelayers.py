@@ -11,14 +11,15 @@ import pytest
 from onnxcausal.analysis.masks import MaskRecord, MeanRecord, ReadingRecord
 from onnxcausal.analysis.repair import Form
 from onnxcausal.errors import ModelError
-from onnxcausal.onnxgraph.filelayers import layers_in_file
-from onnxcausal.onnxgraph.layers import FLOAT_TYPES, Layer
+from onnxcausal.onnxgraph.filelayers import every_layer_in_file, layers_in_file
+from onnxcausal.onnxgraph.index import index_graph
+from onnxcausal.onnxgraph.layers import FLOAT_TYPES, Layer, find_layers
 from onnxcausal.onnxgraph.masked import with_masks
 from onnxcausal.onnxgraph.masks import OLDEST_OVERRIDABLE_IR
 from onnxcausal.onnxgraph.meanshifts import parent_means, shifts_of
 from onnxcausal.onnxgraph.original import record_of
 from onnxcausal.onnxgraph.repairforms import mask_values, repair, without_masks
-from tests.networks import Builder
+from tests.networks import Builder, mlp
 from tests.opened import Inputs, Opened, open_as_is
 from tests.repairs import VERSION, few_masks, in_code, masks_of, run
 from tests.repairs import repaired as repaired_file
@@ -246,3 +247,12 @@ def test_a_float_weight_that_is_quantised_in_the_run_is_refused() -> None:
     opened_alone = open_as_is(proto, np.random.default_rng(1).normal(size=(3, 4)).astype(np.float32))
     (layer,) = opened_alone.layers
     assert "(DynamicQuantizeMatMul of domain com.microsoft)" in refusal(opened_alone, layer, ReadingRecord())
+
+
+def test_every_layer_that_stands_in_the_file_is_found_by_its_name() -> None:
+    proto = mlp([np.ones((4, 3)), np.ones((2, 4))], [np.zeros(4), np.zeros(2)])
+    layers = find_layers(index_graph(proto, 17))
+    found = every_layer_in_file(in_code(proto).model)
+    assert found == {layer.name: layer for layer in layers}
+    hidden = layers[0].output
+    assert list(every_layer_in_file(in_code(proto).model, output=hidden)) == [layers[0].name]

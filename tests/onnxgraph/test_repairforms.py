@@ -19,6 +19,7 @@ from tests.networks import classifiers, mlp
 from tests.opened import TOLERANCE, open_proto
 from tests.repairs import (
     VERSION,
+    WHOLE,
     edited_scores,
     from_file,
     in_code,
@@ -59,7 +60,7 @@ def test_every_form_computes_what_the_model_with_edited_weights_computes(drawn: 
     expected = edited_scores(opened, entries, x)
     scale = max(1.0, float(np.abs(expected).max()))
     outputs = []
-    for form in Form:
+    for form in WHOLE:
         found = repaired(proto, form, *entries).proto
         onnx.checker.check_model(found, full_check=True)
         (scores,) = run(found, {"x": x})
@@ -247,7 +248,7 @@ def test_annotations_sparse_tensors_functions_and_shapes_survive_every_form() ->
         helper.make_function("own", "F", ["a"], ["b"], [helper.make_node("Relu", ["a"], ["b"])], imports)
     )
     proto.graph.value_info.append(helper.make_tensor_value_info("note", 1, [5]))
-    for form in Form:
+    for form in WHOLE:
         found = repaired(proto, form, entry)
         for field in ("quantization_annotation", "sparse_initializer", "value_info"):
             assert getattr(found.proto.graph, field) == getattr(proto.graph, field)
@@ -264,7 +265,7 @@ def test_real_models_are_repaired_alike_in_every_form(name: str) -> None:
     fixed = input_spec(original.proto, name).shape[0]
     feeds = {opened.network.spec.name: prepared(name, fixed or 2)}
     outputs = {}
-    for form in Form:
+    for form in WHOLE:
         if form is Form.SWITCHABLE and original.proto.ir_version < 4:
             continue
         found = repair(original, masks_of(original, entries), form, VERSION)

@@ -18,6 +18,7 @@ from onnxcausal.onnxgraph.index import index_graph
 from onnxcausal.onnxgraph.layers import find_layers
 from onnxcausal.onnxgraph.model import load_model
 from onnxcausal.onnxgraph.network import cut_model
+from onnxcausal.onnxgraph.sameness import Sameness
 from onnxcausal.pipeline.apply import apply, parse_form
 from onnxcausal.pipeline.unmask import unmask
 from onnxcausal.pipeline.verify import verify
@@ -66,7 +67,7 @@ def test_means_take_the_place_of_paths_in_a_file(model: Path, split_model: Path,
         np.testing.assert_allclose(scores_of(out), replaced_by_hand(), rtol=0, atol=1e-4)
         shifts = {layer.name: layer.shift for layer in applied.layers}
         assert all(layer.replaced for layer in applied.layers)
-        assert any(shifts.values()) == (form is not Form.FOLDED)
+        assert any(shifts.values()) == (form in (Form.MASKED, Form.SWITCHABLE))
         assert verify(out, path)
 
 
@@ -78,7 +79,7 @@ def test_external_data_stays_external_and_is_shared_in_the_same_folder(split_mod
     np.testing.assert_allclose(scores_of(out), edited_by_hand(), rtol=0, atol=1e-4)
     assert split_model.with_name("w.bin").read_bytes() == before
     new = names(split_model.parent) - {"model.onnx", "w.bin", "masks.json", "out.onnx"}
-    assert len(new) == (form is Form.FOLDED)
+    assert len(new) == (form in (Form.FOLDED, Form.PRUNED))
     held = {tensor.name: tensor for tensor in onnx.load(out, load_external_data=False).graph.initializer}
     assert all(held[name].data_location == TensorProto.EXTERNAL for name in ("stored_0", "stored_1", "stored_2"))
 
@@ -186,10 +187,10 @@ def test_a_model_of_several_outputs_is_read_as_the_masks_say(tmp_path: Path) -> 
         apply(path, write_masks(path, entry, output=hidden), tmp_path / "out.onnx")
 
 
-def test_a_form_is_one_of_three() -> None:
+def test_a_form_is_one_of_four() -> None:
     assert parse_form("folded") is Form.FOLDED
-    with pytest.raises(ConfigError, match="unknown form 'pruned'"):
-        parse_form("pruned")
+    with pytest.raises(ConfigError, match="unknown form 'sparse'"):
+        parse_form("sparse")
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=[path.stem for path in SEEDS])
@@ -210,7 +211,7 @@ def test_any_file_is_repaired_and_restored_or_refused_even_if_it_is_trusted(seed
         except (ModelError, ConfigError):
             continue
         assert verify(out, seed, limits="none")
-        if form is not Form.FOLDED:
+        if form in (Form.MASKED, Form.SWITCHABLE):
             unmask(out, tmp_path / "back.onnx", limits="none")
             assert onnx.load(tmp_path / "back.onnx") == onnx.load(seed)
 
@@ -231,3 +232,27 @@ def test_from_python_names_do(model: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_file_is_opened_in_a_process_of_its_own_first(model: Path) -> None:
     apply(model, model.with_name("masks.json"), model.with_name("out.onnx"))
     assert model.with_name("out.onnx").exists()
+
+
+def test_a_pruned_file_that_computes_something_else_is_not_written(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def apart(*_: object) -> Sameness:
+        return Sameness(difference=0.2, allowed=1e-4)
+
+    monkeypatch.setattr("onnxcausal.pipeline.apply.compare_outputs", apart)
+    with pytest.raises(ModelError, match="would not compute what the folded one does"):
+        apply(model, model.with_name("masks.json"), model.with_name("out.onnx"), form=Form.PRUNED)
+    assert not model.with_name("out.onnx").exists()
+
+
+def test_a_pruned_file_tells_what_went(model: Path) -> None:
+    applied = apply(model, model.with_name("masks.json"), model.with_name("out.onnx"), form=Form.PRUNED)
+    assert applied.smaller is not None
+    assert [(one.layer, one.parents, one.children) for one in applied.smaller.lost] == [
+        ("/gemm_0/Gemm", (), (1, 2)),
+        ("/gemm_2/Gemm", (1, 2), ()),
+    ]
+    assert applied.smaller.parameters == (40 * 65 + 3 * 41, 38 * 65 + 3 * 39)
+    assert applied.smaller.difference is not None
+    assert applied.smaller.difference < 1e-5

@@ -3,6 +3,6 @@
 from onnxcausal.onnxgraph.runner.bound import BoundSession
 from onnxcausal.onnxgraph.runner.plain import Runner
 from onnxcausal.onnxgraph.runner.sessions import version
-from onnxcausal.onnxgraph.runner.single import half_precision, run_once, run_op, run_samples
+from onnxcausal.onnxgraph.runner.single import half_precision, run_feeds, run_once, run_op, run_samples
 
-__all__ = ["BoundSession", "Runner", "half_precision", "run_once", "run_op", "run_samples", "version"]
+__all__ = ["BoundSession", "Runner", "half_precision", "run_feeds", "run_once", "run_op", "run_samples", "version"]

@@ -93,6 +93,29 @@ def run_once(proto: onnx.ModelProto, name: str) -> None:
     _run(session, feeds, name)
 
 
+def run_feeds(
+    proto: onnx.ModelProto, name: str, feeds: Sequence[Mapping[str, NDArray[np.generic]]]
+) -> list[list[NDArray[np.generic]]]:
+    """Return all outputs of a model on the CPU, for each of several feeds.
+
+    Args:
+        proto: the model.
+        name: its name, for errors.
+        feeds: what its inputs are given, by name.
+
+    Raises:
+        ModelError: ONNX Runtime refuses the model, or it fails while it runs.
+    """
+    session = _opened(proto, name)
+    found = []
+    for given in feeds:
+        try:
+            found.append(list(session.run(None, dict(given))))
+        except Exception as error:  # ONNX Runtime's exceptions share no base class
+            raise failing(name, error) from error
+    return found
+
+
 def run_samples(proto: onnx.ModelProto, name: str, given: str, x: Inputs, batch: int | None) -> None:
     """Open a model on the CPU and run it on samples, one by one and together, to see that it ends.
 

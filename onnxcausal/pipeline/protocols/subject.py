@@ -16,6 +16,7 @@ from onnxcausal.causal.task import Task, is_right
 from onnxcausal.errors import ConfigError, SamplesError
 from onnxcausal.evaluation.intervals import Estimate
 from onnxcausal.evaluation.maps import Floats
+from onnxcausal.onnxgraph.model import Model
 from onnxcausal.onnxgraph.network import Network
 from onnxcausal.pipeline.analyze import infer_classes
 from onnxcausal.pipeline.configuration import AnalysisSection, Configuration, Configured
@@ -117,7 +118,7 @@ class Subject:
         for target in samples.present.tolist():
             looked_at = np.intersect1d(samples.of_class(target), self.used)
             order = np.random.default_rng([seed, target, 5]).permutation(looked_at)
-            picked.append(order[:share] if len(order) else self._order(target)[-share:])
+            picked.append(order[:share] if len(order) else self.free(target)[-share:])
         return samples.read(np.unique(np.concatenate(picked))).x
 
     def held_out(self, target: int, count: int, *, decided: bool = False) -> Inputs:
@@ -135,7 +136,7 @@ class Subject:
 
     def _drawn(self, target: int, count: int, *, decided: bool) -> Batch:
         """Return held-out samples of a class with their positions."""
-        samples, order = self.prepared.samples, self._order(target)
+        samples, order = self.prepared.samples, self.free(target)
         x: list[Inputs] = []
         indices: list[int] = []
         for start in range(0, len(order), count):
@@ -152,7 +153,7 @@ class Subject:
             self.chosen[target] = indices[:count]
         return Batch(np.concatenate(x)[:count], np.array(indices[:count], np.int64))
 
-    def _order(self, target: int) -> Indices:
+    def free(self, target: int) -> Indices:
         """Return the positions of a class's samples that the graphs did not look at, in the order they are taken."""
         free = np.setdiff1d(self.prepared.samples.of_class(target), self.used)
         return np.random.default_rng([self.prepared.settings.seed, target, 2]).permutation(free)
@@ -210,8 +211,19 @@ def open_subject(
     Raises:
         OnnxCausalError: as its subclasses say.
     """
-    saved = None if analysis is None else read_analysis(analysis)
     model = open_model(path, machine.caution, configured.values.model.output)
+    return subject_of(model, configured, analysis, machine, progress)
+
+
+def subject_of(
+    model: Model, configured: Configured, analysis: Path | None, machine: Machine, progress: Progress
+) -> Subject:
+    """Return what is evaluated, as `open_subject`, of a model that is open.
+
+    Raises:
+        OnnxCausalError: as its subclasses say.
+    """
+    saved = None if analysis is None else read_analysis(analysis)
     if saved is None:
         prepared = _classifying(prepare(model, configured.values, machine=machine))
         inferred = infer_classes(prepared, progress, Ledger())

@@ -1,0 +1,136 @@
+"""The command `onnxcausal repair`."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from onnxcausal.cli import options
+from onnxcausal.cli.analyze import FLAGS, given_settings
+from onnxcausal.cli.progress import ConsoleProgress
+from onnxcausal.errors import ConfigError
+
+if TYPE_CHECKING:
+    from onnxcausal.pipeline.repairing.settings import Options
+
+
+def repair_command(
+    model: options.ModelFile,
+    *,
+    out: options.RepairedOut,
+    analysis: options.AnalysisFolder = None,
+    repaired: options.RepairedClass = None,
+    protected: options.ProtectedClass = None,
+    objective: options.Objective = "class-accuracy",
+    max_drop: options.MaxDrop = "0.5%",
+    portion: options.MaskedPortion = None,
+    factor: options.MaskedFactor = None,
+    replaced: options.MaskedReplace = None,
+    count: options.RepairCount = 500,
+    form: options.FormName = "masked",
+    plan_only: options.PlanOnly = False,
+    data: options.Data = None,
+    labels: options.Labels = None,
+    label_column: options.LabelColumn = None,
+    skip_bad: options.SkipBad = None,
+    resize: options.Resize = None,
+    center_crop: options.CenterCrop = None,
+    rescale: options.Rescale = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    channels: options.Channels = None,
+    layout: options.Layout = None,
+    input_name: options.InputName = None,
+    fixed: options.Fixed = None,
+    output: options.Output = None,
+    task: options.Task = None,
+    samples: options.Samples = None,
+    coverage: options.Coverage = None,
+    outcome: options.Outcome = None,
+    seed: options.Seed = None,
+    provider: options.Provider = None,
+    memory: options.Memory = None,
+    limits: options.Limits = None,
+    follow_links: options.FollowLinks = False,
+    config: options.Config = None,
+    force: options.ForceFile = False,
+    as_json: options.AsRepairJson = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,  # read by the program's entry, which sees every error
+) -> None:
+    """Mask nodes that harm, prove on other samples what that changes, and write the repaired model."""
+    from onnxcausal.analysis.sideeffects import to_json  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.pipeline.analyze import machine_of  # noqa: PLC0415
+    from onnxcausal.pipeline.configuration import configure  # noqa: PLC0415
+    from onnxcausal.pipeline.repair import run  # noqa: PLC0415
+    from onnxcausal.report.repair import table  # noqa: PLC0415
+
+    arguments = locals()
+    progress = ConsoleProgress(sys.stderr, quiet=quiet)
+    try:
+        found = run(
+            model,
+            configure(model, config, given_settings(dict.fromkeys(FLAGS) | arguments)),
+            out,
+            analysis=analysis,
+            options=_options(arguments),
+            plan_only=plan_only,
+            force=force,
+            machine=machine_of(provider, memory, (), limits, follow_links=follow_links),
+            progress=progress,
+        )
+    finally:
+        progress.close()
+    print(to_json(found.record) if as_json else table(found.record), end="")
+    found.check()
+    if not quiet:
+        print(f"repaired in {progress.seconds:.1f} s, written to {out}", file=sys.stderr)
+
+
+def _options(arguments: dict[str, object]) -> "Options":
+    """Return the settings of a repair."""
+    from onnxcausal.causal.intervention import Replace  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.pipeline.apply import parse_form  # noqa: PLC0415
+    from onnxcausal.pipeline.repairing.settings import Options  # noqa: PLC0415
+
+    replaced = arguments["replaced"]
+    if replaced is not None and replaced not in list(Replace):
+        raise ConfigError(
+            f"unknown replacement {replaced!r}",
+            where="--replace",
+            why="what is taken is replaced by nothing, or by its mean",
+            remedy=f"choose one of {', '.join(Replace)}",
+        )
+    return Options(
+        objective=str(arguments["objective"]),
+        repaired=_several(arguments["repaired"]),
+        protected=_several(arguments["protected"]),
+        max_drop=_share(arguments["max_drop"], "--max-drop") or 0.0,
+        portion=_share(arguments["portion"], "--portion"),
+        beta=_share(arguments["factor"], "--beta"),
+        replace=None if replaced is None else Replace(str(replaced)),
+        count=int(str(arguments["count"])),
+        form=parse_form(str(arguments["form"])),
+    )
+
+
+def _several(value: object) -> tuple[str, ...]:
+    return tuple(value) if isinstance(value, list) else ()
+
+
+def _share(value: object, flag: str) -> float | None:
+    """Return a share written as `0.005` or `0.5%`.
+
+    Raises:
+        ConfigError: it is no number.
+    """
+    if value is None:
+        return None
+    text = str(value).strip()
+    try:
+        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError as error:
+        raise ConfigError(
+            "the share cannot be read",
+            where=f"{flag} {text}",
+            why="it is no number, with or without a percent sign",
+            remedy="write for example 0.5% or 0.005",
+        ) from error

@@ -1,0 +1,63 @@
+"""What a repaired file changes, measured again from the two files alone."""
+
+from pathlib import Path
+
+from onnxcausal.analysis.sideeffects import SideEffectsFile
+from onnxcausal.errors import ConfigError
+from onnxcausal.onnxgraph.memory import free_memory
+from onnxcausal.onnxgraph.original import record_of
+from onnxcausal.pipeline.configuration import Configured
+from onnxcausal.pipeline.opening import open_original
+from onnxcausal.pipeline.prepare import HERE, Machine, prepare
+from onnxcausal.pipeline.repairing.assess import Assessed
+from onnxcausal.pipeline.repairing.files import costs_of, opened
+from onnxcausal.pipeline.repairing.parts import KEPT_SHARE, Part, decide
+from onnxcausal.pipeline.repairing.record import side_effects_file
+from onnxcausal.pipeline.repairing.sideeffects import side_effects
+
+
+def remeasure(
+    repaired: Path, against: Path, configured: Configured, *, count: int | None = None, machine: Machine = HERE
+) -> SideEffectsFile:
+    """Return what a repaired file changes on the data at hand.
+
+    Args:
+        repaired: the repaired file.
+        against: the model it was made from.
+        configured: how that model is read, and its data.
+        count: samples of each class, the first ones; None: all.
+        machine: what of the machine may be used.
+
+    Raises:
+        ConfigError: the classes do not compete.
+        OnnxCausalError: as its subclasses say.
+    """
+    caution, output = machine.caution, configured.values.model.output
+    original = open_original(against, caution, output)
+    found = open_original(repaired, caution, output)
+    record = record_of(found)
+    prepared = prepare(original.model, configured.values, machine=machine)
+    if not prepared.settings.task.compares:
+        raise ConfigError(
+            "the model decides for each class on its own",
+            where=f"{against}, task {prepared.settings.task}",
+            why="its accuracy on the samples of a class says nothing of its false alarms",
+            remedy="verify without data",
+        )
+    samples = prepared.samples
+    positions = {target: samples.of_class(target)[:count] for target in samples.present.tolist()}
+    part = Part(samples, positions, KEPT_SHARE * free_memory())
+    known = prepared.holds_probabilities
+    networks = (prepared.network, opened(found.model, configured.values, machine))
+    before, after = (decide(network, part, probabilities=known) for network in networks)
+    same = record.masks.provenance.get("data_sha256") == prepared.data_sha256
+    return side_effects_file(
+        prepared,
+        record.masks,
+        Assessed(side_effects(before, after)),
+        (None, part),
+        protected=tuple(positions),
+        settings={"count": count},
+        cost=costs_of((against, repaired), configured.values, next(part.blocks()).x[:1], machine),
+        notes=["the masks were chosen on samples of this data: the numbers flatter them"] if same else [],
+    )

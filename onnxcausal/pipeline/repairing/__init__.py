@@ -1,0 +1,1 @@
+"""Repair: which nodes to mask, how far, and what that does on samples that were not used to choose."""

@@ -1,0 +1,67 @@
+"""Which nodes a repair may mask, and what the removal of each is worth."""
+
+from collections.abc import Iterable
+from functools import partial
+
+import numpy as np
+
+from onnxcausal.causal.effects import estimate_effects
+from onnxcausal.causal.intervention import Intervention
+from onnxcausal.causal.outcome import Floats
+from onnxcausal.causal.repair import Candidate, free_nodes, gains_and_costs, stages_of
+from onnxcausal.onnxgraph.engine import Probe
+from onnxcausal.onnxgraph.layers import Layer
+from onnxcausal.pipeline.progress import Progress
+from onnxcausal.pipeline.protocols.subject import FEWEST, Subject
+from onnxcausal.pipeline.repairing.aims import Objective
+from onnxcausal.pipeline.repairing.parts import Part
+
+MOST_SAMPLES = 2000
+"""Samples on which effects are measured, over all classes; each class has `FEWEST` at least."""
+
+
+def find_candidates(
+    subject: Subject, objective: Objective, part: Part, layers: Iterable[Layer], progress: Progress
+) -> list[Candidate]:
+    """Return the nodes that are necessary to no class that is repaired or protected, and what each is worth.
+
+    All paths of a node are removed, and the effect on the samples of every such class is measured, right or wrong: on
+    the log-probability of the right class, or as the objective says. A class whose graph is not known protects its
+    accuracy alone.
+
+    Args:
+        subject: what is repaired.
+        objective: what for.
+        part: samples to choose on.
+        layers: layers that may be masked.
+        progress: told what happens.
+    """
+    prepared = subject.prepared
+    nodes = prepared.wiring.flow.nodes
+    kept = [subject.routes[target] for target in objective.protected if target in subject.routes]
+    repaired = [subject.routes[target] for target in objective.repaired]
+    free = {layer.name: free_nodes(kept, layer.name, len(nodes[layer.name])) for layer in layers}
+    count = max(FEWEST, min(prepared.settings.samples, MOST_SAMPLES // len(objective.protected)))
+    progress.begin(sum(map(len, free.values())) * len(objective.protected))
+    effects = {layer.name: dict[int, Floats]() for layer in layers}
+    for target in objective.protected:
+        x = part.of_class(target, count)
+        outcome = partial(objective.outcome, target=target)
+        observation = prepared.engine.observe(x, outcome)
+        for layer in layers:
+            progress.layer(layer.name)
+            chosen = tuple(nodes[layer.name][node] for node in free[layer.name])
+            # Without reference samples the engine replaces by nothing, whatever the analysis did.
+            probe = Probe(layer, chosen, np.arange(layer.children), Intervention(0.0, prepared.settings.replace))
+            te = prepared.engine.effects(probe, x, outcome) if chosen else np.empty((0, len(x)))
+            effects[layer.name][target] = estimate_effects(te, observation.outcome, observation.floor).ate
+            progress.done(len(chosen))
+    found = []
+    for layer in layers:
+        stages = stages_of(repaired, layer.name, free[layer.name])
+        gains, costs = (held.tolist() for held in gains_and_costs(effects[layer.name], objective.repaired))
+        found += [
+            Candidate(layer.name, node, stage, gain, cost)
+            for node, stage, gain, cost in zip(free[layer.name].tolist(), stages, gains, costs, strict=True)
+        ]
+    return found

@@ -1,0 +1,176 @@
+"""What a repair leaves behind: its masks, and the record of what it changes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from onnxcausal.analysis.file import DataRecord, ModelRecord, ToolRecord
+from onnxcausal.analysis.masks import MaskRecord, MasksFile, in_order
+from onnxcausal.analysis.sideeffects import (
+    ChangeRecord,
+    ClassRecord,
+    ControlRecord,
+    CostRecord,
+    MovedRecord,
+    NodesRecord,
+    PartRecord,
+    PlanRecord,
+    QualityRecord,
+    SideEffectsFile,
+    TriedRecord,
+)
+from onnxcausal.evaluation.paired import Change
+from onnxcausal.pipeline.prepare import Prepared
+from onnxcausal.pipeline.protocols.subject import Subject
+from onnxcausal.pipeline.repairing.assess import Assessed
+from onnxcausal.pipeline.repairing.choose import Chosen
+from onnxcausal.pipeline.repairing.masking import Plan, features_of
+from onnxcausal.pipeline.repairing.parts import Part
+from onnxcausal.pipeline.repairing.reach import reading_of
+from onnxcausal.pipeline.repairing.search import Tried
+from onnxcausal.pipeline.repairing.sideeffects import Control
+
+
+def masks_file(subject: Subject, chosen: Chosen, provenance: Mapping[str, Any]) -> MasksFile:
+    """Return the masks of the plan, as they stand in a file."""
+    plan, wiring = chosen.best.plan, subject.prepared.wiring
+    layers = {layer.name: layer for layer in wiring.flow.layers}
+    entries = [
+        MaskRecord(layer=name, parents=np.sort(features_of(wiring, layers[name], nodes)).tolist(), beta=plan.beta)
+        for name, nodes in plan.nodes.items()
+    ]
+    model = subject.network.model
+    return in_order(
+        MasksFile(
+            model=ModelRecord(file=model.name, sha256=model.sha256),
+            reading=reading_of(subject.prepared),
+            masks=entries,
+            means=chosen.masking.means(plan),
+            provenance=dict(provenance),
+        )
+    )
+
+
+def side_effects_file(
+    prepared: Prepared,
+    masks: MasksFile,
+    assessed: Assessed,
+    split: tuple[Part | None, Part],
+    *,
+    protected: Sequence[int],
+    settings: Mapping[str, Any],
+    analysis_sha256: str | None = None,
+    plan: PlanRecord | None = None,
+    refused: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    cost: Sequence[CostRecord] = (),
+) -> SideEffectsFile:
+    """Return the record of what masks change.
+
+    Args:
+        prepared: the model and data.
+        masks: the masks.
+        assessed: what they change.
+        split: samples the masks were chosen on, where they were, and samples this is measured on.
+        protected: classes that are protected.
+        settings: of the repair.
+        analysis_sha256: hash of the analysis.
+        plan: how the masks were chosen.
+        refused: why the file is not written.
+        notes: what a reader must know.
+        cost: of the two files.
+    """
+    names = prepared.class_names
+    search, report = split
+    found = assessed.found
+    return SideEffectsFile(
+        tool=ToolRecord(
+            onnxcausal=prepared.versions["onnxcausal"],
+            onnxruntime=prepared.versions["onnxruntime"],
+            providers=list(prepared.engine.providers),
+        ),
+        model=masks.model,
+        data=DataRecord(
+            source=prepared.samples.source, sha256=prepared.data_sha256, synthetic=prepared.samples.synthetic
+        ),
+        analysis_sha256=analysis_sha256,
+        settings=dict(settings),
+        plan=plan,
+        masks=masks,
+        split=PartRecord(search={} if search is None else _positions(search), report=_positions(report)),
+        objective=assessed.objective,
+        overall=_change(found.overall),
+        classes=[
+            ClassRecord(
+                target=target,
+                name=names[target] if names else None,
+                protected=target in protected,
+                change=_change(change),
+            )
+            for target, change in found.classes.items()
+        ],
+        moved=[MovedRecord(**held._asdict()) for held in found.moved],
+        agreement=found.agreement,
+        quality=(
+            QualityRecord(calibration_error=found.calibration[0], log_probability=found.log_probability[0]),
+            QualityRecord(calibration_error=found.calibration[1], log_probability=found.log_probability[1]),
+        ),
+        cost=list(cost),
+        controls=[_control(held) for held in assessed.controls],
+        refused=list(refused),
+        notes=list(notes),
+    )
+
+
+def plan_record(plan: Plan, tried: Sequence[Tried]) -> PlanRecord:
+    """Return the record of a plan and of all that were tried."""
+    return PlanRecord(
+        stage=plan.stage,
+        portion=plan.portion,
+        beta=plan.beta,
+        replace=plan.replace,
+        nodes=[NodesRecord(layer=layer, nodes=nodes.tolist()) for layer, nodes in plan.nodes.items()],
+        tried=[
+            TriedRecord(
+                stage=held.plan.stage,
+                portion=held.plan.portion,
+                nodes=held.plan.size,
+                beta=held.plan.beta,
+                replace=held.plan.replace,
+                value=held.value,
+                worst=held.worst,
+            )
+            for held in tried
+        ],
+    )
+
+
+def _positions(part: Part) -> dict[int, list[int]]:
+    return {target: held.tolist() for target, held in part.positions.items()}
+
+
+def _change(change: Change) -> ChangeRecord:
+    return ChangeRecord(
+        n=change.n,
+        before=change.before,
+        after=change.after,
+        lost=change.lost,
+        gained=change.gained,
+        p=change.p,
+        interval=(change.low, change.high),
+        least=change.least(),
+    )
+
+
+def _control(held: Control) -> ControlRecord:
+    return ControlRecord(
+        method=held.method,
+        repeats=held.repeats,
+        overall=held.overall,
+        classes=dict(held.classes),
+        gains=held.gains,
+        losses=held.losses,
+        value=held.value,
+        best=held.best,
+    )

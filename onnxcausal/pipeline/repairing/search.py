@@ -1,0 +1,137 @@
+"""How many of the candidates are masked, and how far: measured on the part of the samples that is there to choose."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from onnxcausal.causal.repair import Candidate, Stage, best_first, portion_of_best
+from onnxcausal.evaluation.intervals import LEVEL
+from onnxcausal.evaluation.paired import difference_interval
+from onnxcausal.onnxgraph.network import Network
+from onnxcausal.pipeline.progress import Progress
+from onnxcausal.pipeline.protocols.subject import Subject
+from onnxcausal.pipeline.repairing.aims import Objective
+from onnxcausal.pipeline.repairing.masking import Masking, Plan
+from onnxcausal.pipeline.repairing.parts import Decisions, Part, decide
+from onnxcausal.pipeline.repairing.reach import Reach
+
+PORTIONS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+"""Portions of the candidates that are tried (Ahmad et al. 2023, fig. 11)."""
+ONE_SIDED = 2 * LEVEL - 1
+"""Level of an interval whose ends are one-sided bounds at level `LEVEL`."""
+
+
+class Counts(NamedTuple):
+    """Samples of a class that are no longer decided rightly, those that now are, and all."""
+
+    lost: int
+    gained: int
+    n: int
+
+    def least(self) -> float:
+        """Return the one-sided lower confidence bound of the change."""
+        return difference_interval(self.lost, self.gained, self.n, ONE_SIDED)[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tried:
+    """What a plan does on the samples to choose on.
+
+    Attributes:
+        plan: the plan.
+        value: what is to be raised, 0 to 1.
+        changes: what changes in each protected class, by class.
+    """
+
+    plan: Plan
+    value: float
+    changes: Mapping[int, Counts]
+
+    @property
+    def worst(self) -> float:
+        """The largest loss of a protected class, as a negative number, or the smallest gain."""
+        return min((held.gained - held.lost) / held.n for held in self.changes.values())
+
+    def keeps(self, most_lost: float) -> bool:
+        """Whether a larger loss of any protected class can be excluded (one-sided, level 0.95)."""
+        return all(held.least() >= -most_lost for held in self.changes.values())
+
+
+def search(
+    subject: Subject,
+    objective: Objective,
+    part: Part,
+    candidates: Sequence[Candidate],
+    portion: float | None,
+    *,
+    masking: Masking,
+    reach: Reach,
+    progress: Progress,
+) -> Iterator[Tried]:
+    """Yield what every plan does on the samples to choose on, once for plans that are the same.
+
+    Args:
+        subject: what is repaired.
+        objective: what for.
+        part: the samples to choose on.
+        candidates: nodes that may be masked.
+        portion: of them; None: searched.
+        masking: masks them.
+        reach: what the file can take.
+        progress: told what happens.
+    """
+    plans = list(_plans(candidates, portion, reach))
+    before = decided_by(subject, subject.network, part)
+    for number, plan in enumerate(plans, 1):
+        progress.layer(f"plan {number} of {len(plans)}")
+        after = decided_by(subject, masking.network(plan), part)
+        yield Tried(
+            plan, objective.value(after), {target: _counts(before, after, target) for target in objective.protected}
+        )
+
+
+def best_of(tried: Sequence[Tried], before: float, most_lost: float | None) -> Tried | None:
+    """Return the plan that raises the objective most; None where none does.
+
+    Plans of which a larger loss than is allowed can be excluded come before those that merely do not show one: few
+    samples flatter whatever was chosen on them. Of equals, the one that loses least in any protected class is taken,
+    then the one that changes least.
+
+    Args:
+        tried: what the plans do.
+        before: what is to be raised, of the unmodified model.
+        most_lost: accuracy that a protected class may lose; None: any.
+    """
+    allowed = [held for held in tried if held.value > before and (most_lost is None or held.worst >= -most_lost)]
+    allowed.sort(key=lambda held: (-held.value, -held.worst, held.plan.size, -held.plan.beta))
+    safe = (held for held in allowed if most_lost is None or held.keeps(most_lost))
+    return next(safe, allowed[0] if allowed else None)
+
+
+def decided_by(subject: Subject, network: Network, part: Part) -> Decisions:
+    """Return what a form of the model decides on a part."""
+    return decide(network, part, probabilities=subject.prepared.holds_probabilities)
+
+
+def _counts(before: Decisions, after: Decisions, target: int) -> Counts:
+    own = before.labels == target
+    was, stays = before.right[own], after.right[own]
+    return Counts(int((was & ~stays).sum()), int((~was & stays).sum()), int(own.sum()))
+
+
+def _plans(candidates: Sequence[Candidate], asked: float | None, reach: Reach) -> Iterator[Plan]:
+    """Yield the plans, each set of nodes once for every factor and replacement."""
+    seen: set[tuple[object, ...]] = set()
+    for stage in Stage:
+        ordered = best_first(candidates, stage)
+        if not ordered:
+            continue
+        for portion in PORTIONS if asked is None else (asked,):
+            nodes = portion_of_best(ordered, portion)
+            key = tuple((layer, tuple(held.tolist())) for layer, held in nodes.items())
+            if key in seen:
+                continue
+            seen.add(key)
+            for beta in reach.betas:
+                for replace in reach.replaces:
+                    yield Plan(stage, portion, nodes, beta, replace)

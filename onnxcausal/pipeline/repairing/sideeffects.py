@@ -1,0 +1,198 @@
+"""What a repair changes on samples it was not chosen on, beside as many nodes chosen otherwise."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxcausal.evaluation.paired import Change, Moved, calibration_error, change_of, mcnemar, moved
+from onnxcausal.onnxgraph.masked import weight_sizes
+from onnxcausal.onnxgraph.network import Network
+from onnxcausal.pipeline.protocols.subject import Subject
+from onnxcausal.pipeline.repairing.aims import Objective
+from onnxcausal.pipeline.repairing.masking import Masking, Plan
+from onnxcausal.pipeline.repairing.parts import Decisions, Part
+from onnxcausal.pipeline.repairing.search import decided_by
+from onnxcausal.samples.source import Inputs
+
+REPEATS = 10
+"""Random choices that are averaged."""
+LEVEL = 0.05
+"""A p-value below it counts as significant."""
+RUNS = 31
+"""Runs of which the median time is taken."""
+RANDOM, SMALLEST = "random nodes", "smallest weights"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SideEffects:
+    """What changes from one model to another on the same samples.
+
+    Attributes:
+        overall: accuracy over all samples.
+        classes: accuracy of each class.
+        moved: confusions whose number changed.
+        agreement: share of samples that both decide alike.
+        calibration: calibration error before and after.
+        log_probability: mean log-probability of the right class before and after, in nats.
+    """
+
+    overall: Change
+    classes: Mapping[int, Change]
+    moved: tuple[Moved, ...]
+    agreement: float
+    calibration: tuple[float, float]
+    log_probability: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """As many nodes chosen otherwise, masked alike; means over the choices.
+
+    Attributes:
+        method: how they are chosen.
+        repeats: how many choices.
+        overall: change of the accuracy over all samples.
+        classes: change of the accuracy of each class.
+        gains: choices that help the repaired classes significantly.
+        losses: choices that harm a protected class significantly.
+        value: change of what is to be raised.
+        best: the same of the choice that raises it most.
+    """
+
+    method: str
+    repeats: int
+    overall: float
+    classes: Mapping[int, float]
+    gains: int
+    losses: int
+    value: float
+    best: float
+
+
+def side_effects(before: Decisions, after: Decisions) -> SideEffects:
+    """Return what changes between the decisions of two models on the same samples."""
+    targets = np.unique(before.labels).tolist()
+    return SideEffects(
+        overall=change_of(before.right, after.right),
+        classes={
+            target: change_of(before.right[before.labels == target], after.right[before.labels == target])
+            for target in targets
+        },
+        moved=moved(before.labels, before.decided, after.decided),
+        agreement=float((before.decided == after.decided).mean()),
+        calibration=(
+            calibration_error(before.confidence, before.right),
+            calibration_error(after.confidence, after.right),
+        ),
+        log_probability=(float(before.log_probability.mean()), float(after.log_probability.mean())),
+    )
+
+
+def broken(found: SideEffects, objective: Objective, most_lost: float) -> list[int]:
+    """Return the protected classes of which a loss beyond a bound cannot be excluded (one-sided, level 0.95)."""
+    return [
+        target
+        for target in objective.protected
+        if target in found.classes and found.classes[target].least() < -most_lost
+    ]
+
+
+def controls(
+    subject: Subject, objective: Objective, part: Part, plan: Plan, before: Decisions, *, masking: Masking
+) -> Iterator[Control]:
+    """Yield what masking as many nodes of the same layers does, chosen at random or by the size of their weights.
+
+    Args:
+        subject: what is repaired.
+        objective: what for.
+        part: the samples to report on.
+        plan: the plan that is compared.
+        before: what the unmodified model decides there.
+        masking: masks nodes.
+    """
+    rng = np.random.default_rng([subject.prepared.settings.seed, 11])
+    for method, choices in (
+        (RANDOM, [_drawn(subject, plan, rng) for _ in range(REPEATS)]),
+        (SMALLEST, [_smallest(subject, plan)]),
+    ):
+        found, values = [], []
+        for nodes in choices:
+            after = decided_by(subject, masking.network(replace(plan, nodes=nodes)), part)
+            found.append(side_effects(before, after))
+            values.append(objective.value(after) - objective.value(before))
+        yield Control(
+            method=method,
+            repeats=len(found),
+            overall=float(np.mean([each.overall.difference for each in found])),
+            classes={
+                target: float(np.mean([each.classes[target].difference for each in found]))
+                for target in found[0].classes
+            },
+            gains=sum(gains(each, objective) for each in found),
+            losses=sum(bool(losses(each, objective)) for each in found),
+            value=float(np.mean(values)),
+            best=max(values),
+        )
+
+
+def gains(found: SideEffects, objective: Objective) -> bool:
+    """Whether the repaired classes, taken together, are significantly better (McNemar's exact test)."""
+    lost, gained = (
+        sum(getattr(found.classes[target], name) for target in objective.repaired) for name in ("lost", "gained")
+    )
+    return bool(gained > lost and mcnemar(lost, gained) < LEVEL)
+
+
+def losses(found: SideEffects, objective: Objective) -> list[int]:
+    """Return the protected classes that are significantly worse (McNemar's exact test, Holm's correction)."""
+    worse = sorted(
+        (found.classes[target].p, target)
+        for target in objective.protected
+        if target in found.classes and found.classes[target].difference < 0
+    )
+    proven = []
+    for place, (p, target) in enumerate(worse):
+        if p * (len(objective.protected) - place) >= LEVEL:
+            break
+        proven.append(target)
+    return proven
+
+
+def milliseconds(networks: Sequence[Network], x: Inputs) -> list[float]:
+    """Return what one sample takes each of some models, the median of runs in turns.
+
+    Args:
+        networks: the models.
+        x: one input, `[1, ...]`.
+    """
+    taken: list[list[float]] = [[] for _ in networks]
+    for _ in range(RUNS):
+        for network, times in zip(networks, taken, strict=True):
+            start = perf_counter()
+            network.scores(x)
+            times.append(1000 * (perf_counter() - start))
+    return [median(times) for times in taken]
+
+
+def _drawn(subject: Subject, plan: Plan, rng: np.random.Generator) -> dict[str, NDArray[np.int64]]:
+    """Return as many nodes of each layer, drawn by chance."""
+    nodes = subject.prepared.wiring.flow.nodes
+    return {
+        layer: np.sort(rng.choice(len(nodes[layer]), len(held), replace=False)) for layer, held in plan.nodes.items()
+    }
+
+
+def _smallest(subject: Subject, plan: Plan) -> dict[str, NDArray[np.int64]]:
+    """Return as many nodes of each layer, those of the smallest weights."""
+    wiring = subject.prepared.wiring
+    found = {}
+    for layer in wiring.flow.layers:
+        if layer.name in plan.nodes:
+            sizes = weight_sizes(subject.network, layer)
+            of_nodes = np.array([sizes[features].sum() for features in wiring.flow.nodes[layer.name]])
+            found[layer.name] = np.sort(np.argsort(of_nodes, kind="stable")[: len(plan.nodes[layer.name])])
+    return found

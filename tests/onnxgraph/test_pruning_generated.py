@@ -1,0 +1,170 @@
+"""The pruned form on generated classifiers: it is the folded one, the masked one, and the edit of the weights."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from onnxcausal.analysis.masks import MaskRecord
+from onnxcausal.analysis.repair import Form
+from onnxcausal.errors import ModelError
+from onnxcausal.onnxgraph.filelayers import every_layer_in_file
+from onnxcausal.onnxgraph.pruning import Group, removable_groups
+from onnxcausal.onnxgraph.repairforms import Repaired
+from tests.networks import classifiers
+from tests.opened import TOLERANCE, open_proto
+from tests.pruned import layers_of, lost, masks_for, samples, stored
+from tests.pruned_graphs import graphs
+from tests.repairs import edited_scores, in_code, repaired, run, some, some_masks
+
+GENERATED = settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(GENERATED, max_examples=150)
+Drawn = tuple[onnx.ModelProto, int]
+
+
+EITHER = st.one_of(classifiers(), graphs())
+
+
+def drawn_groups(proto: onnx.ModelProto, rng: np.random.Generator) -> list[Group]:
+    groups = removable_groups(in_code(proto))
+    return [groups[number] for number in some(rng, len(groups))] if groups else []
+
+
+def as_folded(proto: onnx.ModelProto, *entries: MaskRecord) -> Repaired | None:
+    """Return the pruned file, None where nothing can go."""
+    try:
+        return repaired(proto, Form.PRUNED, *entries)
+    except ModelError as error:
+        if error.what != "no channel can be removed":
+            raise
+        return None
+
+
+def assert_close(found: NDArray[Any], expected: NDArray[Any]) -> None:
+    scale = max(1.0, float(np.abs(expected).max()))
+    np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=0, atol=TOLERANCE * scale)
+
+
+@GENERATED
+@given(drawn=EITHER, partly=st.booleans())
+def test_pruned_is_folded_is_masked_is_the_edit_of_the_weights(drawn: Drawn, partly: bool) -> None:
+    assert_every_form_agrees(*drawn, partly=partly)
+
+
+@pytest.mark.slow
+@MANY
+@given(drawn=EITHER, partly=st.booleans())
+def test_pruned_is_folded_is_masked_is_the_edit_of_the_weights_of_many_graphs(drawn: Drawn, partly: bool) -> None:
+    assert_every_form_agrees(*drawn, partly=partly)
+
+
+def assert_every_form_agrees(proto: onnx.ModelProto, seed: int, *, partly: bool) -> None:
+    x, rng = samples(proto), np.random.default_rng(seed)
+    opened = open_proto(proto, x)
+    entries = joined(masks_for(drawn_groups(proto, rng)))
+    if partly:
+        others = [layer for layer in opened.layers if layer.name not in {entry.layer for entry in entries}]
+        entries += some_masks(others, rng)
+    found = as_folded(proto, *entries)
+    if found is None:
+        return
+    onnx.checker.check_model(found.proto, full_check=True)
+    (scores,) = run(found.proto, {"x": x})
+    for form in (Form.FOLDED, Form.MASKED):
+        assert_close(scores, run(repaired(proto, form, *entries).proto, {"x": x})[0])
+    assert_close(scores, edited_scores(opened, entries, x))
+
+
+def joined(entries: list[MaskRecord]) -> list[MaskRecord]:
+    """Return one entry for each layer."""
+    parents: dict[str, set[int]] = {}
+    for entry in entries:
+        parents.setdefault(entry.layer, set()).update(entry.parents)
+    return [MaskRecord(layer=layer, parents=sorted(found), beta=0.0) for layer, found in parents.items()]
+
+
+@GENERATED
+@given(drawn=EITHER)
+def test_groups_go_with_their_children_unless_a_tensor_would_be_empty(drawn: Drawn) -> None:
+    proto, seed = drawn
+    chosen = drawn_groups(proto, np.random.default_rng(seed))
+    found = as_folded(proto, *masks_for(chosen))
+    if found is None:
+        assert not chosen or all(whole(proto, chosen))
+        return
+    gone = {(layer, child) for layer, (_, children) in lost(found).items() for child in children}
+    asked = {(layer, child) for group in chosen for layer, children in group.children for child in children}
+    assert all("must stay" in kept.reason.why for kept in found.kept)
+    if not found.kept:  # else a whole group of a layer may go, and what it read with it
+        assert gone == asked
+
+
+def whole(proto: onnx.ModelProto, chosen: list[Group]) -> list[bool]:
+    """Return of each layer that a group takes children from whether the groups take all of them."""
+    sizes = {layer.name: layer.children for layer in layers_of(proto)}
+    taken: dict[str, set[int]] = {}
+    for group in chosen:
+        for layer, children in group.children:
+            taken.setdefault(layer, set()).update(children)
+    return [len(found) == sizes[layer] for layer, found in taken.items()]
+
+
+@GENERATED
+@given(drawn=EITHER)
+def test_what_goes_never_mattered_whatever_its_weights_were(drawn: Drawn) -> None:
+    proto, seed = drawn
+    x, rng = samples(proto), np.random.default_rng(seed)
+    entries = masks_for(drawn_groups(proto, rng))
+    found = as_folded(proto, *entries)
+    if found is None:
+        return
+    folded = repaired(proto, Form.FOLDED, *entries).proto
+    (expected,) = run(folded, {"x": x})
+    sharing = [layer.weight for layer in layers_of(folded)]
+    layers = {layer.name: layer for layer in layers_of(folded)}
+    for name, (_, children) in lost(found).items():
+        layer = layers[name]
+        tensor = next((one for one in folded.graph.initializer if one.name == layer.weight), None)
+        if tensor is None or layer.groups > 1 or sharing.count(layer.weight) > 1 or layer.weight_child_axis is None:
+            continue
+        if tuple(tensor.dims) != layer.weight_shape:
+            continue
+        weight = numpy_helper.to_array(tensor).copy()
+        rows = np.moveaxis(weight, layer.weight_child_axis, 0)
+        rows[list(children)] = rng.normal(size=rows[list(children)].shape)
+        tensor.raw_data = weight.tobytes()
+    (scores,) = run(folded, {"x": x})
+    assert_close(scores, expected)
+
+
+@GENERATED
+@given(drawn=EITHER)
+def test_without_masks_nothing_goes_and_the_graph_is_as_it_was(drawn: Drawn) -> None:
+    proto, seed = drawn
+    layers = list(every_layer_in_file(in_code(proto).model).values())
+    entries = some_masks(layers, np.random.default_rng(seed), betas=[1.0, 0.5])
+    found = repaired(proto, Form.PRUNED, *entries)
+    assert not found.removed
+    assert not found.kept
+    assert found.proto.graph == repaired(proto, Form.FOLDED, *entries).proto.graph
+
+
+@GENERATED
+@given(drawn=EITHER)
+def test_the_smaller_file_is_made_the_same_twice_and_stores_no_more(drawn: Drawn) -> None:
+    proto, seed = drawn
+    entries = masks_for(drawn_groups(proto, np.random.default_rng(seed)))
+    found, again = as_folded(proto, *entries), as_folded(proto, *entries[::-1])
+    if found is None or again is None:
+        assert found is again
+        return
+    assert found.proto.graph == again.proto.graph
+    held = stored(repaired(proto, Form.FOLDED, *entries).proto)
+    for name, value in stored(found.proto).items():
+        if name in held:
+            assert value.size <= held[name].size
