@@ -65,6 +65,17 @@ def cifar() -> NDArray[np.uint8]:
     return np.stack(images)
 
 
+def cifar_of(name: str, count: int) -> NDArray[np.uint8]:
+    """Return CIFAR-10 images of a class, `[images, 32, 32, 3]`."""
+    with zipfile.ZipFile(CIFAR) as archive:
+        names = sorted(
+            held for held in archive.namelist() if held.startswith(f"test/{name}/") and held.endswith(".jpg")
+        )
+        return np.stack(
+            [np.asarray(Image.open(io.BytesIO(archive.read(held))).convert("RGB")) for held in names[:count]]
+        )
+
+
 def prepared(name: str, count: int) -> NDArray[np.float32]:
     """Return real inputs of a model."""
     images = cifar() if name.startswith("cifar") else mnist()[0][:, :, :, None]

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from onnxcausal.analysis.file import DataRecord, Index, ModelRecord, SettingsRecord, Sha256, ToolRecord
+from onnxcausal.analysis.reading import read_record
 
 FORMAT: Final = "onnxcausal-evaluation/1"
 SCHEMA_FILE = "evaluation-1.schema.json"
@@ -158,6 +159,16 @@ def to_json(evaluation: Evaluation) -> str:
 def schema() -> str:
     """Return the JSON Schema of the format, as shipped in `SCHEMA_FILE`."""
     return json.dumps(EvaluationFile.model_json_schema(), indent=1) + "\n"
+
+
+def read_evaluation(path: Path) -> EvaluationFile:
+    """Return the evaluation in a file.
+
+    Raises:
+        ConfigError: there is no such file, it is damaged, or of another format.
+    """
+    remedy = "run onnxcausal evaluate again, or leave the file out"
+    return read_record(path, EvaluationFile, FORMAT, what="evaluation", remedy=remedy)
 
 
 def model_of_evaluation(path: Path) -> str:

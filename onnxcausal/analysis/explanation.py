@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.causal.route import Route
 
+ARCHIVE = "attributions.npz"
+"""Name of the file of all attributions."""
 UNKNOWN = -1
 """Stands for a class that is not known."""
 
@@ -95,7 +97,8 @@ class Explanation:
 def attributions_archive(explanation: Explanation) -> bytes:
     """Return `attributions.npz`.
 
-    `map [inputs, ...]`, `names`, `targets`, `predicted` and `labels` of all inputs; and for each class `CLASS`:
+    `map [inputs, ...]`, `names`, `targets`, `predicted` and `labels` of all inputs, and of images `pictures [inputs,
+    height, width, 3]`; for each class `CLASS`:
     `inputs/CLASS`, `node_maps/CLASS [inputs, nodes, ...]`, `nodes/CLASS`, `node_layer/CLASS`, `layers/CLASS`, and
     `map/CLASS`, which holds those explained for another class too. An input without a map for its class has NaN.
     """
@@ -113,6 +116,8 @@ def attributions_archive(explanation: Explanation) -> bytes:
         "labels": explanation.labels,
         "model_sha256": np.array(explanation.model_sha256),
     }
+    if explanation.pictures is not None:
+        arrays["pictures"] = explanation.pictures
     for held in explanation.classes:
         target = held.route.target
         arrays |= {

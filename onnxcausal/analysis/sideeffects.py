@@ -1,14 +1,18 @@
 """What a repair does to a model on samples it was not chosen on, and the file format `NAME.repair.json`, version 1."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from onnxcausal.analysis.file import DataRecord, Index, ModelRecord, Sha256, Share, ToolRecord
 from onnxcausal.analysis.masks import MasksFile
+from onnxcausal.analysis.reading import read_record
 
 FORMAT: Final = "onnxcausal-sideeffects/1"
+RECORDS: Final = "*.repair.json"
+"""Names of such files: each stands beside the model file that was written, or that masks were planned for."""
 SCHEMA_FILE = "sideeffects-1.schema.json"
 """The shipped JSON Schema, beside this module."""
 
@@ -158,6 +162,16 @@ class SideEffectsFile(_Record):
 def to_json(found: SideEffectsFile) -> str:
     """Return the content of `NAME.repair.json`, ending in a newline."""
     return json.dumps(found.model_dump(mode="json", exclude={"masks"}) | {"masks": _masks(found)}, indent=1) + "\n"
+
+
+def read_side_effects(path: Path) -> SideEffectsFile:
+    """Return the record of a repair.
+
+    Raises:
+        ConfigError: there is no such file, it is damaged, or of another format.
+    """
+    remedy = "repair the model again, or leave the file out"
+    return read_record(path, SideEffectsFile, FORMAT, what="record of a repair", remedy=remedy)
 
 
 def schema() -> str:

@@ -10,10 +10,12 @@ import typer
 
 from onnxcausal.cli.analyze import analyze_command
 from onnxcausal.cli.apply import apply_command
+from onnxcausal.cli.demo import demo_command
 from onnxcausal.cli.evaluate import evaluate_command
 from onnxcausal.cli.explain import explain_command
 from onnxcausal.cli.inspect import inspect_command
 from onnxcausal.cli.repair import repair_command
+from onnxcausal.cli.report import report_command
 from onnxcausal.cli.unmask import unmask_command
 from onnxcausal.cli.verify import verify_command
 from onnxcausal.errors import ConfigError, InterruptedRunError, OnnxCausalError
@@ -25,10 +27,12 @@ app = typer.Typer(
 )
 app.command("analyze")(analyze_command)
 app.command("apply")(apply_command)
+app.command("demo")(demo_command)
 app.command("evaluate")(evaluate_command)
 app.command("explain")(explain_command)
 app.command("inspect")(inspect_command)
 app.command("repair")(repair_command)
+app.command("report")(report_command)
 app.command("unmask")(unmask_command)
 app.command("verify")(verify_command)
 

@@ -246,3 +246,16 @@ AsRepairJson = Annotated[
 VerifyCount = Annotated[
     int | None, typer.Option("--count", help="Samples of a class to measure on. Default: all.", rich_help_panel=SAMPLES)
 ]
+ReportedFolder = Annotated[Path, typer.Argument(help="Folder that analyze wrote.")]
+Results = Annotated[
+    list[Path] | None,
+    typer.Option("--with", help="Folder that explain, evaluate or repair wrote; repeat for several."),
+]
+AnalysedData = Annotated[
+    Path | None, typer.Option("--data", help="The data that was analysed, for pictures of its samples.")
+]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="The page [report.html in the analysis's folder].", rich_help_panel=OUTPUT),
+]
+DemoOut = Annotated[Path, typer.Option("--out", help="Folder for what it writes.", rich_help_panel=OUTPUT)]

@@ -6,7 +6,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxcausal.analysis.explanation import UNKNOWN, ClassMaps, Explanation, attributions_archive, read_archive
+from onnxcausal.analysis.explanation import (
+    ARCHIVE,
+    UNKNOWN,
+    ClassMaps,
+    Explanation,
+    attributions_archive,
+    read_archive,
+)
 from onnxcausal.analysis.folder import check_own_files, check_writable, save_files
 from onnxcausal.analysis.read import read_analysis
 from onnxcausal.analysis.result import title_of
@@ -31,8 +38,6 @@ from onnxcausal.pipeline.question import (
 from onnxcausal.report.explanation import explanation_files, pictures_of
 from onnxcausal.samples.inputs import pictures
 
-ARCHIVE = "attributions.npz"
-"""Name of the file of all attributions."""
 MOST_BYTES = 2**28
 """What the maps of single nodes of a class may take; beyond, those that respond most to the first inputs are kept."""
 FEWEST_NODES = 8

@@ -38,6 +38,42 @@ def figure(found: SideEffectsFile) -> bytes:
         return to_png(drawing)
 
 
+def facts(found: SideEffectsFile) -> dict[str, object]:
+    """Return what changes in words, by what it is about; the same for the same masks, model and data."""
+    told: dict[str, object] = {}
+    if found.plan is not None:
+        how = f"weights times {found.plan.beta:g}, replaced by {found.plan.replace}"
+        nodes = {entry.layer: ", ".join(map(str, entry.nodes)) for entry in found.plan.nodes}
+        told["nodes that are masked"] = nodes | {"how": how}
+    told["measured on"] = f"{found.overall.n} samples of {found.data.source} that the masks were not chosen on"
+    shown = _shown(found)
+    accuracy = {_named(entry): _told(entry.change) for entry in shown}
+    told["accuracy"] = accuracy | {"all samples": _told(found.overall)}
+    names = {entry.target: entry.name for entry in found.classes}
+    told["decided as"] = {
+        f"{_title_of(held.label, names)} as {_title_of(held.decided, names)}": f"{held.before} to {held.after}"
+        for held in found.moved[:MOST_MOVED]
+    }
+    told["as many nodes chosen otherwise"] = {
+        held.method: f"objective {100 * held.value:+.1f} points, at best {100 * held.best:+.1f}; of {held.repeats} "
+        f"choice(s) {held.gains} help significantly, {held.losses} harm a protected class"
+        for held in found.controls
+    }
+    before, after = found.quality
+    told["decided alike"] = f"{found.agreement:.1%}"
+    told["calibration error"] = f"{before.calibration_error:.3f} to {after.calibration_error:.3f}"
+    return told | ({"notes": found.notes} if found.notes else {})
+
+
+def _told(change: ChangeRecord) -> str:
+    low, high = (100 * end for end in change.interval)
+    difference = 100 * (change.after - change.before)
+    return (
+        f"{change.before:.1%} to {change.after:.1%} ({difference:+.1f} points, {low:+.1f} to {high:+.1f}; "
+        f"p = {change.p:.2g}, {change.n} samples)"
+    )
+
+
 def _title(found: SideEffectsFile) -> str:
     edges = f"{found.overall.n} samples of {printable(found.data.source)}"
     return f"{printable(found.model.file)}: what the masks change on {edges}"

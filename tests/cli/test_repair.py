@@ -33,7 +33,7 @@ def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     x = np.abs(rng.normal(0, 0.1, (600, 8)))
     y = np.repeat(np.arange(3), 200)
-    for row, target in enumerate(y):
+    for row, target in enumerate(y.tolist()):
         x[row, 2 * target : 2 * target + 2] += rng.uniform(0.3, 1.0, 2)
     x[:200, 7] += rng.uniform(0, 1.0, 200)
     np.savez("data.npz", x=x.astype(np.float32), y=y)

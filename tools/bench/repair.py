@@ -40,7 +40,7 @@ from onnxcausal.pipeline.protocols.fidelity import neurons, portion_of  # noqa: 
 from onnxcausal.pipeline.protocols.subject import Subject, open_subject  # noqa: E402
 from onnxcausal.pipeline.repair import run  # noqa: E402
 from onnxcausal.pipeline.repairing.aims import objective_of  # noqa: E402
-from onnxcausal.pipeline.repairing.candidates import find_candidates  # noqa: E402
+from onnxcausal.pipeline.repairing.candidates import Removals, candidates_of, measure_removals  # noqa: E402
 from onnxcausal.pipeline.repairing.masking import Plan, open_masking  # noqa: E402
 from onnxcausal.pipeline.repairing.parts import Decisions, Part, split_held_out  # noqa: E402
 from onnxcausal.pipeline.repairing.search import decided_by  # noqa: E402
@@ -87,14 +87,17 @@ def curves(case: Case, subject: Subject) -> list[dict[str, Any]]:
     search, report = split_held_out(subject, case.count)
     before = decided_by(subject, subject.network, report)
     masking = open_masking(subject, search)
+    layers = [layer for layer in subject.prepared.wiring.flow.layers if layer.name in neurons(subject.prepared.wiring)]
+    every = objective_of(subject, "overall", [], [], search.positions)
+    removals = measure_removals(subject, every, search, layers, Silent())
     rows = []
     for target in subject.routes:
         if target not in report.positions:
             continue
-        ordered = _orders(subject, target, search)
-        for way, layers in ordered.items():
+        ordered = _orders(subject, target, search, removals)
+        for way, choose in ordered.items():
             for portion in PORTIONS:
-                nodes = layers(portion)
+                nodes = choose(portion)
                 for beta in (0.0, 0.5) if nodes else ():
                     plan = Plan(Stage.FREE, portion, nodes, beta, Replace.ZERO)
                     after = decided_by(subject, masking.network(plan), report)
@@ -117,13 +120,12 @@ def curves(case: Case, subject: Subject) -> list[dict[str, Any]]:
     return rows
 
 
-def _orders(subject: Subject, target: int, search: Part) -> dict[str, Any]:
+def _orders(subject: Subject, target: int, search: Part, removals: Removals) -> dict[str, Any]:
     """Return for each way the function from a portion to the nodes of each layer."""
     wiring = subject.prepared.wiring
     route = subject.routes[target]
     objective = objective_of(subject, "class-accuracy", [str(target)], [], search.positions)
-    layers = [layer for layer in wiring.flow.layers if layer.name in neurons(wiring)]
-    candidates = find_candidates(subject, objective, search, layers, Silent())
+    candidates = candidates_of(subject, objective, removals)
     best = best_first(candidates, Stage.FREE)
     noisy = {
         layer.name: step.having(Role.NOISY)

@@ -1,9 +1,11 @@
 """Which nodes a repair may mask, and what the removal of each is worth."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onnxcausal.causal.effects import estimate_effects
 from onnxcausal.causal.intervention import Intervention
@@ -20,14 +22,26 @@ MOST_SAMPLES = 2000
 """Samples on which effects are measured, over all classes; each class has `FEWEST` at least."""
 
 
-def find_candidates(
-    subject: Subject, objective: Objective, part: Part, layers: Iterable[Layer], progress: Progress
-) -> list[Candidate]:
-    """Return the nodes that are necessary to no class that is repaired or protected, and what each is worth.
+@dataclass(frozen=True, slots=True, eq=False)
+class Removals:
+    """What removing nodes does, each on its own.
 
-    All paths of a node are removed, and the effect on the samples of every such class is measured, right or wrong: on
-    the log-probability of the right class, or as the objective says. A class whose graph is not known protects its
-    accuracy alone.
+    Attributes:
+        nodes: the nodes of each layer that were measured, by the layer's name.
+        effects: mean effect of each, `[nodes]`, by layer and class, in the unit of the objective's outcome.
+    """
+
+    nodes: Mapping[str, NDArray[np.int64]]
+    effects: Mapping[str, Mapping[int, Floats]]
+
+
+def measure_removals(
+    subject: Subject, objective: Objective, part: Part, layers: Sequence[Layer], progress: Progress
+) -> Removals:
+    """Return what removing all paths of each node does that is necessary to no class that is repaired or protected.
+
+    The effect on the samples of every such class is measured, right or wrong: on the log-probability of the right
+    class, or as the objective says. A class whose graph is not known protects its accuracy alone.
 
     Args:
         subject: what is repaired.
@@ -39,7 +53,6 @@ def find_candidates(
     prepared = subject.prepared
     nodes = prepared.wiring.flow.nodes
     kept = [subject.routes[target] for target in objective.protected if target in subject.routes]
-    repaired = [subject.routes[target] for target in objective.repaired]
     free = {layer.name: free_nodes(kept, layer.name, len(nodes[layer.name])) for layer in layers}
     count = max(FEWEST, min(prepared.settings.samples, MOST_SAMPLES // len(objective.protected)))
     progress.begin(sum(map(len, free.values())) * len(objective.protected))
@@ -51,17 +64,22 @@ def find_candidates(
         for layer in layers:
             progress.layer(layer.name)
             chosen = tuple(nodes[layer.name][node] for node in free[layer.name])
-            # Without reference samples the engine replaces by nothing, whatever the analysis did.
             probe = Probe(layer, chosen, np.arange(layer.children), Intervention(0.0, prepared.settings.replace))
             te = prepared.engine.effects(probe, x, outcome) if chosen else np.empty((0, len(x)))
             effects[layer.name][target] = estimate_effects(te, observation.outcome, observation.floor).ate
             progress.done(len(chosen))
+    return Removals(free, effects)
+
+
+def candidates_of(subject: Subject, objective: Objective, removals: Removals) -> list[Candidate]:
+    """Return the nodes that were measured, with what removing each gains and costs."""
+    repaired = [subject.routes[target] for target in objective.repaired]
     found = []
-    for layer in layers:
-        stages = stages_of(repaired, layer.name, free[layer.name])
-        gains, costs = (held.tolist() for held in gains_and_costs(effects[layer.name], objective.repaired))
+    for layer, nodes in removals.nodes.items():
+        stages = stages_of(repaired, layer, nodes)
+        gains, costs = (held.tolist() for held in gains_and_costs(removals.effects[layer], objective.repaired))
         found += [
-            Candidate(layer.name, node, stage, gain, cost)
-            for node, stage, gain, cost in zip(free[layer.name].tolist(), stages, gains, costs, strict=True)
+            Candidate(layer, node, stage, gain, cost)
+            for node, stage, gain, cost in zip(nodes.tolist(), stages, gains, costs, strict=True)
         ]
     return found

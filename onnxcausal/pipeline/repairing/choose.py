@@ -8,7 +8,7 @@ from onnxcausal.onnxgraph.original import Original
 from onnxcausal.pipeline.progress import Progress
 from onnxcausal.pipeline.protocols.subject import Subject
 from onnxcausal.pipeline.repairing.aims import Objective, objective_of
-from onnxcausal.pipeline.repairing.candidates import find_candidates
+from onnxcausal.pipeline.repairing.candidates import candidates_of, measure_removals
 from onnxcausal.pipeline.repairing.masking import Masking, open_masking
 from onnxcausal.pipeline.repairing.parts import Part, split_held_out
 from onnxcausal.pipeline.repairing.reach import find_reach
@@ -61,7 +61,8 @@ def choose(original: Original, subject: Subject, options: Options, progress: Pro
     unknown = len([target for target in objective.protected if target not in subject.routes])
     if unknown:
         notes.append(f"{unknown} class(es) were not analysed: their accuracy is protected, their nodes are not known")
-    candidates = find_candidates(subject, objective, part, reach.layers, progress)
+    removals = measure_removals(subject, objective, part, reach.layers, progress)
+    candidates = candidates_of(subject, objective, removals)
     masking = open_masking(subject, part)
     found = search(
         subject, objective, part, candidates, options.portion, masking=masking, reach=reach, progress=progress

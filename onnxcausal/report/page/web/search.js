@@ -1,0 +1,52 @@
+// Finding nodes by layer and number.
+
+const MOST_FOUND = 12;
+
+/** Lets nodes of the shown class be found by name and number. */
+function setUpSearch() {
+  byId("search").addEventListener("input", showFound);
+  byId("search").addEventListener("keydown", (event) => {
+    if (event.key === "Enter") {
+      byId("found").querySelector("button")?.click();
+    } else if (event.key === "Escape") {
+      byId("search").value = "";
+      showFound();
+    }
+  });
+}
+
+function showFound() {
+  const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const found = words.length ? matching(words) : [];
+  const items = found.slice(0, MOST_FOUND).map((node) =>
+    el(
+      "li",
+      {},
+      button(
+        `node ${node.index} of ${node.layer.name}: ${node.role}, ${signed(node.ate)}`,
+        () => choose(node.at, node.index),
+        { class: "plain" },
+      ),
+    ),
+  );
+  const none = overview.keep === null ? "nothing found" : "nothing found among the nodes that this page holds";
+  const more = found.length > MOST_FOUND ? `and ${found.length - MOST_FOUND} more` : null;
+  const rest = words.length && !found.length ? none : more;
+  fill(byId("found"), ...items, rest && el("li", {}, rest));
+  byId("found").hidden = words.length === 0;
+  say(words.length ? `${counted(found.length, "node")} found` : "");
+}
+
+/** Returns the nodes whose layer holds every word that is no number, and whose number is that given, if one is. */
+function matching(words) {
+  const graph = state.graph;
+  const number = words.find((word) => /^\d+$/.test(word));
+  const names = words.filter((word) => word !== number && word !== "node" && word !== "of");
+  return graph.layers
+    .filter((layer) => layer.reached && names.every((word) => layer.name.toLowerCase().includes(word)))
+    .flatMap((layer) =>
+      number === undefined ? nodesOf(graph, layer, state.roles) : [nodeOf(graph, layer.at, Number(number))],
+    )
+    .filter(Boolean)
+    .sort((one, two) => Math.abs(two.ate ?? 0) - Math.abs(one.ate ?? 0));
+}

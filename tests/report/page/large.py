@@ -1,0 +1,103 @@
+"""Analyses as large as they come, made up in code."""
+
+import numpy as np
+
+from onnxcausal.analysis.file import (
+    AnalysisFile,
+    DataRecord,
+    GraphRecord,
+    LayerRecord,
+    ModelRecord,
+    NodeRecord,
+    OutcomeRecord,
+    SettingsRecord,
+    SkippedRecord,
+    ToolRecord,
+)
+from onnxcausal.analysis.result import Settings
+from onnxcausal.causal.graph import FlowKind
+from onnxcausal.causal.significance import Role, SelectedBy
+
+SHARES = {Role.NECESSARY: 0.15, Role.NOISY: 0.1, Role.MINOR: 0.35, Role.NEUTRAL: 0.3, Role.DEAD: 0.1}
+
+
+def large_analysis(
+    classes: int, widths: list[int], *, name: str = "layer{0}", class_name: str = "class {0}", synthetic: bool = False
+) -> AnalysisFile:
+    """Return an analysis of so many classes and of layers with so many nodes, from the outcome upwards."""
+    rng = np.random.default_rng(0)
+    settings = Settings()
+    return AnalysisFile(
+        tool=ToolRecord(onnxcausal="0.1.0", onnxruntime="1.31.1", providers=["CPUExecutionProvider"]),
+        model=ModelRecord(file="large.onnx", sha256="a" * 64),
+        data=DataRecord(source="images", sha256="b" * 64, synthetic=synthetic),
+        settings=SettingsRecord(
+            **{key: getattr(settings, key) for key in settings.__dataclass_fields__}, preprocess={}, reading={}
+        ),
+        graphs=[_graph(rng, target, widths, name, class_name.format(target)) for target in range(classes)],
+        skipped=[SkippedRecord(target=classes, class_name=class_name.format(classes), reason="no sample")],
+        notes=[],
+    )
+
+
+def graphml_of(analysis: AnalysisFile, target: int) -> bytes:
+    """Return the edges of a graph whose layers follow each other, child by child, as the GraphML file has them."""
+    graph = next(graph for graph in analysis.graphs if graph.target == target)
+    lines = []
+    for position, layer in enumerate(graph.layers):
+        for node in layer.nodes:
+            if node.role is Role.NECESSARY:
+                lines += [_edge(f"p{position}.{node.index}", f"c{position}.{child}") for child in layer.targets]
+        ends = (f"p{position - 1}.{child}" if position else "outcome" for child in layer.targets)
+        lines += [_edge(f"c{position}.{child}", end) for child, end in zip(layer.targets, ends, strict=True)]
+    return "\n".join(lines).encode()
+
+
+def _edge(source: str, target: str) -> str:
+    return f'<edge source="{source}" target="{target}">'
+
+
+def _graph(rng: np.random.Generator, target: int, widths: list[int], name: str, class_name: str) -> GraphRecord:
+    targets, layers = [target], []
+    for number, width in enumerate(widths):
+        nodes = _nodes(rng, width)
+        layers.append(
+            LayerRecord(
+                name=name.format(number),
+                op_type="Conv",
+                weight=f"{name.format(number)}.weight",
+                parents=width,
+                children=widths[number - 1] if number else 1000,
+                targets=targets,
+                flow=FlowKind.UNTRACKED if number == 1 else FlowKind.TRACKED,
+                selected_by=SelectedBy.COVERAGE,
+                reason=None,
+                nodes=nodes,
+            )
+        )
+        targets = [node.index for node in nodes if node.role is Role.NECESSARY]
+    return GraphRecord(
+        target=target,
+        class_name=class_name,
+        samples=100,
+        sample_indices=list(range(100)),
+        examined=110,
+        correct=100,
+        outcome=OutcomeRecord(tensor="logits", mean=10.0, sd=2.0, floor=1e-6),
+        layers=layers,
+    )
+
+
+def _nodes(rng: np.random.Generator, width: int) -> list[NodeRecord]:
+    roles = list(SHARES)
+    roles_drawn = [Role.NECESSARY, *rng.choice(len(roles), width - 1, p=list(SHARES.values())).tolist()]
+    nodes = []
+    for index, drawn in enumerate(roles_drawn):
+        role = drawn if isinstance(drawn, Role) else roles[drawn]
+        size = float(rng.lognormal(-2, 1)) * {Role.NECESSARY: -1, Role.NOISY: 1, Role.DEAD: 0}.get(role, 0.1)
+        margin = abs(size) / 5 + (0 if role is Role.DEAD else 1e-3)
+        q = 1.0 if role in (Role.NEUTRAL, Role.DEAD) else float(rng.uniform(0, 0.05))
+        nodes.append(
+            NodeRecord(index=index, ate=size, ci=(size - margin, size + margin), d=size / 2, p=q / 2, q=q, role=role)
+        )
+    return nodes
