@@ -109,7 +109,7 @@ class UntestedRecord(_Record):
 class LayerRecord(_Record):
     """One layer; `nodes` holds every parent, and is empty where no route leads to the layer.
 
-    `untested` is there where a budget left nodes out.
+    `untested` is there where a budget left nodes out, `groups` where parents and children fall into several.
     """
 
     name: str
@@ -123,6 +123,7 @@ class LayerRecord(_Record):
     reason: str | None
     nodes: list[NodeRecord]
     untested: UntestedRecord | None = None
+    groups: Index | None = None
 
 
 class OutcomeRecord(_Record):
@@ -152,11 +153,13 @@ class GraphRecord(_Record):
 
 
 class SkippedRecord(_Record):
-    """A class that could not be analysed."""
+    """A class that could not be analysed; the model was right on `correct` of the `examined` samples."""
 
     target: Index
     class_name: str | None
     reason: str
+    examined: Index | None = None
+    correct: Index | None = None
 
 
 class AnalysisFile(_Record):
@@ -178,6 +181,7 @@ def to_json(analysis: Analysis) -> str:
     _drop_unset(record["data"], "reference_indices")
     for layer in (layer for graph in record["graphs"] for layer in graph["layers"]):
         _drop_unset(layer, "untested")
+        _drop_unset(layer, "groups")
         for node in layer["nodes"]:
             _drop_unset(node, "samples")
     return json.dumps(record, indent=1, allow_nan=False) + "\n"
@@ -202,7 +206,13 @@ def to_record(analysis: Analysis) -> AnalysisFile:
         ),
         graphs=[_graph(analysis, graph) for graph in analysis.graphs],
         skipped=[
-            SkippedRecord(target=entry.target, class_name=analysis.class_name(entry.target), reason=entry.reason)
+            SkippedRecord(
+                target=entry.target,
+                class_name=analysis.class_name(entry.target),
+                reason=entry.reason,
+                examined=entry.examined,
+                correct=entry.correct,
+            )
             for entry in analysis.skipped
         ],
         notes=list(analysis.notes),
@@ -248,6 +258,7 @@ def _layer(analysis: Analysis, layer: LayerResult) -> LayerRecord:
         reason=reason or None,
         nodes=[] if verdicts is None else _nodes(layer, adaptive=analysis.settings.adaptive),
         untested=None if layer.hidden is None else _untested(layer.hidden),
+        groups=shape.groups if shape.groups > 1 else None,
     )
 
 

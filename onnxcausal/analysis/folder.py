@@ -172,11 +172,13 @@ def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
 def effects_archive(analysis: Analysis) -> bytes:
     """Return `effects.npz`: TE `[parents, samples]` under `TARGET/POSITION`, the layer's position in `layers`.
 
-    Positions stand in for layer names, which come from the model and may hold anything. Layers that no route leads
-    to have no entry. `data` names the data the effects were measured on.
+    `TARGET/observed` holds the outcome without intervention, `[samples]`. Positions stand in for layer names, which
+    come from the model and may hold anything. Layers that no route leads to have no entry. `data` names the data the
+    effects were measured on.
     """
     arrays = {"data": np.array(analysis.data_source)}
     for graph in analysis.graphs:
+        arrays[f"{graph.target}/observed"] = graph.observed
         for position, layer in enumerate(graph.layers):
             if layer.effects is not None:
                 arrays[f"{graph.target}/{position}"] = layer.effects.te

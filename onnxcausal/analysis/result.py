@@ -78,14 +78,17 @@ class LayerShape:
     weight: str
     parents: int
     children: int
+    groups: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A class that could not be analysed, and why."""
+    """A class that could not be analysed, and why; on how many of the examined samples the model was right."""
 
     target: int
     reason: str
+    examined: int | None = None
+    correct: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,4 +164,13 @@ def title_of(target: int, class_names: Sequence[str] | None) -> str:
     >>> title_of(1, ["cat", "dog"]), title_of(1, None)
     ('1 (dog)', '1')
     """
-    return f"{target} ({class_names[target]})" if class_names and target < len(class_names) else str(target)
+    return titled(target, class_names[target] if class_names and target < len(class_names) else None)
+
+
+def titled(target: int, name: str | None) -> str:
+    """Return how a class of a name is shown to people; None where it has none.
+
+    >>> titled(1, "dog")
+    '1 (dog)'
+    """
+    return str(target) if name is None else f"{target} ({name})"

@@ -1,18 +1,24 @@
 """The command `onnxcausal analyze`."""
 
 import json
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from onnxcausal.cli import options
 from onnxcausal.cli.progress import ConsoleProgress
 from onnxcausal.errors import ConfigError
 
 if TYPE_CHECKING:
+    from onnxcausal.analysis.checks import Check
+    from onnxcausal.analysis.result import Analysis
     from onnxcausal.pipeline.configuration import Configured
+    from onnxcausal.pipeline.gates import Asked
     from onnxcausal.pipeline.prepare import Machine
+    from onnxcausal.pipeline.reports import Report
 
 FLAGS = {
     "data": ("data.source", "--data"),
@@ -94,6 +100,11 @@ def analyze_command(
     force: options.Force = False,
     as_json: options.AsJson = False,
     stats: options.Stats = None,
+    fail_on: options.FailOn = None,
+    baseline: options.Baseline = None,
+    update_baseline: options.UpdateBaseline = False,
+    evaluation: options.EvaluationFolder = None,
+    report: options.Reports = None,
     quiet: options.Quiet = False,
     debug: options.Debug = False,  # read by the program's entry, which sees every error
 ) -> None:
@@ -108,14 +119,28 @@ def analyze_command(
     elif dry_run:
         _show_estimate(model, configured, machine, as_json=as_json)
     else:
-        _run(model, configured, out, machine, force=force, as_json=as_json, stats=stats, quiet=quiet)
+        folder = out or Path(f"{model.stem}.causal")
+        gated = Gating(fail_on or [], baseline, evaluation, update_baseline, report or [])
+        _run(model, configured, folder, machine, gated, force=force, as_json=as_json, stats=stats, quiet=quiet)
+
+
+@dataclass(frozen=True, slots=True)
+class Gating:
+    """What was asked of gates and reports, as it was given."""
+
+    fail_on: list[str]
+    baseline: Path | None
+    evaluation: Path | None
+    update: bool
+    reports: list[str]
 
 
 def _run(
     model: Path,
     configured: "Configured",
-    asked_out: Path | None,
+    out: Path,
     machine: "Machine",
+    gating: Gating,
     *,
     force: bool,
     as_json: bool,
@@ -126,21 +151,16 @@ def _run(
     from onnxcausal.analysis.file import to_json  # noqa: PLC0415  # --help must not load it
     from onnxcausal.analysis.folder import write_file  # noqa: PLC0415
     from onnxcausal.pipeline.analyze import run  # noqa: PLC0415
+    from onnxcausal.pipeline.gates import check_passed  # noqa: PLC0415
+    from onnxcausal.pipeline.reports import parse_reports  # noqa: PLC0415
     from onnxcausal.report.summary import summary  # noqa: PLC0415
 
-    out = asked_out or Path(f"{model.stem}.causal")
+    asked, reports = _asked(gating, configured, out, model), parse_reports(gating.reports, analysed=True)
     if stats is not None:
         write_file(stats, b"{}\n")  # fails before the work, not after it
     progress = ConsoleProgress(sys.stderr, quiet=quiet)
     try:
-        analysis = run(
-            model,
-            configured,
-            out=out,
-            force=force,
-            machine=machine,
-            progress=progress,
-        )
+        analysis = run(model, configured, out=out, force=force, machine=machine, progress=progress)
     finally:
         progress.close()
     print(to_json(analysis) if as_json else summary(analysis), end="")
@@ -150,6 +170,52 @@ def _run(
         print(
             f"{progress.interventions:,} interventions in {progress.seconds:.1f} s, written to {out}", file=sys.stderr
         )
+    checks = _report(analysis, asked, reports, model, machine=machine, stream=sys.stderr if as_json else sys.stdout)
+    check_passed(checks, model.name)
+
+
+def _asked(gating: Gating, configured: "Configured", out: Path, model: Path) -> "Asked":
+    """Return what the model must meet."""
+    from onnxcausal.pipeline.configuration import project_gates  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.pipeline.gates import ask  # noqa: PLC0415
+
+    return ask(
+        configured,
+        project_gates(Path.cwd()),
+        fail_on=gating.fail_on,
+        baseline=gating.baseline,
+        evaluation=gating.evaluation,
+        update=gating.update,
+        out=out,
+        stem=model.stem,
+    )
+
+
+def _report(
+    analysis: "Analysis",
+    asked: "Asked",
+    reports: "Sequence[Report]",
+    model: Path,
+    *,
+    machine: "Machine",
+    stream: TextIO,
+) -> "tuple[Check, ...]":
+    """Check the gates, write all reports, and return the checks."""
+    from onnxcausal.pipeline.gates import check  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.pipeline.reports import checked_of, tell_github, write_graphs, write_reports  # noqa: PLC0415
+    from onnxcausal.report.checks import listed  # noqa: PLC0415
+    from onnxcausal.report.comparison import table  # noqa: PLC0415
+
+    for note in write_graphs(reports, analysis, model, caution=machine.caution):
+        print(f"note: {note}", file=sys.stderr)
+    gated = check(analysis, asked)
+    checked = checked_of(model, analysis.model_sha256, gated.checks)
+    write_reports(reports, checked)
+    if gated.comparison is not None:
+        print(f"\n{table(gated.comparison)}", end="", file=stream)
+    print(listed([found for found in gated.checks if found.rule != "analysed"]), end="", file=stream)
+    print(tell_github(checked, os.environ), end="", file=sys.stderr)
+    return gated.checks
 
 
 def _show_estimate(model: Path, configured: "Configured", machine: "Machine", *, as_json: bool) -> None:

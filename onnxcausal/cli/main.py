@@ -3,14 +3,15 @@
 import os
 import sys
 import traceback
-from importlib.metadata import version as version_of
 from typing import Annotated
 
 import typer
 
 from onnxcausal.cli.analyze import analyze_command
 from onnxcausal.cli.apply import apply_command
+from onnxcausal.cli.compare import compare_command
 from onnxcausal.cli.demo import demo_command
+from onnxcausal.cli.doctor import doctor_command
 from onnxcausal.cli.evaluate import evaluate_command
 from onnxcausal.cli.explain import explain_command
 from onnxcausal.cli.inspect import inspect_command
@@ -28,6 +29,8 @@ app = typer.Typer(
 app.command("analyze")(analyze_command)
 app.command("apply")(apply_command)
 app.command("demo")(demo_command)
+app.command("compare")(compare_command)
+app.command("doctor")(doctor_command)
 app.command("evaluate")(evaluate_command)
 app.command("explain")(explain_command)
 app.command("inspect")(inspect_command)
@@ -41,11 +44,15 @@ app.command("verify")(verify_command)
 def program(
     context: typer.Context,
     *,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print versions and execution providers and stop.")
+    ] = False,
 ) -> None:
     """Find by intervention which neurons of an ONNX model cause its decisions, with error control."""
     if version:
-        print(f"onnxcausal {version_of('onnxcausal')}")
+        from onnxcausal.pipeline.doctor import versions  # noqa: PLC0415  # --help must not load it
+
+        print(versions(), end="")
     elif context.invoked_subcommand is None:
         print(context.get_help())
         raise typer.Exit(ConfigError.exit_code)

@@ -259,3 +259,54 @@ ReportFile = Annotated[
     typer.Option("--out", "-o", help="The page [report.html in the analysis's folder].", rich_help_panel=OUTPUT),
 ]
 DemoOut = Annotated[Path, typer.Option("--out", help="Folder for what it writes.", rich_help_panel=OUTPUT)]
+OldSide = Annotated[Path, typer.Argument(help="A folder that analyze wrote, an analysis.json, or a model file.")]
+NewSide = Annotated[Path, typer.Argument(help="The same of the other model.")]
+Level = Annotated[
+    float,
+    typer.Option(min=0, max=1, help="Chance of a single false alarm in the whole comparison.", rich_help_panel=METHOD),
+]
+Margin = Annotated[
+    float,
+    typer.Option(min=0, help="Difference that does not matter, in sd of the outcome.", rich_help_panel=METHOD),
+]
+ComparisonOut = Annotated[
+    Path | None, typer.Option("--out", help="Write the comparison to this file (JSON).", rich_help_panel=OUTPUT)
+]
+GATES = "Gates"
+FailOn = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CONDITION",
+        help="Exit with 1 if it holds, like 'noisy_share > 0.3'; repeat for several.",
+        rich_help_panel=GATES,
+    ),
+]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(help="Analysis of a good model to compare with: a folder, or a .json file.", rich_help_panel=GATES),
+]
+UpdateBaseline = Annotated[
+    bool, typer.Option("--update-baseline", help="Make this analysis the baseline.", rich_help_panel=GATES)
+]
+EvaluationFolder = Annotated[
+    Path | None,
+    typer.Option("--evaluation", help="Folder of evaluations for gates [MODEL.evaluation].", rich_help_panel=GATES),
+]
+Reports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report",
+        metavar="FORMAT=FILE",
+        help="junit, sarif, markdown; dot (a folder), netron (a copy of the model); repeat for several.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+CheckReports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report",
+        metavar="FORMAT=FILE",
+        help="junit, sarif, markdown; repeat for several.",
+        rich_help_panel=OUTPUT,
+    ),
+]

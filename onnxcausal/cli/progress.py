@@ -21,7 +21,7 @@ class ConsoleProgress:
         self._stream = stream
         self._quiet = quiet
         self._terminal = stream.isatty()
-        self._started = self._begun = self._drawn = time.monotonic()
+        self._started = self._drawn = time.monotonic()
         self._total = 0.0
         self._step = ["", ""]
 
@@ -36,9 +36,8 @@ class ConsoleProgress:
         return time.monotonic() - self._started
 
     def begin(self, interventions: int) -> None:
-        """Begin a job, of so many interventions at most; after another one, count anew."""
-        self._total, self._done = interventions, 0
-        self._begun = time.monotonic()
+        """Begin the job, of so many interventions at most."""
+        self._total += interventions
 
     def target(self, title: str) -> None:
         """Begin a class."""
@@ -83,7 +82,7 @@ class ConsoleProgress:
 
     def _line(self) -> str:
         share = self.interventions / self._total if self._total else 0.0
-        rest = f", {_clock((time.monotonic() - self._begun) * (1 - share) / share)} left" if share else ""
+        rest = f", {_clock(self.seconds * (1 - share) / share)} left" if share else ""
         step = " ".join(part for part in self._step if part)
         return f"{share:4.0%}  {step}  {self.interventions:,} of {self._total:,.0f} interventions{rest}"
 

@@ -98,6 +98,30 @@ def every_layer_in_file(model: Model, *, output: str | None = None, task: Task |
         return found
 
 
+def ops_in_file(
+    model: Model, names: Iterable[str], *, output: str | None = None, task: Task | None = None
+) -> dict[str, int]:
+    """Return where in the main graph of a model's file the ops of layers stand, by the names an analysis gives them.
+
+    What was taken apart for the analysis is the op that it was taken from. Layers without an op there are left out.
+
+    Args:
+        model: the model.
+        names: names of layers.
+        output: the tensor at which the analysis cut the model, where it was named.
+        task: what its scores decide, where it was told.
+    """
+    cut = cut_model(model, output, task)
+    with damage_told(model.name):
+        analysed = index_graph(cut.part, model.opset)
+        of_analysis = {layer.name: layer for layer in find_layers(analysed)}
+        file = index_graph(model.proto, model.opset)
+        tensors = {
+            name: _tensor_of_file(analysed, of_analysis[name].output, file) for name in names if name in of_analysis
+        }
+        return {name: file.producer[tensor] for name, tensor in tensors.items() if tensor}
+
+
 def _tensor_of_file(analysed: GraphIndex, tensor: str, file: GraphIndex) -> str:
     """Return the first tensor at or below one of the analysed graph that an op of the file makes; empty where none.
 

@@ -210,7 +210,7 @@ def infer_classes(prepared: Prepared, progress: Progress, ledger: Ledger) -> Inf
         correct, examined = correct + chosen.correct, examined + chosen.examined
         usable = len(chosen.indices)
         if usable < FEWEST_SAMPLES:
-            inferred.skipped.append(Skipped(target, _too_few(chosen)))
+            inferred.skipped.append(Skipped(target, _too_few(chosen), chosen.examined, chosen.correct))
             progress.skip(nodes)
             continue
         if usable < settings.samples:
@@ -237,7 +237,9 @@ def _analysis(prepared: Prepared, inferred: Inferred) -> Analysis:
         versions=prepared.versions,
         providers=prepared.engine.providers,
         layers={
-            layer.name: LayerShape(layer.name, layer.op_type, layer.weight, len(flow.nodes[layer.name]), layer.children)
+            layer.name: LayerShape(
+                layer.name, layer.op_type, layer.weight, len(flow.nodes[layer.name]), layer.children, layer.groups
+            )
             for layer in flow.layers
         },
         class_names=prepared.class_names,

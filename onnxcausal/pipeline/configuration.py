@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from onnxcausal.analysis.contrast import MARGIN
 from onnxcausal.analysis.result import EngineKind, Precision, Settings
 from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.outcome import OutcomeKind
@@ -27,6 +28,10 @@ Size = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
 FEWEST_IN_BUDGET = 2
 """One intervention on a node, one on all others jointly."""
+GATES = "gates"
+"""The section of what a model must meet."""
+PROJECT_FILE = "pyproject.toml"
+"""Where gates of all models of a project may stand."""
 DEFAULT = "default"
 """Where a value comes from that nobody set."""
 
@@ -90,6 +95,15 @@ class AnalysisSection(_Section):
     precision: Precision = Precision.FP32
 
 
+class GatesSection(_Section):
+    """What a model must meet; paths in a file are relative to it."""
+
+    fail_on: Annotated[tuple[str, ...], BeforeValidator(_as_several)] = ()
+    baseline: Name | None = None
+    evaluation: Name | None = None
+    margin: Annotated[float, Field(ge=0)] = MARGIN
+
+
 class Configuration(_Section):
     """Everything a run needs to know."""
 
@@ -97,6 +111,7 @@ class Configuration(_Section):
     preprocess: PreprocessSection = PreprocessSection()
     model: ModelSection = ModelSection()
     analysis: AnalysisSection = AnalysisSection()
+    gates: GatesSection = GatesSection()
 
     def to_preprocess(self) -> Preprocess:
         """Return the preprocessing as the samples take it."""
@@ -164,7 +179,8 @@ def configure(model: Path, config: Path | None, flags: Mapping[str, tuple[str, o
             _check_known(path.name, section, values)
             merged[section] = dict(values)
             origins |= {f"{section}.{key}": path.name for key in values}
-        _resolve_paths(merged.get("data", {}), path.parent)
+        _resolve_paths(merged.get("data", {}), path.parent, ("source", "labels"))
+        _resolve_paths(merged.get("gates", {}), path.parent, ("baseline", "evaluation"))
     for name, (flag, value) in flags.items():
         section, key = name.split(".")
         merged.setdefault(section, {})[key] = value
@@ -177,14 +193,42 @@ def configure(model: Path, config: Path | None, flags: Mapping[str, tuple[str, o
 
 
 def full_name(key: str) -> str:
-    """Return `section.key` of a key, whose names are unique over the sections.
+    """Return `section.key` of a key, whose names are unique over the sections; gates are not of the analysis itself.
 
     Raises:
         ConfigError: there is no such key.
     """
-    sections = {name: section for section in Configuration.model_fields for name in _keys(section)}
+    sections = {name: section for section in Configuration.model_fields for name in _keys(section) if section != GATES}
     _check_name("arguments", key, key, list(sections))
     return f"{sections[key]}.{key}"
+
+
+def project_gates(folder: Path) -> GatesSection:
+    """Return the section `[tool.onnxcausal.gates]` of the nearest `pyproject.toml` with `[tool.onnxcausal]`.
+
+    Args:
+        folder: where the search begins, going up.
+
+    Raises:
+        ConfigError: such a file is not TOML, a key is unknown, a value is wrong.
+    """
+    for place in (folder, *folder.parents):
+        path = place / PROJECT_FILE
+        if not path.is_file():
+            continue
+        held = _read_toml(path).get("tool", {}).get("onnxcausal")
+        if held is None:
+            continue
+        for section, values in held.items():
+            _check_name(PROJECT_FILE, f"[tool.onnxcausal] {section}", section, [GATES])
+            _check_known(PROJECT_FILE, section, values)
+        values = dict(held.get(GATES, {}))
+        _resolve_paths(values, place, ("baseline", "evaluation"))
+        try:
+            return GatesSection.model_validate(values)
+        except ValidationError as error:
+            raise _invalid_gates(error) from error
+    return GatesSection()
 
 
 def show(configured: Configured) -> str:
@@ -254,11 +298,22 @@ def _check_name(file: str, where: str, name: str, known: list[str]) -> None:
     )
 
 
-def _resolve_paths(data: dict[str, object], folder: Path) -> None:
-    """Make the paths of a sidecar relative to its folder."""
-    for key in ("source", "labels"):
-        if isinstance(data.get(key), str) and data[key]:
-            data[key] = str(folder / str(data[key]))
+def _resolve_paths(section: dict[str, object], folder: Path, keys: tuple[str, ...]) -> None:
+    """Make the paths of a file relative to its folder."""
+    for key in keys:
+        if isinstance(section.get(key), str) and section[key]:
+            section[key] = str(folder / str(section[key]))
+
+
+def _invalid_gates(error: ValidationError) -> ConfigError:
+    first = error.errors()[0]
+    key = str(first["loc"][0])
+    return ConfigError(
+        f"the value of {key} is not allowed",
+        where=f"{PROJECT_FILE}, [tool.onnxcausal.gates] {key}",
+        why=f"{first['msg']}; got {first['input']!r}",
+        remedy="correct the value",
+    )
 
 
 def _invalid(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:

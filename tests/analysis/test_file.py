@@ -56,7 +56,9 @@ def test_the_file_holds_what_the_result_holds_in_full(analysis: Analysis) -> Non
 def test_the_effects_are_stored_by_target_and_position(analysis: Analysis, tmp_path: Path) -> None:
     (tmp_path / "effects.npz").write_bytes(effects_archive(analysis))
     with np.load(tmp_path / "effects.npz", allow_pickle=False) as effects:
-        assert set(effects.files) == {"data"} | {f"{target}/{layer}" for target in (3, 7) for layer in range(5)}
+        assert set(effects.files) == {"data"} | {
+            f"{target}/{layer}" for target in (3, 7) for layer in (*range(5), "observed")
+        }
         assert effects["data"] == "digits.npz"
         assert effects["7/1"].shape == (120, 20)
         held = analysis.graph(3).layers[0].effects

@@ -305,12 +305,6 @@ def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str])
     assert "analyze" in out + err
 
 
-def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, "--version")
-    assert code == 0
-    assert re.fullmatch(r"onnxcausal \d+\.\d+\.\d+\n", out)
-
-
 def test_ctrl_c_stops_with_130_keeps_what_is_done_and_says_how_to_go_on(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "onnxcausal", "analyze", DIGITS, "--engine", "reference", "--out", tmp_path / "out"],

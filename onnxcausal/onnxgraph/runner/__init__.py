@@ -1,8 +1,20 @@
 """ONNX Runtime: sessions, providers, batches. The only package that imports it."""
 
 from onnxcausal.onnxgraph.runner.bound import BoundSession
+from onnxcausal.onnxgraph.runner.offered import Offer, offers
 from onnxcausal.onnxgraph.runner.plain import Runner
 from onnxcausal.onnxgraph.runner.sessions import version
 from onnxcausal.onnxgraph.runner.single import half_precision, run_feeds, run_once, run_op, run_samples
 
-__all__ = ["BoundSession", "Runner", "half_precision", "run_feeds", "run_once", "run_op", "run_samples", "version"]
+__all__ = [
+    "BoundSession",
+    "Offer",
+    "Runner",
+    "half_precision",
+    "offers",
+    "run_feeds",
+    "run_once",
+    "run_op",
+    "run_samples",
+    "version",
+]

@@ -1,0 +1,166 @@
+"""The result of comparing two analyses, and its file format, version 1."""
+
+import json
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from onnxcausal.analysis.file import DataRecord, Index, ModelRecord, Share
+from onnxcausal.causal.alignment import MatchedBy
+from onnxcausal.causal.significance import Role
+
+FORMAT: Final = "onnxcausal-comparison/1"
+SCHEMA_FILE = "comparison-1.schema.json"
+"""The shipped JSON Schema, beside this module."""
+
+Positive = Annotated[float, Field(ge=0)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class SideRecord(_Record):
+    """One of the two analyses; `effects`: whether it came with the effect on every sample."""
+
+    onnxcausal: str
+    model: ModelRecord
+    data: DataRecord
+    effects: bool
+
+
+class CriterionRecord(_Record):
+    """When a difference counts.
+
+    Its p-value, adjusted over all tests of the comparison (Holm 1979), is at most `alpha`. What is tested is that it
+    lies within `margin` standard deviations of the outcome; for accuracy, that share.
+    """
+
+    alpha: Share
+    margin: Positive
+
+
+class MatchRecord(_Record):
+    """A layer of both models, or of one that has no partner in the other; the reason says why."""
+
+    old: str | None
+    new: str | None
+    by: MatchedBy | None
+    reason: str | None
+
+
+class NodeChange(_Record):
+    """A node whose role differs, or whose effect does beyond sampling.
+
+    `difference` is new ATE less old ATE, `d` the same over the outcome's standard deviation, `p` adjusted; null where
+    the node was not compared.
+    """
+
+    index: Index
+    old_role: Role
+    new_role: Role
+    old_ate: float | None
+    new_ate: float | None
+    difference: float | None
+    d: float | None
+    p: Share | None
+    beyond_sampling: bool
+
+
+class LayerChange(_Record):
+    """One layer in the graph of one class.
+
+    `compared` says how effects were compared: sample by sample (`paired`), on independent samples (`welch`), or not at
+    all; then the reason says why. `tested` nodes were compared; `largest` is the largest difference among them, in
+    standard deviations of the outcome. An edge runs from each necessary node to each target, within a group.
+    """
+
+    old: str
+    new: str
+    compared: Literal["paired", "welch", "not"]
+    reason: str | None
+    tested: Index
+    beyond_sampling: Index
+    largest: Positive | None
+    old_necessary: list[Index]
+    new_necessary: list[Index]
+    old_targets: list[Index]
+    new_targets: list[Index]
+    edges_appeared: Index
+    edges_vanished: Index
+    nodes: list[NodeChange]
+
+
+class MeanChange(_Record):
+    """Mean outcome over the samples; `d` is the difference in standard deviations, `p` adjusted.
+
+    Compared sample by sample (`paired`), the difference is that on the samples which both used.
+    """
+
+    old: float
+    new: float
+    compared: Literal["paired", "welch"]
+    d: float | None
+    p: Share
+    beyond_sampling: bool
+
+
+class AccuracyChange(_Record):
+    """Correct of examined samples of the class; `p` adjusted."""
+
+    old: tuple[Index, Index]
+    new: tuple[Index, Index]
+    p: Share
+    beyond_sampling: bool
+
+
+class ClassChange(_Record):
+    """What became of one class.
+
+    `distance` is the largest difference in its mean outcome and in the effects of its nodes, in standard deviations of
+    the outcome. It is null, `outcome` and `layers` are missing, where one of the two has no graph of the class.
+    """
+
+    target: Index
+    class_name: str | None
+    beyond_sampling: bool
+    distance: Positive | None
+    accuracy: AccuracyChange | None
+    outcome: MeanChange | None
+    layers: list[LayerChange]
+
+    @property
+    def changed(self) -> int:
+        """Number of nodes whose effect differs beyond sampling."""
+        return sum(layer.beyond_sampling for layer in self.layers)
+
+
+class ComparisonFile(_Record):
+    """The content of a comparison.
+
+    `same_model`: both are of the same file and data, so that nothing but sampling can differ. `differs`: the models
+    differ beyond sampling, or in their layers. Classes that differ beyond sampling stand first, those with the largest
+    `distance` before others.
+    """
+
+    format: Literal["onnxcausal-comparison/1"] = FORMAT
+    old: SideRecord
+    new: SideRecord
+    criterion: CriterionRecord
+    same_model: bool
+    differs: bool
+    tests: Index
+    layers: list[MatchRecord]
+    classes: list[ClassChange]
+    not_compared: list[Index]
+    notes: list[str]
+
+
+def to_json(comparison: ComparisonFile) -> str:
+    """Return the content of the file, ending in a newline."""
+    return json.dumps(comparison.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
+
+
+def schema() -> str:
+    """Return the JSON Schema of the format, as shipped in `SCHEMA_FILE`."""
+    return json.dumps(ComparisonFile.model_json_schema(), indent=1) + "\n"

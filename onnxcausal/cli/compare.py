@@ -1,0 +1,76 @@
+"""The command `onnxcausal compare`."""
+
+import os
+import sys
+
+from onnxcausal.cli import options
+from onnxcausal.cli.analyze import FLAGS, given_settings
+from onnxcausal.cli.progress import ConsoleProgress
+
+
+def compare_command(
+    old: options.OldSide,
+    new: options.NewSide,
+    *,
+    level: options.Level = 0.01,
+    margin: options.Margin = 0.02,
+    data: options.Data = None,
+    labels: options.Labels = None,
+    label_column: options.LabelColumn = None,
+    skip_bad: options.SkipBad = None,
+    resize: options.Resize = None,
+    center_crop: options.CenterCrop = None,
+    rescale: options.Rescale = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    channels: options.Channels = None,
+    layout: options.Layout = None,
+    input_name: options.InputName = None,
+    fixed: options.Fixed = None,
+    output: options.Output = None,
+    task: options.Task = None,
+    target: options.Target = None,
+    samples: options.Samples = None,
+    seed: options.Seed = None,
+    provider: options.Provider = None,
+    memory: options.Memory = None,
+    limits: options.Limits = None,
+    follow_links: options.FollowLinks = False,
+    config: options.Config = None,
+    out: options.ComparisonOut = None,
+    report: options.CheckReports = None,
+    as_json: options.AsEvaluationJson = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,  # read by the program's entry, which sees every error
+) -> None:
+    """Tell how two models differ, class by class, beyond what sampling explains: exit code 0 if they do not, else 1."""
+    from onnxcausal.analysis.comparison import to_json  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.analysis.contrast import Criterion  # noqa: PLC0415
+    from onnxcausal.analysis.folder import write_file  # noqa: PLC0415
+    from onnxcausal.pipeline.analyze import machine_of  # noqa: PLC0415
+    from onnxcausal.pipeline.compare import check_same, compare  # noqa: PLC0415
+    from onnxcausal.pipeline.reports import checked_comparison, parse_reports, tell_github, write_reports  # noqa: PLC0415
+    from onnxcausal.report.comparison import table  # noqa: PLC0415
+
+    reports = parse_reports(report or [], analysed=False)
+    given = given_settings(dict.fromkeys(FLAGS) | locals())
+    progress = ConsoleProgress(sys.stderr, quiet=quiet)
+    try:
+        comparison = compare(
+            old,
+            new,
+            criterion=Criterion(level, margin),
+            config=config,
+            flags=given,
+            machine=machine_of(provider, memory, (), limits, follow_links=follow_links),
+            progress=progress,
+        )
+    finally:
+        progress.close()
+    if out is not None:
+        write_file(out, to_json(comparison).encode())
+    checked = checked_comparison(new, comparison)
+    write_reports(reports, checked)
+    print(to_json(comparison) if as_json else table(comparison), end="")
+    print(tell_github(checked, os.environ), end="", file=sys.stderr)
+    check_same(comparison)

@@ -1,0 +1,61 @@
+"""A copy of a model file whose ops carry what an analysis found, where viewers like Netron show it.
+
+The ops' metadata are the only thing that differs from the file: weights, in the file or beside it, stay as they are.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import onnx
+
+from onnxcausal.causal.task import Task
+from onnxcausal.errors import ModelError
+from onnxcausal.onnxgraph.filelayers import ops_in_file
+from onnxcausal.onnxgraph.model import read_message
+from onnxcausal.onnxgraph.original import Original
+
+KEY = "onnxcausal.analysed"
+"""Metadata of the model: the hash of the model that the copy is of."""
+
+
+def with_entries(
+    original: Original,
+    entries: Mapping[str, Mapping[str, str]],
+    *,
+    output: str | None = None,
+    task: Task | None = None,
+) -> tuple[onnx.ModelProto, list[str]]:
+    """Return the message of a model file with entries in the metadata of its ops, and the layers it has no op for.
+
+    Args:
+        original: the model file.
+        entries: keys and values by the layer's name, as the analysis names it.
+        output: the tensor at which the analysis cut the model, where it was named.
+        task: what its scores decide, where it was told.
+    """
+    proto = onnx.ModelProto()
+    proto.CopyFrom(original.proto)
+    places = ops_in_file(original.model, entries, output=output, task=task)
+    for name, position in places.items():
+        op = proto.graph.node[position]
+        for key, value in entries[name].items():
+            _set(op.metadata_props, key, value)
+    _set(proto.metadata_props, KEY, original.model.sha256)
+    return proto, [name for name in entries if name not in places]
+
+
+def is_copy_of(path: Path, model_sha256: str) -> bool:
+    """Whether a file says of itself that it is such a copy of a model with this hash."""
+    try:
+        return any(entry.key == KEY and entry.value == model_sha256 for entry in read_message(path).metadata_props)
+    except ModelError:
+        return False
+
+
+def _set(props: Iterable[onnx.StringStringEntryProto], key: str, value: str) -> None:
+    """Set an entry, in place of one with the same key."""
+    for entry in props:
+        if entry.key == key:
+            entry.value = value
+            return
+    props.add(key=key, value=value)  # type: ignore[attr-defined]  # a repeated field of protobuf

@@ -1,0 +1,133 @@
+"""The job `compare`: two models, or analyses of them, and what differs beyond sampling."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from onnxcausal.analysis.comparison import ComparisonFile
+from onnxcausal.analysis.contrast import USUAL, Criterion, contrast, targets_of
+from onnxcausal.analysis.file import AnalysisFile
+from onnxcausal.analysis.read import check_settings
+from onnxcausal.analysis.snapshot import Snapshot, read_snapshot, snapshot_of
+from onnxcausal.errors import ConfigError, GateError
+from onnxcausal.pipeline import analyze
+from onnxcausal.pipeline.configuration import AnalysisSection, Configured, configure
+from onnxcausal.pipeline.prepare import HERE, Machine
+from onnxcausal.pipeline.progress import Progress, Silent
+
+SHOWN = 3
+"""Classes named in an error."""
+
+
+def compare(
+    old: Path,
+    new: Path,
+    *,
+    criterion: Criterion = USUAL,
+    config: Path | None = None,
+    flags: Mapping[str, tuple[str, object]] | None = None,
+    machine: Machine = HERE,
+    progress: Progress | None = None,
+) -> ComparisonFile:
+    """Return how two models differ; a model that is not analysed yet is analysed as the other one.
+
+    Args:
+        old: a folder that `analyze` wrote, an `analysis.json`, or a model file.
+        new: the same of the other model.
+        criterion: when a difference counts.
+        config: a configuration file in place of the sidecar of a model that is analysed.
+        flags: settings of such a model, as for `configure`.
+        machine: what of the machine may be used.
+        progress: told what happens.
+
+    Raises:
+        OnnxCausalError: a side cannot be read or analysed, or the two are not comparable.
+    """
+    given = dict(flags or {})
+    models = [side for side in (old, new) if not is_analysis(side)]
+    if not models and (given or config is not None):
+        raise _nothing_to_analyse(next(iter(given.values()))[0] if given else "--config")
+    told = progress or Silent()
+    if len(models) == len((old, new)):
+        configured = _of_both(old, new, config, given)
+        sides = [_analysed(side, configured, machine, told) for side in (old, new)]
+    else:
+        held = {side: read_snapshot(side) for side in (old, new) if is_analysis(side)}
+        for side in models:
+            (other,) = held.values()
+            held[side] = _analysed(side, _as_other(side, other, config, given), machine, told)
+        sides = [held[side] for side in (old, new)]
+    return contrast(sides[0], sides[1], criterion)
+
+
+def check_same(comparison: ComparisonFile) -> None:
+    """Make sure that two models do not differ beyond sampling.
+
+    Raises:
+        GateError: they do.
+    """
+    if not comparison.differs:
+        return
+    alone = [record for record in comparison.layers if record.by is None]
+    changed = [found for found in comparison.classes if found.beyond_sampling]
+    named = ", ".join(str(found.target) for found in changed[:SHOWN]) + (" ..." if len(changed) > SHOWN else "")
+    why = [f"{len(changed)} of {len(comparison.classes)} classes changed, first {named}"] if changed else []
+    why += [f"{len(alone)} layer(s) have no partner, first {alone[0].old or alone[0].new}"] if alone else []
+    raise GateError(
+        "the models differ beyond sampling",
+        where=f"{comparison.new.model.file}, against {comparison.old.model.file}",
+        why="; ".join(why),
+        remedy="look at what changed; if it is meant, take the new analysis as the one to compare with",
+    )
+
+
+def is_analysis(path: Path) -> bool:
+    """Return whether a path is of an analysis, and not of a model."""
+    return os.path.isdir(path) or path.suffix == ".json"  # noqa: PTH112  # unlike Path, it takes any name
+
+
+def _of_both(old: Path, new: Path, config: Path | None, flags: Mapping[str, tuple[str, object]]) -> Configured:
+    """Return the configuration that two models are analysed with: that of the old one if it has any."""
+    beside = old.with_suffix(".toml")
+    return configure(old if config is not None or beside.is_file() else new, config, flags)
+
+
+def _as_other(path: Path, other: Snapshot, config: Path | None, flags: Mapping[str, tuple[str, object]]) -> Configured:
+    """Return how a model is analysed as the analysis was that it is compared with."""
+    configured = configure(path, config, flags)
+    asked = {key.removeprefix("analysis.") for key in flags if key.startswith("analysis.")}
+    values = configured.values.analysis.model_dump(mode="json")
+    method = {key: values[key] for key in asked - {"targets", "samples", "seed"}}
+    check_settings(other.record, method, other.where)
+    return _as_analysed(configured, other.record, asked)
+
+
+def _as_analysed(configured: Configured, saved: AnalysisFile, asked: set[str]) -> Configured:
+    """Return a configuration with the settings and classes of an analysis, but for those that were asked for."""
+    if configured.values.data.source is None and not saved.data.synthetic:
+        raise ConfigError(
+            "the data of the analysis are not known here",
+            where=saved.data.source,
+            why="an analysis names its data without the folder they are in",
+            remedy="name them with --data, or in the model's sidecar",
+        )
+    recorded = saved.settings.model_dump(mode="json")
+    known = {key: recorded[key] for key in AnalysisSection.model_fields if key in recorded and key not in asked}
+    if "targets" not in asked:
+        known["targets"] = sorted(targets_of(saved))
+    section = AnalysisSection.model_validate(configured.values.analysis.model_dump(mode="json") | known)
+    return Configured(configured.values.model_copy(update={"analysis": section}), configured.origins)
+
+
+def _analysed(path: Path, configured: Configured, machine: Machine, progress: Progress) -> Snapshot:
+    analysis = analyze.run(path, configured, machine=machine, progress=progress)
+    return snapshot_of(analysis, path.name)
+
+
+def _nothing_to_analyse(flag: str) -> ConfigError:
+    return ConfigError(
+        "nothing is analysed, so a setting has no effect",
+        where=flag,
+        why="both sides are analyses already",
+        remedy="leave it out, or name a model file",
+    )

@@ -1,0 +1,197 @@
+"""The job `doctor`: whether this environment can do the work, and what to do where it cannot.
+
+Whatever may be broken is imported where it is looked at, so that the others are told all the same.
+"""
+
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+from onnxcausal.errors import GateError
+from onnxcausal.onnxgraph.provider import CPU, NVIDIA
+
+NEEDED = ("onnx", "numpy", "scipy", "onnx-graphsurgeon", "pydantic", "matplotlib", "pillow", "psutil", "typer")
+RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
+EXTRAS = {"scikit-image": ("evaluate", "superpixels of onnxcausal evaluate faithfulness")}
+"""Optional packages: the extra that brings each, and what it is needed for."""
+OLDEST_PYTHON = (3, 11)
+LITTLE_MEMORY, LITTLE_DISK = 2**30, 2**30
+"""Bytes below which a run is likely to fail."""
+AGAIN = "pip install --force-reinstall onnxruntime-gpu, or onnxruntime where there is none"
+LONGEST = 60
+"""Seconds that importing OpenCV may take."""
+
+
+class State(StrEnum):
+    """How something stands."""
+
+    GOOD = "ok"
+    """It works."""
+    LACKING = "lacking"
+    """Something does not work without it, but most does."""
+    BROKEN = "broken"
+    """Nothing works without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        name: what it is.
+        state: how it stands.
+        found: what was found.
+        remedy: what to do; empty where nothing is to be done.
+    """
+
+    name: str
+    state: State
+    found: str
+    remedy: str = ""
+
+
+def versions() -> str:
+    """Return versions and execution providers, a line each, as `--version` prints them."""
+    found = _installed(("onnxcausal", "onnx", *RUNTIMES, "numpy"))
+    lines = [f"{name} {version}" for name, version in found.items() if version is not None]
+    running = [finding.name for finding in _providers() if finding.state is State.GOOD]
+    lines += [
+        f"providers {', '.join(running) or 'none'}",
+        f"Python {platform.python_version()} ({platform.system()} {platform.machine()})",
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def examine(folder: Path) -> tuple[Finding, ...]:
+    """Return what was found, the essential first.
+
+    Args:
+        folder: where outputs would be written.
+    """
+    return (*_programs(), *_runtime(), *_providers(), _images(), *_extras(), _memory(), _disk(folder))
+
+
+def check_health(findings: tuple[Finding, ...]) -> None:
+    """Make sure that nothing essential is broken.
+
+    Raises:
+        GateError: something is.
+    """
+    broken = [finding for finding in findings if finding.state is State.BROKEN]
+    if broken:
+        raise GateError(
+            "onnxcausal cannot work here",
+            where=", ".join(finding.name for finding in broken),
+            why=broken[0].found,
+            remedy=broken[0].remedy,
+        )
+
+
+def _programs() -> Iterator[Finding]:
+    python = platform.python_version()
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        yield Finding("Python", State.BROKEN, python, "install Python 3.11 or newer")
+    else:
+        yield Finding("Python", State.GOOD, f"{python}, {platform.system()} {platform.machine()}")
+    yield Finding("onnxcausal", State.GOOD, version_of("onnxcausal"))
+    for name, version in _installed(NEEDED).items():
+        if version is None:
+            yield Finding(name, State.BROKEN, "not installed", f"pip install {name}")
+        else:
+            yield Finding(name, State.GOOD, version)
+
+
+def _runtime() -> Iterator[Finding]:
+    """Yield what is to be said of ONNX Runtime, of which two builds share one place."""
+    held = {name: version for name, version in _installed(RUNTIMES).items() if version is not None}
+    told = ", ".join(f"{name} {version}" for name, version in held.items())
+    if len(held) > 1:
+        remedy = f"pip uninstall -y {' '.join(held)}, then pip install the one you want"
+        yield Finding("ONNX Runtime", State.LACKING, f"{told}: the one installed last wins in silence", remedy)
+    else:
+        yield Finding(
+            "ONNX Runtime", State.GOOD if held else State.BROKEN, told or "not installed", "" if held else AGAIN
+        )
+
+
+def _providers() -> Iterator[Finding]:
+    try:
+        from onnxcausal.onnxgraph.runner import offers  # noqa: PLC0415
+    except ImportError as error:
+        yield Finding(CPU, State.BROKEN, f"ONNX Runtime cannot be imported: {error}", AGAIN)
+        return
+    for offer in offers():
+        if not offer.why_not:
+            yield Finding(offer.name, State.GOOD, "runs a model")
+        elif offer.name == CPU:
+            yield Finding(offer.name, State.BROKEN, offer.why_not, AGAIN)
+        else:
+            remedy = "leave it, or install its driver and libraries"
+            if offer.name in NVIDIA:
+                remedy = "with an NVIDIA GPU: install its driver, and pip install 'onnxruntime-gpu[cuda,cudnn]'"
+            yield Finding(offer.name, State.LACKING, offer.why_not, remedy)
+
+
+def _images() -> Finding:
+    """Return whether OpenCV can be imported, in a process of its own: its libraries may be missing."""
+    command = [sys.executable, "-c", "import cv2; print(cv2.__version__)"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONGEST)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Finding("OpenCV", State.LACKING, str(error), "install opencv-python again")
+    if not done.returncode:
+        return Finding("OpenCV", State.GOOD, f"{done.stdout.strip()}, reads image files")
+    last = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
+    remedy = "pip install opencv-python"
+    if ".so" in last:
+        remedy = "apt-get install libgl1 libglib2.0-0 libxcb1, or pip install opencv-python-headless in its place"
+    return Finding("OpenCV", State.LACKING, f"image files cannot be read: {last}", remedy)
+
+
+def _extras() -> Iterator[Finding]:
+    for name, version in _installed(EXTRAS).items():
+        extra, use = EXTRAS[name]
+        if version is None:
+            yield Finding(name, State.LACKING, f"not installed; for {use}", f"pip install 'onnxcausal[{extra}]'")
+        else:
+            yield Finding(name, State.GOOD, f"{version}, for {use}")
+
+
+def _memory() -> Finding:
+    try:
+        from onnxcausal.onnxgraph.memory import free_memory  # noqa: PLC0415
+    except ImportError as error:
+        return Finding("memory", State.BROKEN, str(error), "pip install --force-reinstall psutil")
+    free = free_memory()
+    if free < LITTLE_MEMORY:
+        return Finding("memory", State.LACKING, f"{_shown(free)} free", "end other programs, or give --memory")
+    return Finding("memory", State.GOOD, f"{_shown(free)} free")
+
+
+def _disk(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder).free
+    if free < LITTLE_DISK:
+        return Finding("disk", State.LACKING, f"{_shown(free)} free in this folder", "free some, or give --out")
+    return Finding("disk", State.GOOD, f"{_shown(free)} free in this folder")
+
+
+def _shown(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"
+
+
+def _installed(names: tuple[str, ...] | Mapping[str, object]) -> dict[str, str | None]:
+    """Return the version of each package; None for one that is not installed."""
+    found: dict[str, str | None] = {}
+    for name in names:
+        try:
+            found[name] = version_of(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found

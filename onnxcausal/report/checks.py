@@ -1,0 +1,29 @@
+"""What people read of gates on the terminal."""
+
+from collections.abc import Sequence
+
+from onnxcausal.analysis.checks import Check, Status
+from onnxcausal.report.text import printable
+
+ORDER = (Status.FAILED, Status.SKIPPED, Status.PASSED)
+PASSING = 5
+"""Passed checks of one gate that are listed one by one."""
+
+
+def listed(checks: Sequence[Check]) -> str:
+    """Return a line for each check, failed ones first; nothing where there are none.
+
+    Where a gate passes for many classes, one line says for how many.
+    """
+    lines = []
+    for status in ORDER:
+        for name in dict.fromkeys(check.name for check in checks):
+            found = [check for check in checks if check.status is status and check.name == name]
+            if status is Status.PASSED and len(found) > PASSING:
+                lines.append(f"  {status.value}  {printable(name)}: {len(found)} times")
+                continue
+            lines += [
+                f"  {status.value:<7} {printable(name)}: {printable(check.subject)}: {printable(check.message)}"
+                for check in found
+            ]
+    return "".join(f"{line}\n" for line in ["", "gates", *lines]) if lines else ""
