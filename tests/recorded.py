@@ -34,10 +34,11 @@ def recorded(name: str, sha256: str = "0" * 64, classes: int = 2) -> SideEffects
         ),
         masks=MasksFile(model=model, masks=[MaskRecord(layer=name, parents=[1, 2], beta=0.0)]),
         split=PartRecord(search={0: [1]}, report={0: [2]}),
-        objective=(0.5, 0.75),
+        objective=change,
         overall=change,
         classes=[
-            ClassRecord(target=target, name=name, protected=target > 0, change=change) for target in range(classes)
+            ClassRecord(target=target, name=name, protected=target > 0, change=change, p_adjusted=0.004)
+            for target in range(classes)
         ],
         moved=[MovedRecord(label=0, decided=1, before=20, after=10)],
         agreement=0.75,

@@ -41,12 +41,16 @@ class ChangeRecord(_Record):
 
 
 class ClassRecord(_Record):
-    """One class; `protected` ones must not lose more than the settings say."""
+    """One class; `protected` ones must not lose more than the settings say.
+
+    `p_adjusted` holds for all protected classes together (Holm 1979); of others it is their own.
+    """
 
     target: Index
     name: str | None
     protected: bool
     change: ChangeRecord
+    p_adjusted: Share
 
 
 class MovedRecord(_Record):
@@ -79,7 +83,7 @@ class ControlRecord(_Record):
     """As many nodes of the same layers, chosen otherwise, and masked alike.
 
     `repeats` is the number of choices, where chance chooses; numbers are means over them. `gains` counts those that
-    raise the repaired classes' samples significantly (McNemar's p below 0.05), `losses` those with a protected class
+    raise the objective significantly (McNemar's p below 0.05), `losses` those with a protected class
     that is significantly worse (Holm's correction over classes). `value` is the change of the objective, `best` that of
     the choice that raises it most.
     """
@@ -134,8 +138,10 @@ class PartRecord(_Record):
 class SideEffectsFile(_Record):
     """The content of `NAME.repair.json`.
 
-    `plan` and `objective`, before and after, are null where masks were verified, not chosen; `cost` holds the file
-    before and after, where one was written.
+    `plan` and `objective`, the samples it is about and those of them that are as they should be, are null where masks
+    were verified, not chosen. `cost` holds the file before and after, where one was made. `refused` tells why the gate
+    is not passed; a file is written all the same where the portion was set by hand, masks where they alone were asked
+    for.
     """
 
     format: Literal["onnxcausal-sideeffects/1"] = FORMAT
@@ -147,7 +153,7 @@ class SideEffectsFile(_Record):
     plan: PlanRecord | None
     masks: MasksFile
     split: PartRecord
-    objective: tuple[Share, Share] | None
+    objective: ChangeRecord | None
     overall: ChangeRecord
     classes: list[ClassRecord]
     moved: list[MovedRecord]

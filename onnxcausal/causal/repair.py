@@ -23,14 +23,14 @@ class Stage(StrEnum):
     NOISY = "noisy"
     """Those that are noisy in the graph of a class that is repaired."""
     FREE = "free"
-    """Those, and all that are necessary to no class: minor, neutral and dead nodes too."""
+    """Those, and all that are necessary to no class: minor and neutral nodes too. Dead ones change nothing."""
 
 
 class Aim(StrEnum):
     """What a repair is to raise."""
 
     CLASS_ACCURACY = "class-accuracy"
-    """The mean accuracy of the classes that are repaired."""
+    """The accuracy on the samples of the classes that are repaired."""
     OVERALL = "overall"
     """The accuracy over all samples."""
     FIX_CONFUSION = "fix-confusion"
@@ -86,21 +86,21 @@ def stages_of(routes: Sequence[Route], layer: str, nodes: NDArray[np.int64]) -> 
     return [Stage.NOISY if node in noisy else Stage.FREE for node in nodes.tolist()]
 
 
-def gains_and_costs(effects: Mapping[int, Floats], repaired: Sequence[int]) -> tuple[Floats, Floats]:
+def gains_and_costs(effects: Mapping[int, Floats], repaired: Mapping[int, float]) -> tuple[Floats, Floats]:
     """Return what removing each node helps, and what it costs, `[nodes]` each.
 
     Args:
         effects: mean effect of removing each node on the log-probability of the right class, `[nodes]`, by class: the
             classes that are repaired, and all that are protected.
-        repaired: the classes that are repaired.
+        repaired: how much each of the classes counts that are repaired.
 
     >>> effects = {0: np.array([0.5, 0.5]), 1: np.array([-0.2, 0.3])}
-    >>> [held.tolist() for held in gains_and_costs(effects, [0])]
+    >>> [held.tolist() for held in gains_and_costs(effects, {0: 1.0})]
     [[0.5, 0.5], [0.2, 0.0]]
-    >>> [held.tolist() for held in gains_and_costs(effects, [0, 1])]
+    >>> [held.tolist() for held in gains_and_costs(effects, {0: 1.0, 1: 1.0})]
     [[0.3, 0.8], [0.0, 0.0]]
     """
-    gains = np.sum([effects[target] for target in repaired], axis=0)
+    gains = np.sum([weight * effects[target] for target, weight in repaired.items()], axis=0)
     costs = [-np.minimum(held, 0) for target, held in effects.items() if target not in repaired]
     return np.asarray(gains), np.asarray(np.sum([np.zeros_like(gains), *costs], axis=0))
 

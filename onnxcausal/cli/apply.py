@@ -47,14 +47,14 @@ def _tell(applied: "Applied") -> None:
             shown.append(f"means in {printable(layer.shift)}" if layer.shift else "means in its bias")
         print(", ".join(shown))
     if applied.smaller is not None:
-        _tell_smaller(applied.smaller)
+        tell_smaller(applied.smaller)
     if applied.form is Form.SWITCHABLE:
         shifted = any(layer.shift for layer in applied.layers)
         zeros = ", zeros to these means" if shifted else ""
         print(f"feed ones to these masks{zeros}, and the file is the original model")
 
 
-def _tell_smaller(smaller: "Smaller") -> None:
+def tell_smaller(smaller: "Smaller") -> None:
     """Print what was taken out, what stays all the same, and how far the outputs agree."""
     from onnxcausal.report.text import printable  # noqa: PLC0415  # --help must not load it
 

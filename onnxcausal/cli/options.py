@@ -237,15 +237,22 @@ MaskedReplace = Annotated[
     ),
 ]
 RepairCount = Annotated[
-    int, typer.Option("--count", help="Samples of a class to choose on, and to report on.", rich_help_panel=REPAIR)
+    int | None,
+    typer.Option(
+        "--count",
+        help="Samples of a class to choose on, and to report on. Default: all.",
+        rich_help_panel=REPAIR,
+    ),
 ]
 PlanOnly = Annotated[bool, typer.Option("--plan-only", help="Write the masks alone.", rich_help_panel=OUTPUT)]
 AsRepairJson = Annotated[
     bool, typer.Option("--json", help="Print the record as JSON instead of the table.", rich_help_panel=OUTPUT)
 ]
 VerifyCount = Annotated[
-    int | None, typer.Option("--count", help="Samples of a class to measure on. Default: all.", rich_help_panel=SAMPLES)
+    int | None,
+    typer.Option("--count", min=1, help="Samples of a class to measure on. Default: all.", rich_help_panel=SAMPLES),
 ]
+NoData = Annotated[bool, typer.Option("--no-data", help="Prove alone, and measure nothing.", rich_help_panel=SAMPLES)]
 ReportedFolder = Annotated[Path, typer.Argument(help="Folder that analyze wrote.")]
 Results = Annotated[
     list[Path] | None,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from onnxcausal.cli import options
 from onnxcausal.cli.analyze import FLAGS, given_settings
+from onnxcausal.cli.apply import tell_smaller
 from onnxcausal.cli.progress import ConsoleProgress
 from onnxcausal.errors import ConfigError
 
@@ -24,7 +25,7 @@ def repair_command(
     portion: options.MaskedPortion = None,
     factor: options.MaskedFactor = None,
     replaced: options.MaskedReplace = None,
-    count: options.RepairCount = 500,
+    count: options.RepairCount = None,
     form: options.FormName = "masked",
     plan_only: options.PlanOnly = False,
     data: options.Data = None,
@@ -80,6 +81,8 @@ def repair_command(
     finally:
         progress.close()
     print(to_json(found.record) if as_json else table(found.record), end="")
+    if found.smaller is not None and not as_json:
+        tell_smaller(found.smaller)
     found.check()
     if not quiet:
         print(f"repaired in {progress.seconds:.1f} s, written to {out}", file=sys.stderr)
@@ -107,7 +110,7 @@ def _options(arguments: dict[str, object]) -> "Options":
         portion=_share(arguments["portion"], "--portion"),
         beta=_share(arguments["factor"], "--beta"),
         replace=None if replaced is None else Replace(str(replaced)),
-        count=int(str(arguments["count"])),
+        count=None if arguments["count"] is None else int(str(arguments["count"])),
         form=parse_form(str(arguments["form"])),
     )
 
@@ -126,11 +129,11 @@ def _share(value: object, flag: str) -> float | None:
         return None
     text = str(value).strip()
     try:
-        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        return float(text.removesuffix("%") if text != "1" else "") / (100 if text.endswith("%") else 1)
     except ValueError as error:
         raise ConfigError(
             "the share cannot be read",
             where=f"{flag} {text}",
-            why="it is no number, with or without a percent sign",
+            why="it is no number, with or without a percent sign; 1 alone could mean either",
             remedy="write for example 0.5% or 0.005",
         ) from error

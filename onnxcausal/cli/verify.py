@@ -11,6 +11,7 @@ def verify_command(
     *,
     against: options.AgainstFile,
     count: options.VerifyCount = None,
+    no_data: options.NoData = False,
     data: options.Data = None,
     labels: options.Labels = None,
     label_column: options.LabelColumn = None,
@@ -52,6 +53,8 @@ def verify_command(
     how = "byte for byte" if is_same else "as the same message in other bytes"
     said = f"{printable(repaired.name)} is {printable(against.name)} and its masks, {how}"
     print(said, file=sys.stderr if as_json else sys.stdout)
+    if no_data:
+        return
     if configured.values.data.source is not None:
         from onnxcausal.analysis.sideeffects import to_json  # noqa: PLC0415
         from onnxcausal.pipeline.remeasure import remeasure  # noqa: PLC0415

@@ -10,6 +10,8 @@ from scipy import optimize, stats
 from onnxcausal.evaluation.intervals import LEVEL
 from onnxcausal.evaluation.maps import Floats
 
+SIGNIFICANT = 0.05
+"""A p-value below it counts as significant."""
 BINS = 15
 """Bins of the calibration error (Guo et al. 2017)."""
 CLOSE = 1e-12
@@ -49,7 +51,7 @@ class Change:
 
     def least(self, level: float = LEVEL) -> float:
         """Return the one-sided lower confidence bound of the change."""
-        return difference_interval(self.lost, self.gained, self.n, 2 * level - 1)[0]
+        return least_change(self.lost, self.gained, self.n, level)
 
 
 class Moved(NamedTuple):
@@ -120,6 +122,38 @@ def difference_interval(lost: int, gained: int, n: int, level: float = LEVEL) ->
     low = -1.0 if estimate == -1 else optimize.brentq(excess, -1 + CLOSE, estimate)
     high = 1.0 if estimate == 1 else optimize.brentq(shortfall, estimate, 1 - CLOSE)
     return float(low), float(high)
+
+
+def least_change(lost: int, gained: int, n: int, level: float = LEVEL) -> float:
+    """Return the one-sided lower confidence bound of a difference of shares (Tango 1998).
+
+    >>> round(least_change(lost=0, gained=0, n=539), 5)
+    -0.00499
+    """
+    return difference_interval(lost, gained, n, 2 * level - 1)[0]
+
+
+def samples_needed(most_lost: float, level: float = LEVEL) -> float:
+    """Return how many samples exclude a loss, where none is lost; infinite for a loss of 0.
+
+    >>> samples_needed(0.005)
+    539.0
+    """
+    z = float(stats.norm.ppf(level))
+    return float(np.ceil(z**2 * (1 / most_lost - 1))) if most_lost > 0 else np.inf
+
+
+def adjusted(p: Floats) -> Floats:
+    """Return p-values that hold for all of a family together (Holm 1979), `[tests]`.
+
+    >>> adjusted(np.array([0.01, 0.04, 0.03])).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p, kind="stable")
+    held = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    found = np.empty(len(p))
+    found[order] = np.minimum(held, 1)
+    return found
 
 
 def calibration_error(confidence: Floats, right: Hits) -> float:

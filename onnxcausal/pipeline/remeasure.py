@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from onnxcausal.analysis.masks import ReadingRecord
 from onnxcausal.analysis.sideeffects import SideEffectsFile
 from onnxcausal.errors import ConfigError
 from onnxcausal.onnxgraph.memory import free_memory
 from onnxcausal.onnxgraph.original import record_of
-from onnxcausal.pipeline.configuration import Configured
+from onnxcausal.pipeline.configuration import Configuration, Configured
 from onnxcausal.pipeline.opening import open_original
 from onnxcausal.pipeline.prepare import HERE, Machine, prepare
 from onnxcausal.pipeline.repairing.assess import Assessed
@@ -32,23 +33,30 @@ def remeasure(
         ConfigError: the classes do not compete.
         OnnxCausalError: as its subclasses say.
     """
-    caution, output = machine.caution, configured.values.model.output
-    original = open_original(against, caution, output)
-    found = open_original(repaired, caution, output)
-    record = record_of(found)
-    prepared = prepare(original.model, configured.values, machine=machine)
+    caution = machine.caution
+    record = record_of(open_original(repaired, caution, run=False))
+    values = _as_made(configured.values, record.masks.reading)
+    original, found = (open_original(path, caution, values.model.output) for path in (against, repaired))
+    prepared = prepare(original.model, values, machine=machine)
     if not prepared.settings.task.compares:
         raise ConfigError(
             "the model decides for each class on its own",
             where=f"{against}, task {prepared.settings.task}",
             why="its accuracy on the samples of a class says nothing of its false alarms",
-            remedy="verify without data",
+            remedy="verify with --no-data",
+        )
+    if count is not None and count < 1:
+        raise ConfigError(
+            "no sample is left to measure on",
+            where=f"--count {count}",
+            why="it is a number of samples of each class",
+            remedy="give at least 1, or leave it out",
         )
     samples = prepared.samples
     positions = {target: samples.of_class(target)[:count] for target in samples.present.tolist()}
     part = Part(samples, positions, KEPT_SHARE * free_memory())
     known = prepared.holds_probabilities
-    networks = (prepared.network, opened(found.model, configured.values, machine))
+    networks = (prepared.network, opened(found.model, values, machine))
     before, after = (decide(network, part, probabilities=known) for network in networks)
     same = record.masks.provenance.get("data_sha256") == prepared.data_sha256
     return side_effects_file(
@@ -58,6 +66,13 @@ def remeasure(
         (None, part),
         protected=tuple(positions),
         settings={"count": count},
-        cost=costs_of((against, repaired), configured.values, next(part.blocks()).x[:1], machine),
+        cost=costs_of((against, repaired), values, next(part.blocks()).x[:1], machine),
         notes=["the masks were chosen on samples of this data: the numbers flatter them"] if same else [],
     )
+
+
+def _as_made(values: Configuration, reading: ReadingRecord) -> Configuration:
+    """Return a configuration that reads the model as its masks were made for, where it does not say otherwise."""
+    section = values.model
+    told = {"output": section.output or reading.output, "task": section.task or reading.task}
+    return values.model_copy(update={"model": section.model_copy(update=told)})

@@ -1,21 +1,20 @@
 """The job of repairing a model: choose masks on some samples, report what they do on others, write a file."""
 
-import hashlib
 from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
 
-from onnxcausal.analysis.folder import ANALYSIS_FILE, write_file
+from onnxcausal.analysis.folder import write_file
 from onnxcausal.analysis.masks import MasksFile, read_masks
 from onnxcausal.analysis.masks import to_json as masks_json
 from onnxcausal.analysis.repair import Form
 from onnxcausal.analysis.result import title_of
-from onnxcausal.analysis.sideeffects import CostRecord, SideEffectsFile, to_json
-from onnxcausal.errors import ConfigError, GateError
+from onnxcausal.analysis.sideeffects import SideEffectsFile, read_side_effects, to_json
+from onnxcausal.errors import ConfigError, GateError, OutputError
 from onnxcausal.onnxgraph import repairforms
 from onnxcausal.onnxgraph.original import Original, repairs
 from onnxcausal.pipeline.analyze import machine_of
-from onnxcausal.pipeline.apply import compare_pruned
+from onnxcausal.pipeline.apply import Smaller
 from onnxcausal.pipeline.configuration import Configured, configure, full_name
 from onnxcausal.pipeline.opening import open_original
 from onnxcausal.pipeline.placing import check_place, files_of, put
@@ -24,7 +23,8 @@ from onnxcausal.pipeline.progress import Progress, Silent
 from onnxcausal.pipeline.protocols.subject import Subject, subject_of
 from onnxcausal.pipeline.repairing.assess import Assessed, assess
 from onnxcausal.pipeline.repairing.choose import Chosen, choose
-from onnxcausal.pipeline.repairing.files import costs_of
+from onnxcausal.pipeline.repairing.files import try_out
+from onnxcausal.pipeline.repairing.provenance import provenance_of
 from onnxcausal.pipeline.repairing.record import masks_file, plan_record, side_effects_file
 from onnxcausal.pipeline.repairing.settings import Options
 from onnxcausal.pipeline.repairing.sideeffects import broken
@@ -32,6 +32,8 @@ from onnxcausal.report.repair import figure
 
 RECORD, FIGURE = ".repair.json", ".repair.png"
 """Endings of the files beside a repaired one."""
+PASSED, FAILED = "passed", "failed"
+"""Whether masks pass the gate, as it stands among them; of the same length, so that a trial has the file's size."""
 MOST_TOLD = 3
 """Classes that an error names."""
 
@@ -48,11 +50,13 @@ class Repair:
         masks: the masks.
         record: what they change.
         refused: why no file was written, a class a line; empty where one was.
+        smaller: what was taken out of a pruned file.
     """
 
     masks: MasksFile
     record: SideEffectsFile
     refused: tuple[str, ...] = ()
+    smaller: Smaller | None = None
 
     def check(self) -> None:
         """Refuse a repair that harms.
@@ -63,10 +67,11 @@ class Repair:
         more = len(self.refused) - MOST_TOLD
         if self.refused:
             raise GateError(
-                "the repair may harm a protected class, and is not written",
+                "the repair does not pass its gate, and is not written",
                 where=f"--max-drop {self.record.settings['max_drop']:.2%}",
                 why="; ".join(self.refused[:MOST_TOLD]) + (f"; and {more} more" if more > 0 else ""),
-                remedy="give more samples, a larger --max-drop, or --portion to have it written as it is",
+                remedy="repair on more or other samples (chosen again on these, the gate means less), with a larger "
+                "--max-drop, or with --portion to have it written as it is",
             )
 
 
@@ -158,56 +163,92 @@ def run(
         OnnxCausalError: as its subclasses say.
     """
     original = open_original(path, machine.caution, configured.values.model.output)
-    _check_places(original, out, plan_only=plan_only, force=force)
+    _check_places(original, configured, out, plan_only=plan_only, force=force)
     subject = subject_of(original.model, configured, analysis, machine, progress)
-    chosen = choose(original, subject, options, progress)
-    settings = _settings(subject, chosen, options)
-    digest = None if analysis is None else _hash_of(analysis)
-    provenance = {"data_sha256": subject.prepared.data_sha256, "settings": settings}
-    masks = masks_file(subject, chosen, provenance | ({"analysis_sha256": digest} if digest else {}))
+    gated = options.portion is None and not plan_only
+    chosen = choose(original, subject, options, progress, gated=gated)
+    provenance = provenance_of(subject, chosen, options, analysis)
+    masks = masks_file(subject, chosen, provenance | {"gate": PASSED})
+    tried = (
+        None
+        if plan_only
+        else try_out(
+            original,
+            masks,
+            options.form,
+            out,
+            subject=subject,
+            part=chosen.report,
+            machine=machine,
+            configured=configured,
+        )
+    )
     progress.layer("other choices of nodes")
-    assessed = assess(subject, chosen)
-    refused = () if options.portion is not None or plan_only else _refusals(subject, chosen, assessed, options)
-    cost: tuple[CostRecord, ...] = ()
-    if plan_only:
-        write_file(out, masks_json(masks).encode())
-    elif not refused:
-        repaired = repairforms.repair(original, masks, options.form, version_of("onnxcausal"))
-        if options.form is Form.PRUNED:
-            compare_pruned(repaired, original, masks)
-        put(out, repaired.proto, original, repaired.data, follow_links=machine.caution.follow_links)
-        cost = costs_of((path, out), configured.values, next(chosen.report.blocks()).x[:1], machine)
+    assessed = assess(subject, chosen, None if tried is None else tried.decisions)
+    refused = _refusals(subject, chosen, assessed, options)
+    masks = masks_file(subject, chosen, provenance | {"gate": FAILED if refused else PASSED})
     record = side_effects_file(
         subject.prepared,
         masks,
         assessed,
         (chosen.search, chosen.report),
         protected=chosen.objective.protected,
-        settings=settings,
-        analysis_sha256=digest,
+        settings=provenance["settings"],
+        analysis_sha256=provenance.get("analysis_sha256"),
         plan=plan_record(chosen.best.plan, chosen.tried),
         refused=refused,
         notes=chosen.notes,
-        cost=cost,
+        cost=() if tried is None else tried.cost,
     )
-    if not plan_only and not refused:
-        write_file(out.with_suffix(RECORD), to_json(record).encode())
-        write_file(out.with_suffix(FIGURE), figure(record))
-    return Repair(masks, record, refused)
+    found = Repair(masks, record, refused if gated else (), None if tried is None else tried.smaller)
+    if plan_only:
+        write_file(out, masks_json(masks).encode())
+    elif not found.refused:
+        _write(original, found, options.form, out, machine)
+    return found
 
 
-def _check_places(original: Original, out: Path, *, plan_only: bool, force: bool) -> None:
+def _write(original: Original, found: Repair, form: Form, out: Path, machine: Machine) -> None:
+    """Write the file and what stands beside it; nothing of an earlier repair stays beside a later one."""
+    beside = {out.with_suffix(RECORD): to_json(found.record).encode(), out.with_suffix(FIGURE): figure(found.record)}
+    repaired = repairforms.repair(original, found.masks, form, version_of("onnxcausal"))
+    for place in beside:
+        place.unlink(missing_ok=True)
+    put(out, repaired.proto, original, repaired.data, follow_links=machine.caution.follow_links)
+    for place, content in beside.items():
+        write_file(place, content)
+
+
+def _check_places(original: Original, configured: Configured, out: Path, *, plan_only: bool, force: bool) -> None:
     """Refuse to write over what must stay: an earlier repair of the model, or earlier masks of it, may go.
 
     Raises:
-        OutputError: something else would be lost.
+        OutputError: something else would be lost, or there is no such folder.
     """
-    sources, digest = files_of(original), original.model.sha256
+    if not out.parent.is_dir():
+        raise OutputError(
+            "there is no such folder",
+            where=str(out.parent),
+            why="the repaired file is to be written there",
+            remedy="make it, or name another place with -o",
+        )
+    data = configured.values.data.source
+    sources, digest = [*files_of(original), *([Path(data)] if data else [])], original.model.sha256
     if plan_only:
         check_place(out, sources, lambda: _model_of_masks(out) == digest, force=force)
         return
-    for place in (out, out.with_suffix(RECORD), out.with_suffix(FIGURE)):
-        check_place(place, sources, lambda: repairs(out, digest), force=force)
+    record = out.with_suffix(RECORD)
+    check_place(out, sources, lambda: repairs(out, digest), force=force)
+    for place in (record, out.with_suffix(FIGURE)):
+        check_place(place, sources, lambda: _model_of_record(record) == digest, force=force)
+
+
+def _model_of_record(path: Path) -> str:
+    """Return the hash of the model that a record is of; empty where it is none."""
+    try:
+        return read_side_effects(path).model.sha256
+    except ConfigError:
+        return ""
 
 
 def _model_of_masks(path: Path) -> str:
@@ -219,33 +260,20 @@ def _model_of_masks(path: Path) -> str:
 
 
 def _refusals(subject: Subject, chosen: Chosen, assessed: Assessed, options: Options) -> tuple[str, ...]:
-    """Return why the repair is not written, a class a line."""
-    names = subject.prepared.class_names
+    """Return why the gate is not passed: what is not better, and classes of which a loss cannot be excluded."""
+    assert assessed.objective is not None
     told = []
+    if assessed.objective.difference <= 0:
+        before, after = assessed.objective.before, assessed.objective.after
+        told.append(f"the objective does not rise on the samples to report on: {before:.1%} to {after:.1%}")
     for target in broken(assessed.found, chosen.objective, options.max_drop):
-        change = assessed.found.classes[target]
-        told.append(
-            f"class {title_of(target, names)}: {change.before:.1%} to {change.after:.1%} of {change.n} samples, "
-            f"a loss of {-change.least():.2%} cannot be excluded"
-        )
+        title = title_of(target, subject.prepared.class_names)
+        change = assessed.found.classes.get(target)
+        if change is None:
+            told.append(f"class {title}: none of its samples could be read")
+        else:
+            told.append(
+                f"class {title}: {change.before:.1%} to {change.after:.1%} of {change.n} samples, "
+                f"a loss of {-change.least():.2%} cannot be excluded"
+            )
     return tuple(told)
-
-
-def _settings(subject: Subject, chosen: Chosen, options: Options) -> dict[str, object]:
-    objective = chosen.objective
-    return {
-        "objective": options.objective,
-        "repaired": list(objective.repaired),
-        "protected": list(objective.protected),
-        "max_drop": options.max_drop,
-        "portion": options.portion,
-        "beta": options.beta,
-        "replace": options.replace,
-        "count": options.count,
-        "seed": subject.prepared.settings.seed,
-    }
-
-
-def _hash_of(analysis: Path) -> str:
-    path = analysis / ANALYSIS_FILE if analysis.is_dir() else analysis
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -17,6 +17,7 @@ MOST_MOVED = 6
 WIDTH_OF_NAME = 24
 BETTER, WORSE, UNCHANGED, CONTROL = "#1e8449", "#c0392b", "#8795a1", "#2471a3"
 SIGNIFICANT = 0.05
+"""Classes with an adjusted p-value below it are coloured."""
 ROW, FEWEST_ROWS = 0.24, 6
 """Height of a class in the figure, in inches; and so many at least."""
 
@@ -24,6 +25,7 @@ ROW, FEWEST_ROWS = 0.24, 6
 def table(found: SideEffectsFile) -> str:
     """Return what changes as text."""
     lines = [_title(found), *(f"note: {printable(note)}" for note in found.notes)]
+    lines += [f"not within --max-drop: {printable(why)}" for why in found.refused]
     lines += [*_plan(found), "", *_accuracy(found), "", *_moved(found), *_quality(found)]
     return "\n".join(lines) + "\n"
 
@@ -102,29 +104,32 @@ def _accuracy(found: SideEffectsFile) -> Iterator[str]:
     if len(shown) < len(found.classes):
         yield f"  ... {len(found.classes) - len(shown)} more classes"
     if found.objective is not None:
-        before, after = found.objective
-        yield f"  {'objective':<{WIDTH_OF_NAME}} {before:>7.1%} {after:>7.1%}   {100 * (after - before):+.1f}"
+        yield f"  {'objective':<{WIDTH_OF_NAME}} {_cells(found.objective)}"
     yield f"  {'all samples':<{WIDTH_OF_NAME}} {_cells(found.overall)} {_beside(found, None)}".rstrip()
     for held in found.controls:
-        yield (
-            f"  {held.method}: objective {100 * held.value:+.1f}, at best {100 * held.best:+.1f}; of {held.repeats} "
-            f"choice(s) {held.gains} help significantly, {held.losses} harm a protected class"
-        )
+        change = f"objective {_points(held.value):+.1f}, at best {_points(held.best):+.1f}"
+        shares = f"{held.gains} help significantly, {held.losses} harm a protected class"
+        yield f"  {held.method}: {change}; of {held.repeats} choice(s) {shares}"
 
 
 def _cells(change: ChangeRecord) -> str:
     low, high = change.interval
-    difference = f"{100 * (change.after - change.before):+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+    difference = f"{_points(change.after - change.before):+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
     return (
         f"{change.before:>7.1%} {change.after:>7.1%}   {difference:<22} {change.lost:>5} {change.gained:>6} "
         f"{change.p:>8.2g}"
     )
 
 
+def _points(share: float) -> float:
+    """Return a share in points, rounded as it is shown, without a negative zero."""
+    return round(100 * share, 1) + 0.0
+
+
 def _beside(found: SideEffectsFile, target: int | None) -> str:
     """Return the change that each control makes, in points."""
     changes = [held.overall if target is None else held.classes.get(target, 0.0) for held in found.controls]
-    return "  " + " / ".join(f"{100 * change:+.1f}" for change in changes) if changes else ""
+    return "  " + " / ".join(f"{_points(change):+.1f}" for change in changes) if changes else ""
 
 
 def _moved(found: SideEffectsFile) -> Iterator[str]:
@@ -172,7 +177,7 @@ def _draw(axes: Axes, found: SideEffectsFile, shown: list[ClassRecord]) -> None:
     for place, entry in enumerate(shown):
         change = entry.change
         difference = 100 * (change.after - change.before)
-        proven = change.p < SIGNIFICANT and difference != 0
+        proven = entry.p_adjusted < SIGNIFICANT and difference != 0
         colour = (BETTER if difference > 0 else WORSE) if proven else UNCHANGED
         low, high = (100 * end for end in change.interval)
         axes.plot([low, high], [place, place], color=colour, lw=2, solid_capstyle="butt")
@@ -185,7 +190,7 @@ def _draw(axes: Axes, found: SideEffectsFile, shown: list[ClassRecord]) -> None:
     axes.set_yticks(range(len(shown)), labels=[_named(entry) for entry in shown], fontsize=7)
     axes.invert_yaxis()
     axes.tick_params(axis="x", labelsize=7)
-    axes.set_xlabel("change of accuracy, points, with its interval at level 0.95 (coloured: p < 0.05)", fontsize=8)
+    axes.set_xlabel("change of accuracy, points, interval at level 0.95 (coloured: adjusted p < 0.05)", fontsize=8)
     axes.set_title(_title(found), fontsize=9, loc="left")
     if found.controls:
         axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.02, 0.5))

@@ -79,17 +79,18 @@ def test_masks_alone_are_json_and_may_be_replaced(capsys: pytest.CaptureFixture[
     assert "there is another file in the output's place" in err
 
 
-def test_what_may_harm_is_refused_with_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_so_few_samples_cannot_show_is_refused_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "repair", "model.onnx", *SETTINGS, "-o", "out.onnx")
-    assert code == 1
-    assert "accuracy" in out
-    assert "error: the repair may harm a protected class, and is not written" in err
-    assert "--max-drop 0.50%" in err
+    assert (code, out) == (4, "")
+    assert "error: too few samples to exclude a loss" in err
+    assert "539 are needed even if none of them is lost" in err
     assert not Path("out.onnx").exists()
 
 
 def test_nothing_to_repair_is_exit_code_5(capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, err = run(capsys, "repair", "model.onnx", "--class", "2", "--samples", "40", "-o", "out.onnx")
+    code, _, err = run(
+        capsys, "repair", "model.onnx", "--class", "2", *SETTINGS[2:], "--max-drop", "10%", "-o", "out.onnx"
+    )
     assert code == 5
     assert "no repair is better than the model as it is" in err
 
@@ -98,7 +99,7 @@ def test_nothing_to_repair_is_exit_code_5(capsys: pytest.CaptureFixture[str]) ->
     ("wrong", "told"),
     [
         (["--max-drop", "much"], "the share cannot be read"),
-        (["--portion", "200%"], "a share lies outside 0 to 1"),
+        (["--portion", "200%"], "a setting lies outside its range"),
         (["--replace", "nothing"], "unknown replacement"),
         (["--form", "paper"], "unknown form"),
         (["--objective", "fame"], "the objective cannot be read"),
@@ -114,6 +115,6 @@ def test_wrong_settings_are_named(wrong: list[str], told: str, capsys: pytest.Ca
 def test_a_repaired_model_is_not_repaired_on_top(capsys: pytest.CaptureFixture[str]) -> None:
     run(capsys, "repair", "model.onnx", *SETTINGS, "--max-drop", "10%", "-o", "out.onnx", "--quiet")
     shutil.copy("model.toml", "out.toml")
-    code, _, err = run(capsys, "repair", "out.onnx", *SETTINGS, "-o", "again.onnx")
+    code, _, err = run(capsys, "repair", "out.onnx", *SETTINGS, "--max-drop", "10%", "-o", "again.onnx")
     assert code == 2
     assert "the model is repaired already" in err

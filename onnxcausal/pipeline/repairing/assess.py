@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from onnxcausal.evaluation.paired import Change, change_of
 from onnxcausal.pipeline.protocols.subject import Subject
 from onnxcausal.pipeline.repairing.choose import Chosen
+from onnxcausal.pipeline.repairing.parts import Decisions
 from onnxcausal.pipeline.repairing.search import decided_by
 from onnxcausal.pipeline.repairing.sideeffects import Control, SideEffects, controls, side_effects
 
@@ -14,19 +16,26 @@ class Assessed:
 
     Attributes:
         found: what changes.
-        objective: what was to be raised, before and after; None where nothing was chosen here.
+        objective: change of what was to be raised; None where nothing was chosen here.
         controls: what other choices do.
     """
 
     found: SideEffects
-    objective: tuple[float, float] | None = None
+    objective: Change | None = None
     controls: tuple[Control, ...] = ()
 
 
-def assess(subject: Subject, chosen: Chosen) -> Assessed:
-    """Return what the plan and other choices do on the samples to report on."""
+def assess(subject: Subject, chosen: Chosen, after: Decisions | None = None) -> Assessed:
+    """Return what the plan and other choices do on the samples to report on.
+
+    Args:
+        subject: what is repaired.
+        chosen: the plan.
+        after: what the written file decides there; None: what the plan does in memory.
+    """
     plan, part, objective = chosen.best.plan, chosen.report, chosen.objective
     before = decided_by(subject, subject.network, part)
-    after = decided_by(subject, chosen.masking.network(plan), part)
-    others = controls(subject, objective, part, plan, before, masking=chosen.masking)
-    return Assessed(side_effects(before, after), (objective.value(before), objective.value(after)), tuple(others))
+    after = after or decided_by(subject, chosen.masking.network(plan), part)
+    others = controls(subject, objective, part, plan, before, free=chosen.free, masking=chosen.masking)
+    change = change_of(objective.hits(before), objective.hits(after))
+    return Assessed(side_effects(before, after), change, tuple(others))

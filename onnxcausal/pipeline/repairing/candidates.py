@@ -14,12 +14,14 @@ from onnxcausal.causal.repair import Candidate, free_nodes, gains_and_costs, sta
 from onnxcausal.onnxgraph.engine import Probe
 from onnxcausal.onnxgraph.layers import Layer
 from onnxcausal.pipeline.progress import Progress
-from onnxcausal.pipeline.protocols.subject import FEWEST, Subject
+from onnxcausal.pipeline.protocols.subject import Subject
 from onnxcausal.pipeline.repairing.aims import Objective
 from onnxcausal.pipeline.repairing.parts import Part
 
 MOST_SAMPLES = 2000
-"""Samples on which effects are measured, over all classes; each class has `FEWEST` at least."""
+"""Samples on which effects are measured, over all classes."""
+LEAST_SAMPLES = 10
+"""Samples of each class on which effects are measured, where it has so many."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,32 +54,42 @@ def measure_removals(
     """
     prepared = subject.prepared
     nodes = prepared.wiring.flow.nodes
-    kept = [subject.routes[target] for target in objective.protected if target in subject.routes]
+    kept = [subject.routes[target] for target in objective.spared]
     free = {layer.name: free_nodes(kept, layer.name, len(nodes[layer.name])) for layer in layers}
-    count = max(FEWEST, min(prepared.settings.samples, MOST_SAMPLES // len(objective.protected)))
+    count = max(LEAST_SAMPLES, min(prepared.settings.samples, MOST_SAMPLES // len(objective.protected)))
     progress.begin(sum(map(len, free.values())) * len(objective.protected))
     effects = {layer.name: dict[int, Floats]() for layer in layers}
     for target in objective.protected:
         x = part.of_class(target, count)
-        outcome = partial(objective.outcome, target=target)
+        outcome = partial(
+            objective.outcome, target=target, task=subject.network.task, known=prepared.holds_probabilities
+        )
         observation = prepared.engine.observe(x, outcome)
         for layer in layers:
             progress.layer(layer.name)
             chosen = tuple(nodes[layer.name][node] for node in free[layer.name])
-            probe = Probe(layer, chosen, np.arange(layer.children), Intervention(0.0, prepared.settings.replace))
+            probe = Probe(layer, chosen, np.arange(layer.children), Intervention())
             te = prepared.engine.effects(probe, x, outcome) if chosen else np.empty((0, len(x)))
             effects[layer.name][target] = estimate_effects(te, observation.outcome, observation.floor).ate
             progress.done(len(chosen))
     return Removals(free, effects)
 
 
-def candidates_of(subject: Subject, objective: Objective, removals: Removals) -> list[Candidate]:
-    """Return the nodes that were measured, with what removing each gains and costs."""
+def candidates_of(subject: Subject, objective: Objective, part: Part, removals: Removals) -> list[Candidate]:
+    """Return the nodes that were measured, with what removing each gains and costs.
+
+    Args:
+        subject: what is repaired.
+        objective: what for.
+        part: samples to choose on.
+        removals: what removing each node does.
+    """
     repaired = [subject.routes[target] for target in objective.repaired]
+    weights = {target: objective.weight(target, part) for target in objective.repaired}
     found = []
     for layer, nodes in removals.nodes.items():
         stages = stages_of(repaired, layer, nodes)
-        gains, costs = (held.tolist() for held in gains_and_costs(removals.effects[layer], objective.repaired))
+        gains, costs = (held.tolist() for held in gains_and_costs(removals.effects[layer], weights))
         found += [
             Candidate(layer, node, stage, gain, cost)
             for node, stage, gain, cost in zip(nodes.tolist(), stages, gains, costs, strict=True)

@@ -1,9 +1,14 @@
 """The plan of a repair: the best of many on the part of the samples that is there to choose."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from onnxcausal.errors import NothingToAnalyseError
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxcausal.analysis.result import title_of
+from onnxcausal.errors import NothingToAnalyseError, SamplesError
+from onnxcausal.evaluation.paired import samples_needed
 from onnxcausal.onnxgraph.original import Original
 from onnxcausal.pipeline.progress import Progress
 from onnxcausal.pipeline.protocols.subject import Subject
@@ -11,7 +16,7 @@ from onnxcausal.pipeline.repairing.aims import Objective, objective_of
 from onnxcausal.pipeline.repairing.candidates import candidates_of, measure_removals
 from onnxcausal.pipeline.repairing.masking import Masking, open_masking
 from onnxcausal.pipeline.repairing.parts import Part, split_held_out
-from onnxcausal.pipeline.repairing.reach import find_reach
+from onnxcausal.pipeline.repairing.reach import Reach, find_reach
 from onnxcausal.pipeline.repairing.search import Tried, best_of, decided_by, search
 from onnxcausal.pipeline.repairing.settings import Options
 
@@ -24,6 +29,7 @@ class Chosen:
         objective: what the repair is for.
         best: the plan, and what it does on the samples it was chosen on.
         tried: all plans.
+        free: nodes of each layer that no spared class needs, by the layer's name.
         masking: masks nodes.
         search: the samples to choose on.
         report: the samples to report on.
@@ -33,13 +39,14 @@ class Chosen:
     objective: Objective
     best: Tried
     tried: Sequence[Tried]
+    free: Mapping[str, NDArray[np.int64]]
     masking: Masking
     search: Part
     report: Part
     notes: tuple[str, ...]
 
 
-def choose(original: Original, subject: Subject, options: Options, progress: Progress) -> Chosen:
+def choose(original: Original, subject: Subject, options: Options, progress: Progress, *, gated: bool) -> Chosen:
     """Return the best plan.
 
     Args:
@@ -47,6 +54,7 @@ def choose(original: Original, subject: Subject, options: Options, progress: Pro
         subject: the model, its causal graphs and data.
         options: settings of the repair.
         progress: told what happens.
+        gated: whether a repair that may harm will be refused.
 
     Raises:
         NothingToAnalyseError: none is better than the model as it is.
@@ -54,6 +62,8 @@ def choose(original: Original, subject: Subject, options: Options, progress: Pro
     """
     part, report = split_held_out(subject, options.count)
     objective = objective_of(subject, options.objective, options.repaired, options.protected, part.positions)
+    if gated:
+        _check_power(subject, objective, report, options.max_drop)
     notes: list[str] = []
     reach = find_reach(
         original, subject.prepared, options.form, beta=options.beta, replace=options.replace, notes=notes
@@ -62,22 +72,57 @@ def choose(original: Original, subject: Subject, options: Options, progress: Pro
     if unknown:
         notes.append(f"{unknown} class(es) were not analysed: their accuracy is protected, their nodes are not known")
     removals = measure_removals(subject, objective, part, reach.layers, progress)
-    candidates = candidates_of(subject, objective, removals)
+    candidates = candidates_of(subject, objective, part, removals)
     masking = open_masking(subject, part)
+    before = decided_by(subject, subject.network, part)
     found = search(
-        subject, objective, part, candidates, options.portion, masking=masking, reach=reach, progress=progress
+        subject,
+        objective,
+        part,
+        candidates,
+        options.portion,
+        before=before,
+        masking=masking,
+        reach=reach,
+        progress=progress,
     )
     tried = list(found)
-    before = objective.value(decided_by(subject, subject.network, part))
-    best = best_of(tried, before, None if options.portion is not None else options.max_drop)
+    best = best_of(tried, objective.value(before), None if options.portion is not None else options.max_drop)
     if best is None:
-        raise _nothing(subject, tried, before)
-    return Chosen(objective, best, tried, masking, part, report, (*subject.notes, *subject.left_out, *notes))
+        raise _nothing(subject, reach, notes, tried, objective.value(before))
+    told = (*subject.notes, *subject.left_out, *notes)
+    return Chosen(objective, best, tried, removals.nodes, masking, part, report, told)
 
 
-def _nothing(subject: Subject, tried: Sequence[Tried], before: float) -> NothingToAnalyseError:
+def _check_power(subject: Subject, objective: Objective, report: Part, most_lost: float) -> None:
+    """Refuse to look for what could not be shown on so few samples.
+
+    Raises:
+        SamplesError: even where no sample of a protected class is lost, a larger loss cannot be excluded.
+    """
+    needed = samples_needed(most_lost)
+    others = [target for target in objective.protected if target not in objective.repaired]
+    short = [target for target in others if len(report.positions[target]) < needed]
+    if short:
+        first = short[0]
+        more = f", and of {len(short) - 1} more" if len(short) > 1 else ""
+        count = "no number of samples is enough" if needed == np.inf else f"{needed:,.0f} are needed"
+        raise SamplesError(
+            "too few samples to exclude a loss",
+            where=f"{subject.prepared.samples.source}, --max-drop {most_lost:.2%}",
+            why=f"class {title_of(first, subject.prepared.class_names)}{more}: {len(report.positions[first])} samples "
+            f"to report on, where {count} even if none of them is lost; as many are needed to choose on",
+            remedy="give more samples or a larger --max-drop; or set --portion, which reports and does not refuse",
+        )
+
+
+def _nothing(
+    subject: Subject, reach: Reach, notes: Sequence[str], tried: Sequence[Tried], before: float
+) -> NothingToAnalyseError:
     best = max((held.value for held in tried), default=None)
-    if best is None:
+    if not reach.layers:
+        why = "; ".join(notes) or "no layer has neurons as its parents"
+    elif best is None:
         why = "every node is necessary to a class, or its removal helps none that is to be repaired"
     else:
         why = f"the objective is {before:.2%} as it is; of {len(tried)} plans the best reaches {best:.2%}"

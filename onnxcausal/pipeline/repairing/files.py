@@ -1,16 +1,79 @@
-"""The repaired file: written, opened again, and compared with the original in size and time."""
+"""The repaired file: written for a trial, opened again, run, and compared with the original in size and time."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version as version_of
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from onnxcausal.analysis.masks import MasksFile
+from onnxcausal.analysis.repair import Form
 from onnxcausal.analysis.sideeffects import CostRecord
 from onnxcausal.onnxgraph.model import Model, load_model
 from onnxcausal.onnxgraph.network import Network
-from onnxcausal.pipeline.configuration import Configuration
+from onnxcausal.onnxgraph.original import Original
+from onnxcausal.onnxgraph.repairforms import repair
+from onnxcausal.pipeline.apply import Smaller, compare_pruned
+from onnxcausal.pipeline.configuration import Configuration, Configured
+from onnxcausal.pipeline.placing import put
 from onnxcausal.pipeline.prepare import Machine
+from onnxcausal.pipeline.protocols.subject import Subject
+from onnxcausal.pipeline.repairing.parts import Decisions, Part
+from onnxcausal.pipeline.repairing.search import decided_by
 from onnxcausal.pipeline.repairing.sideeffects import milliseconds
 from onnxcausal.pipeline.supply import open_with_data
 from onnxcausal.samples.source import Inputs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tried:
+    """What a repaired file does.
+
+    Attributes:
+        decisions: what it decides on the samples to report on.
+        cost: what the original and it take.
+        smaller: what was taken out of it, if it is pruned.
+    """
+
+    decisions: Decisions
+    cost: tuple[CostRecord, ...]
+    smaller: Smaller | None
+
+
+def try_out(
+    original: Original,
+    masks: MasksFile,
+    form: Form,
+    out: Path,
+    *,
+    subject: Subject,
+    part: Part,
+    configured: Configured,
+    machine: Machine,
+) -> Tried:
+    """Return what a repaired file does, written to a folder that is gone afterwards.
+
+    Args:
+        original: the model file.
+        masks: the masks.
+        form: how they stand in the file.
+        out: where the file will stand.
+        subject: what is repaired.
+        part: the samples to report on.
+        configured: how the model is read.
+        machine: what of the machine may be used.
+    """
+    follow = machine.caution.follow_links
+    repaired = repair(original, masks, form, version_of("onnxcausal"))
+    smaller = compare_pruned(repaired, original, masks) if form is Form.PRUNED else None
+    with TemporaryDirectory(prefix=f".{out.stem}.", dir=out.parent) as folder:
+        place = Path(folder) / out.name
+        put(place, repaired.proto, original, repaired.data, follow_links=follow)
+        network = opened(load_model(place, follow_links=follow), configured.values, machine)
+        decisions = decided_by(subject, network, part)
+        x = next(part.blocks()).x[:1]
+        cost = costs_of((original.path, place), configured.values, x, machine)
+    return Tried(decisions, cost, smaller)
 
 
 def costs_of(

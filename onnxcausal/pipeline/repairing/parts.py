@@ -1,14 +1,14 @@
 """Two parts of the held-out samples: one to choose a repair on, one to report it on; and what a model decides there."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
+from onnxcausal.analysis.result import title_of
 from onnxcausal.causal.outcome import Floats
-from onnxcausal.causal.task import Task
+from onnxcausal.causal.probability import log_probabilities
 from onnxcausal.errors import ConfigError, SamplesError
 from onnxcausal.evaluation.paired import Hits
 from onnxcausal.onnxgraph.memory import free_memory
@@ -58,6 +58,13 @@ class Part:
         """Return the first samples of a class, `[samples, ...]`."""
         return self.samples.read(self.positions[target][:count]).x
 
+    def without(self, targets: Collection[int]) -> "Part":
+        """Return the part without some classes."""
+        if not targets:
+            return self
+        kept = {target: held for target, held in self.positions.items() if target not in targets}
+        return Part(self.samples, kept, self.limit)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decisions:
@@ -85,20 +92,50 @@ class Decisions:
         return float(self.right[self.labels == target].mean())
 
 
-def split_held_out(subject: Subject, count: int) -> tuple[Part, Part]:
+def split_held_out(subject: Subject, count: int | None = None) -> tuple[Part, Part]:
     """Return the part to choose on and the part to report on.
 
-    Each class gives half of its held-out samples to either, `count` at most. A class with too few is left out, and the
-    subject records it.
+    Each class gives half of its held-out samples to either, `count` at most, in an order drawn by chance. Samples that
+    cannot be read are in neither, if that is allowed at all. A class with too few is left out, and the subject records
+    it.
 
     Args:
         subject: what is repaired.
-        count: samples of each class in either part, at most.
+        count: samples of each class in either part, at most; None: all.
 
     Raises:
-        SamplesError: no class has enough samples.
+        SamplesError: no class has enough samples, or they are made up.
         ConfigError: the classes do not compete.
     """
+    prepared = subject.prepared
+    _check(subject)
+    limit = KEPT_SHARE * free_memory()
+    search: dict[int, Indices] = {}
+    report: dict[int, Indices] = {}
+    for target in prepared.samples.present.tolist():
+        order = subject.free(target)
+        middle = len(order) // 2
+        search[target], report[target] = order[:middle][:count], order[middle:][:count]
+    parts = [_readable(Part(prepared.samples, held, limit)) for held in (search, report)]
+    few = [target for target in search if min(len(part.positions[target]) for part in parts) < FEWEST]
+    for target in few:
+        held = " and ".join(str(len(part.positions[target])) for part in parts)
+        subject.left_out.append(
+            f"class {title_of(target, prepared.class_names)} is left out: {held} held-out sample(s) to choose and to "
+            "report on are too few"
+        )
+    if len(few) == len(search):
+        raise SamplesError(
+            "too few samples are left to repair with",
+            where=prepared.samples.source,
+            why="the causal graphs looked at all of them but a few",
+            remedy="analyse fewer of them with --samples, or name other data with --data",
+        )
+    return parts[0].without(few), parts[1].without(few)
+
+
+def _check(subject: Subject) -> None:
+    """Refuse what accuracy does not measure."""
     prepared = subject.prepared
     if not prepared.settings.task.compares:
         raise ConfigError(
@@ -107,24 +144,22 @@ def split_held_out(subject: Subject, count: int) -> tuple[Part, Part]:
             why="what masks do to the samples without a class, its false alarms, is not measured by accuracy per class",
             remedy="repair a model of one class a sample",
         )
-    chosen: dict[int, Indices] = {}
-    for target in prepared.samples.present.tolist():
-        order = subject.free(target)
-        if len(order) < 2 * FEWEST:
-            subject.left_out.append(f"class {target} is left out: {len(order)} held-out sample(s) are too few")
-            continue
-        chosen[target] = order
-    if not chosen:
+    if prepared.samples.synthetic:
         raise SamplesError(
-            "too few samples are left to repair with",
+            "a repair needs labelled data",
             where=prepared.samples.source,
-            why="the causal graphs looked at all of them but a few",
-            remedy="analyse fewer of them with --samples, or name other data with --data",
+            why="what the model itself labelled cannot show where it is wrong",
+            remedy="name data with --data, or in a sidecar",
         )
-    limit = KEPT_SHARE * free_memory()
-    search = {target: np.sort(order[: min(count, len(order) // 2)]) for target, order in chosen.items()}
-    report = {target: np.sort(order[len(order) // 2 :][:count]) for target, order in chosen.items()}
-    return Part(prepared.samples, search, limit), Part(prepared.samples, report, limit)
+
+
+def _readable(part: Part) -> Part:
+    """Return a part without the samples that cannot be read."""
+    read = np.concatenate([np.empty(0, np.int64), *(batch.indices for batch in part.blocks())])
+    if len(read) == sum(map(len, part.positions.values())):
+        return part
+    kept = {target: held[np.isin(held, read)] for target, held in part.positions.items()}
+    return Part(part.samples, kept, part.limit)
 
 
 def decide(network: Network, part: Part, *, probabilities: bool = False) -> Decisions:
@@ -140,7 +175,10 @@ def decide(network: Network, part: Part, *, probabilities: bool = False) -> Deci
         SamplesError: a sample cannot be read.
     """
     found = [
-        (part.samples.labels[batch.indices], _log_probabilities(network, batch.x, known=probabilities))
+        (
+            part.samples.labels[batch.indices],
+            log_probabilities(network.scores(batch.x), network.task, known=probabilities),
+        )
         for batch in part.blocks()
         if len(batch.indices)
     ]
@@ -149,13 +187,3 @@ def decide(network: Network, part: Part, *, probabilities: bool = False) -> Deci
     rows = np.arange(len(logs))
     decided = logs.argmax(axis=1)
     return Decisions(labels, decided, np.exp(logs[rows, decided]), logs[rows, labels])
-
-
-def _log_probabilities(network: Network, x: Inputs, *, known: bool) -> Floats:
-    """Return the logarithms of the probabilities of all classes, `[samples, classes]`."""
-    scores = network.scores(x).astype(np.float64)
-    if known:
-        return np.log(np.maximum(scores, np.finfo(np.float32).tiny))
-    if network.task is Task.BINARY:  # the scores are -s and s: the odds are those of s
-        return np.asarray(special.log_expit(scores))
-    return np.asarray(special.log_softmax(scores, axis=1))

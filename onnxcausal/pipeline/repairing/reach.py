@@ -72,6 +72,13 @@ def find_reach(
         layers = [layer for layer in layers if not _noted(original, reading, layer, tried, notes)]
     if layers and form is Form.SWITCHABLE:
         repairforms.repair(original, _masks(original, reading, layers[:1]), form, "")  # an old file has no switches
+    if form is Form.PRUNED and beta:
+        raise ConfigError(
+            "what is merely attenuated cannot be taken out",
+            where=f"--form pruned --beta {beta:g}",
+            why="channels go where all their paths are removed",
+            remedy="leave --beta out, or choose another --form",
+        )
     searched = (0.0,) if form is Form.PRUNED else BETAS  # what is merely attenuated stays in the file
     betas: tuple[float, ...] = searched if beta is None else (beta,)
     replaces = tuple(Replace) if replace is None else (replace,)

@@ -20,7 +20,7 @@ from onnxcausal.analysis.sideeffects import (
     SideEffectsFile,
     TriedRecord,
 )
-from onnxcausal.evaluation.paired import Change
+from onnxcausal.evaluation.paired import Change, adjusted
 from onnxcausal.pipeline.prepare import Prepared
 from onnxcausal.pipeline.protocols.subject import Subject
 from onnxcausal.pipeline.repairing.assess import Assessed
@@ -84,6 +84,8 @@ def side_effects_file(
     names = prepared.class_names
     search, report = split
     found = assessed.found
+    held = [target for target in found.classes if target in protected]
+    p_adjusted = dict(zip(held, adjusted(np.array([found.classes[target].p for target in held])).tolist(), strict=True))
     return SideEffectsFile(
         tool=ToolRecord(
             onnxcausal=prepared.versions["onnxcausal"],
@@ -99,7 +101,7 @@ def side_effects_file(
         plan=plan,
         masks=masks,
         split=PartRecord(search={} if search is None else _positions(search), report=_positions(report)),
-        objective=assessed.objective,
+        objective=None if assessed.objective is None else _change(assessed.objective),
         overall=_change(found.overall),
         classes=[
             ClassRecord(
@@ -107,6 +109,7 @@ def side_effects_file(
                 name=names[target] if names else None,
                 protected=target in protected,
                 change=_change(change),
+                p_adjusted=p_adjusted.get(target, change.p),
             )
             for target, change in found.classes.items()
         ],
@@ -147,7 +150,7 @@ def plan_record(plan: Plan, tried: Sequence[Tried]) -> PlanRecord:
 
 
 def _positions(part: Part) -> dict[int, list[int]]:
-    return {target: held.tolist() for target, held in part.positions.items()}
+    return {target: np.sort(held).tolist() for target, held in part.positions.items()}
 
 
 def _change(change: Change) -> ChangeRecord:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from onnxcausal.causal.repair import Candidate, Stage, best_first, portion_of_best
-from onnxcausal.evaluation.intervals import LEVEL
-from onnxcausal.evaluation.paired import difference_interval
+from onnxcausal.evaluation.paired import least_change
 from onnxcausal.onnxgraph.network import Network
 from onnxcausal.pipeline.progress import Progress
 from onnxcausal.pipeline.protocols.subject import Subject
@@ -17,8 +16,6 @@ from onnxcausal.pipeline.repairing.reach import Reach
 
 PORTIONS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 """Portions of the candidates that are tried (Ahmad et al. 2023, fig. 11)."""
-ONE_SIDED = 2 * LEVEL - 1
-"""Level of an interval whose ends are one-sided bounds at level `LEVEL`."""
 
 
 class Counts(NamedTuple):
@@ -30,7 +27,7 @@ class Counts(NamedTuple):
 
     def least(self) -> float:
         """Return the one-sided lower confidence bound of the change."""
-        return difference_interval(self.lost, self.gained, self.n, ONE_SIDED)[0]
+        return least_change(self.lost, self.gained, self.n)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +61,7 @@ def search(
     candidates: Sequence[Candidate],
     portion: float | None,
     *,
+    before: Decisions,
     masking: Masking,
     reach: Reach,
     progress: Progress,
@@ -76,12 +74,12 @@ def search(
         part: the samples to choose on.
         candidates: nodes that may be masked.
         portion: of them; None: searched.
+        before: what the unmodified model decides there.
         masking: masks them.
         reach: what the file can take.
         progress: told what happens.
     """
     plans = list(_plans(candidates, portion, reach))
-    before = decided_by(subject, subject.network, part)
     for number, plan in enumerate(plans, 1):
         progress.layer(f"plan {number} of {len(plans)}")
         after = decided_by(subject, masking.network(plan), part)

@@ -20,7 +20,7 @@ class Options:
         portion: of the candidates to mask; None: searched.
         beta: factor on masked weights; None: searched.
         replace: what stands in for what is taken; None: searched.
-        count: held-out samples of each class to choose on, and as many to report on, at most.
+        count: held-out samples of each class to choose on, and as many to report on, at most; None: all.
         form: how masks stand in the file.
     """
 
@@ -31,21 +31,24 @@ class Options:
     portion: float | None = None
     beta: float | None = None
     replace: Replace | None = None
-    count: int = 500
+    count: int | None = None
     form: Form = Form.MASKED
 
     def __post_init__(self) -> None:
-        """Refuse shares outside 0 to 1, and too few samples."""
-        for name in ("max_drop", "beta", "portion"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
+        """Refuse what lies outside its range."""
+        for name, why, is_right in (
+            ("max_drop", "it is a share of a class's samples, 0 to 1", 0 <= self.max_drop <= 1),
+            ("beta", "it is a factor, from 0 to less than 1", self.beta is None or 0 <= self.beta < 1),
+            ("portion", "it is a share of the nodes, more than 0", self.portion is None or 0 < self.portion <= 1),
+        ):
+            if not is_right:
                 raise ConfigError(
-                    "a share lies outside 0 to 1",
-                    where=f"{name} {value}",
-                    why="it is a share, or a percentage with the sign",
+                    "a setting lies outside its range",
+                    where=f"{name} {getattr(self, name)}",
+                    why=why,
                     remedy="write for example 0.5% or 0.005",
                 )
-        if self.count < FEWEST:
+        if self.count is not None and self.count < FEWEST:
             raise ConfigError(
                 "too few samples of each class",
                 where=f"count {self.count}",

@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxcausal.evaluation.paired import Change, Moved, calibration_error, change_of, mcnemar, moved
+from onnxcausal.evaluation.paired import SIGNIFICANT, Change, Moved, adjusted, calibration_error, change_of, moved
 from onnxcausal.onnxgraph.masked import weight_sizes
 from onnxcausal.onnxgraph.network import Network
 from onnxcausal.pipeline.protocols.subject import Subject
@@ -20,8 +20,6 @@ from onnxcausal.samples.source import Inputs
 
 REPEATS = 10
 """Random choices that are averaged."""
-LEVEL = 0.05
-"""A p-value below it counts as significant."""
 RUNS = 31
 """Runs of which the median time is taken."""
 RANDOM, SMALLEST = "random nodes", "smallest weights"
@@ -97,14 +95,23 @@ def broken(found: SideEffects, objective: Objective, most_lost: float) -> list[i
     return [
         target
         for target in objective.protected
-        if target in found.classes and found.classes[target].least() < -most_lost
+        if target not in found.classes or found.classes[target].least() < -most_lost
     ]
 
 
 def controls(
-    subject: Subject, objective: Objective, part: Part, plan: Plan, before: Decisions, *, masking: Masking
+    subject: Subject,
+    objective: Objective,
+    part: Part,
+    plan: Plan,
+    before: Decisions,
+    *,
+    free: Mapping[str, NDArray[np.int64]],
+    masking: Masking,
 ) -> Iterator[Control]:
     """Yield what masking as many nodes of the same layers does, chosen at random or by the size of their weights.
+
+    They are chosen among the same nodes: those that no spared class needs.
 
     Args:
         subject: what is repaired.
@@ -112,18 +119,21 @@ def controls(
         part: the samples to report on.
         plan: the plan that is compared.
         before: what the unmodified model decides there.
+        free: nodes of each layer to choose among, by the layer's name.
         masking: masks nodes.
     """
     rng = np.random.default_rng([subject.prepared.settings.seed, 11])
     for method, choices in (
-        (RANDOM, [_drawn(subject, plan, rng) for _ in range(REPEATS)]),
-        (SMALLEST, [_smallest(subject, plan)]),
+        (RANDOM, [_drawn(free, plan, rng) for _ in range(REPEATS)]),
+        (SMALLEST, [_smallest(subject, free, plan)]),
     ):
-        found, values = [], []
+        found, values, proven = [], [], []
         for nodes in choices:
             after = decided_by(subject, masking.network(replace(plan, nodes=nodes)), part)
             found.append(side_effects(before, after))
-            values.append(objective.value(after) - objective.value(before))
+            change = change_of(objective.hits(before), objective.hits(after))
+            values.append(change.difference)
+            proven.append(change.difference > 0 and change.p < SIGNIFICANT)
         yield Control(
             method=method,
             repeats=len(found),
@@ -132,34 +142,22 @@ def controls(
                 target: float(np.mean([each.classes[target].difference for each in found]))
                 for target in found[0].classes
             },
-            gains=sum(gains(each, objective) for each in found),
+            gains=sum(proven),
             losses=sum(bool(losses(each, objective)) for each in found),
             value=float(np.mean(values)),
             best=max(values),
         )
 
 
-def gains(found: SideEffects, objective: Objective) -> bool:
-    """Whether the repaired classes, taken together, are significantly better (McNemar's exact test)."""
-    lost, gained = (
-        sum(getattr(found.classes[target], name) for target in objective.repaired) for name in ("lost", "gained")
-    )
-    return bool(gained > lost and mcnemar(lost, gained) < LEVEL)
-
-
 def losses(found: SideEffects, objective: Objective) -> list[int]:
     """Return the protected classes that are significantly worse (McNemar's exact test, Holm's correction)."""
-    worse = sorted(
-        (found.classes[target].p, target)
-        for target in objective.protected
-        if target in found.classes and found.classes[target].difference < 0
-    )
-    proven = []
-    for place, (p, target) in enumerate(worse):
-        if p * (len(objective.protected) - place) >= LEVEL:
-            break
-        proven.append(target)
-    return proven
+    held = [target for target in objective.protected if target in found.classes]
+    p = adjusted(np.array([found.classes[target].p for target in held]))
+    return [
+        target
+        for target, value in zip(held, p.tolist(), strict=True)
+        if value < SIGNIFICANT and found.classes[target].difference < 0
+    ]
 
 
 def milliseconds(networks: Sequence[Network], x: Inputs) -> list[float]:
@@ -178,21 +176,20 @@ def milliseconds(networks: Sequence[Network], x: Inputs) -> list[float]:
     return [median(times) for times in taken]
 
 
-def _drawn(subject: Subject, plan: Plan, rng: np.random.Generator) -> dict[str, NDArray[np.int64]]:
+def _drawn(free: Mapping[str, NDArray[np.int64]], plan: Plan, rng: np.random.Generator) -> dict[str, NDArray[np.int64]]:
     """Return as many nodes of each layer, drawn by chance."""
-    nodes = subject.prepared.wiring.flow.nodes
-    return {
-        layer: np.sort(rng.choice(len(nodes[layer]), len(held), replace=False)) for layer, held in plan.nodes.items()
-    }
+    return {layer: np.sort(rng.choice(free[layer], len(held), replace=False)) for layer, held in plan.nodes.items()}
 
 
-def _smallest(subject: Subject, plan: Plan) -> dict[str, NDArray[np.int64]]:
+def _smallest(subject: Subject, free: Mapping[str, NDArray[np.int64]], plan: Plan) -> dict[str, NDArray[np.int64]]:
     """Return as many nodes of each layer, those of the smallest weights."""
     wiring = subject.prepared.wiring
     found = {}
     for layer in wiring.flow.layers:
         if layer.name in plan.nodes:
             sizes = weight_sizes(subject.network, layer)
-            of_nodes = np.array([sizes[features].sum() for features in wiring.flow.nodes[layer.name]])
-            found[layer.name] = np.sort(np.argsort(of_nodes, kind="stable")[: len(plan.nodes[layer.name])])
+            nodes = free[layer.name]
+            of_nodes = np.array([sizes[wiring.flow.nodes[layer.name][node]].sum() for node in nodes])
+            least = np.argsort(of_nodes, kind="stable")[: len(plan.nodes[layer.name])]
+            found[layer.name] = np.sort(nodes[least])
     return found

@@ -1,0 +1,54 @@
+"""Where the masks of a repair come from, as it stands among them."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from onnxcausal.analysis.folder import ANALYSIS_FILE
+from onnxcausal.pipeline.protocols.subject import Subject
+from onnxcausal.pipeline.repairing.choose import Chosen
+from onnxcausal.pipeline.repairing.settings import Options
+
+
+def provenance_of(subject: Subject, chosen: Chosen, options: Options, analysis: Path | None) -> dict[str, Any]:
+    """Return hashes of the data and the causal graphs, and all settings.
+
+    Args:
+        subject: what is repaired.
+        chosen: the plan.
+        options: settings of the repair.
+        analysis: folder of the analysis; None where the graphs were inferred in this run.
+    """
+    prepared, objective, plan = subject.prepared, chosen.objective, chosen.best.plan
+    settings = {
+        "objective": options.objective,
+        "repaired": list(objective.repaired),
+        "protected": list(objective.protected),
+        "max_drop": options.max_drop,
+        "given": {"portion": options.portion, "beta": options.beta, "replace": options.replace},
+        "plan": {"stage": plan.stage, "portion": plan.portion, "beta": plan.beta, "replace": plan.replace},
+        "count": options.count,
+        "analysis": asdict(prepared.settings),
+        "preprocess": dict(prepared.preprocess),
+        "reading": dict(prepared.reading),
+    }
+    held: dict[str, Any] = {"data_sha256": prepared.data_sha256, "graphs_sha256": _hash_of_graphs(subject)}
+    if analysis is not None:
+        path = analysis / ANALYSIS_FILE if analysis.is_dir() else analysis
+        held["analysis_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    plain: dict[str, Any] = json.loads(json.dumps(held | {"settings": settings}, default=str))
+    return plain
+
+
+def _hash_of_graphs(subject: Subject) -> str:
+    """Return a hash of the roles of every node in every graph, and of the samples these were inferred from."""
+    graphs = {
+        str(target): {
+            "samples": route.samples.tolist(),
+            "roles": {step.layer: list(step.roles) for step in route.steps},
+        }
+        for target, route in subject.routes.items()
+    }
+    return hashlib.sha256(json.dumps(graphs, sort_keys=True).encode()).hexdigest()
