@@ -1,8 +1,8 @@
 """Find by intervention which neurons of an ONNX model cause its decisions, with error control.
 
-`analyze` is the main job; `explain`, `evaluate` and `repair` go on from its result. `apply`, `unmask` and `verify` put
-masks into model files, take them out and prove what a file is. The command line `onnxcausal` does the same. Importing
-this package loads neither onnx nor ONNX Runtime; using a job does.
+`analyze` is the main job; `explain`, `evaluate`, `repair` and `compress` go on from its result. `apply`, `unmask` and
+`verify` put masks into model files, take them out and prove what a file is. The command line `onnxcausal` does the
+same. Importing this package loads neither onnx nor ONNX Runtime; using a job does.
 """
 
 from importlib import import_module
@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from onnxcausal.pipeline.analyze import analyze
     from onnxcausal.pipeline.apply import apply
+    from onnxcausal.pipeline.compress import compress
     from onnxcausal.pipeline.evaluate import evaluate
     from onnxcausal.pipeline.explain import explain
     from onnxcausal.pipeline.repair import repair
     from onnxcausal.pipeline.unmask import unmask
     from onnxcausal.pipeline.verify import verify
 
-__all__ = ["__version__", "analyze", "apply", "evaluate", "explain", "repair", "unmask", "verify"]
+__all__ = ["__version__", "analyze", "apply", "compress", "evaluate", "explain", "repair", "unmask", "verify"]
 
 __version__ = version("onnxcausal")
 
-JOBS = ("analyze", "apply", "evaluate", "explain", "repair", "unmask", "verify")
+JOBS = ("analyze", "apply", "compress", "evaluate", "explain", "repair", "unmask", "verify")
 """Functions of the modules of their names."""
 
 

@@ -29,7 +29,7 @@ def test_a_command_prints_what_the_readme_shows(command: str, expected: str, tmp
 
 
 def test_the_commands_are_found() -> None:
-    assert len(CONSOLE) == 12
+    assert len(CONSOLE) == 13
 
 
 def test_the_python_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import typer
 from onnxcausal.cli.analyze import analyze_command
 from onnxcausal.cli.apply import apply_command
 from onnxcausal.cli.compare import compare_command
+from onnxcausal.cli.compress import compress_command
 from onnxcausal.cli.demo import demo_command
 from onnxcausal.cli.doctor import doctor_command
 from onnxcausal.cli.evaluate import evaluate_command
@@ -31,6 +32,7 @@ app.command("apply")(apply_command)
 app.command("demo")(demo_command)
 app.command("compare")(compare_command)
 app.command("doctor")(doctor_command)
+app.command("compress")(compress_command)
 app.command("evaluate")(evaluate_command)
 app.command("explain")(explain_command)
 app.command("inspect")(inspect_command)

@@ -244,6 +244,21 @@ RepairCount = Annotated[
         rich_help_panel=REPAIR,
     ),
 ]
+COMPRESSION = "Target (one of them)"
+TargetSize = Annotated[
+    str | None, typer.Option(help="Share of the stored numbers that may stay, like 50%.", rich_help_panel=COMPRESSION)
+]
+TargetLatency = Annotated[
+    str | None,
+    typer.Option(help="Share of the time for one sample that it may take, like 50%.", rich_help_panel=COMPRESSION),
+]
+MostLost = Annotated[
+    str | None,
+    typer.Option("--max-drop", help="Accuracy it may cost, by its lower bound, like 1%.", rich_help_panel=COMPRESSION),
+]
+Refit = Annotated[
+    bool, typer.Option("--refit", help="Fit what is left to make up for what is removed.", rich_help_panel=REPAIR)
+]
 PlanOnly = Annotated[bool, typer.Option("--plan-only", help="Write the masks alone.", rich_help_panel=OUTPUT)]
 AsRepairJson = Annotated[
     bool, typer.Option("--json", help="Print the record as JSON instead of the table.", rich_help_panel=OUTPUT)

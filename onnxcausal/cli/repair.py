@@ -106,9 +106,9 @@ def _options(arguments: dict[str, object]) -> "Options":
         objective=str(arguments["objective"]),
         repaired=_several(arguments["repaired"]),
         protected=_several(arguments["protected"]),
-        max_drop=_share(arguments["max_drop"], "--max-drop") or 0.0,
-        portion=_share(arguments["portion"], "--portion"),
-        beta=_share(arguments["factor"], "--beta"),
+        max_drop=share(arguments["max_drop"], "--max-drop") or 0.0,
+        portion=share(arguments["portion"], "--portion"),
+        beta=share(arguments["factor"], "--beta"),
         replace=None if replaced is None else Replace(str(replaced)),
         count=None if arguments["count"] is None else int(str(arguments["count"])),
         form=parse_form(str(arguments["form"])),
@@ -119,7 +119,7 @@ def _several(value: object) -> tuple[str, ...]:
     return tuple(value) if isinstance(value, list) else ()
 
 
-def _share(value: object, flag: str) -> float | None:
+def share(value: object, flag: str) -> float | None:
     """Return a share written as `0.005` or `0.5%`.
 
     Raises:

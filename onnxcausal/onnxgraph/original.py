@@ -6,6 +6,7 @@ from pathlib import Path
 
 import onnx
 
+from onnxcausal.analysis.refit import REFIT_KEY
 from onnxcausal.analysis.repair import KEY, OriginalRecord, RepairRecord, from_text
 from onnxcausal.errors import ModelError
 from onnxcausal.onnxgraph.model import Model, load_message, read_message
@@ -55,7 +56,9 @@ def record_of(original: Original) -> RepairRecord:
         raise ModelError(
             "the model is no repaired file",
             where=str(original.path),
-            why=f"its metadata has no {KEY}, in which onnxcausal apply writes how a file was made",
+            why="its weights were fitted to samples (compress --refit): it is more than the original and masks"
+            if REFIT_KEY in original.model.metadata
+            else f"its metadata has no {KEY}, in which onnxcausal apply writes how a file was made",
             remedy="name a file that onnxcausal apply wrote",
         )
     return from_text(text, str(original.path))

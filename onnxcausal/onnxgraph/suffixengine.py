@@ -254,8 +254,9 @@ class SuffixEngine:
     def _null_scores(self, prober: Prober, part: Part, x: Inputs) -> NDArray[np.floating]:
         """Return the scores of the null intervention on a block, which must be those of the unmodified model."""
         key = part.route.layer.name, part.block.start
+        scores = self._plain_scores(x)  # of other samples than before, it forgets what was kept for those
         if key not in self._null:
-            plain = self._plain_scores(x)[part.block.start : part.block.stop]
+            plain = scores[part.block.start : part.block.stop]
             rounding = max(coarsest([part.route.layer], plain.dtype), ROUNDING[self._precision])
             self._null[key] = part.null(prober, plain, CHECKED * rounding * float(np.abs(plain).max()))
         return self._null[key]

@@ -184,6 +184,20 @@ def test_a_part_of_the_samples_gives_that_part_of_the_effects() -> None:
         np.testing.assert_allclose(part, whole[:, 3:8], rtol=0, atol=1e-6)
 
 
+def test_other_samples_are_not_held_against_those_before_them() -> None:
+    first, second = images(21), images(22)
+    opened = open_proto(classifier(["conv", "relu", "conv"], "flatten", 21), first)
+    layer = opened.layers[0]
+    probe = Probe(layer, tuple(np.array([n]) for n in range(layer.parents)), np.arange(layer.children), Intervention(0))
+
+    def outcome(scores: NDArray[np.floating]) -> Array:
+        return outcome_of(scores, 0)
+
+    used, fresh = (SuffixEngine(opened.network, opened.wiring) for _ in range(2))
+    used.effects(probe, first, outcome)
+    np.testing.assert_array_equal(used.effects(probe, second, outcome), fresh.effects(probe, second, outcome))
+
+
 def test_a_crossing_tensor_that_is_missed_is_noticed_and_the_layer_run_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     x = images(10)
     opened = open_proto(classifier(["conv", "residual"], "average", 10), x)

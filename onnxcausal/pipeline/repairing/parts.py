@@ -146,7 +146,7 @@ def _check(subject: Subject) -> None:
         )
     if prepared.samples.synthetic:
         raise SamplesError(
-            "a repair needs labelled data",
+            "labelled data are needed",
             where=prepared.samples.source,
             why="what the model itself labelled cannot show where it is wrong",
             remedy="name data with --data, or in a sidecar",

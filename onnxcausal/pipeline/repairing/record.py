@@ -100,15 +100,15 @@ def side_effects_file(
         settings=dict(settings),
         plan=plan,
         masks=masks,
-        split=PartRecord(search={} if search is None else _positions(search), report=_positions(report)),
-        objective=None if assessed.objective is None else _change(assessed.objective),
-        overall=_change(found.overall),
+        split=PartRecord(search={} if search is None else positions_of(search), report=positions_of(report)),
+        objective=None if assessed.objective is None else change_record(assessed.objective),
+        overall=change_record(found.overall),
         classes=[
             ClassRecord(
                 target=target,
                 name=names[target] if names else None,
                 protected=target in protected,
-                change=_change(change),
+                change=change_record(change),
                 p_adjusted=p_adjusted.get(target, change.p),
             )
             for target, change in found.classes.items()
@@ -149,11 +149,13 @@ def plan_record(plan: Plan, tried: Sequence[Tried]) -> PlanRecord:
     )
 
 
-def _positions(part: Part) -> dict[int, list[int]]:
+def positions_of(part: Part) -> dict[int, list[int]]:
+    """Return the positions of the samples of a part, by class, ascending."""
     return {target: np.sort(held).tolist() for target, held in part.positions.items()}
 
 
-def _change(change: Change) -> ChangeRecord:
+def change_record(change: Change) -> ChangeRecord:
+    """Return the record of a change."""
     return ChangeRecord(
         n=change.n,
         before=change.before,

@@ -1,0 +1,91 @@
+"""The command `onnxcausal compress`."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from onnxcausal.cli import options
+from onnxcausal.cli.analyze import FLAGS, given_settings
+from onnxcausal.cli.progress import ConsoleProgress
+from onnxcausal.cli.repair import share
+
+if TYPE_CHECKING:
+    from onnxcausal.pipeline.compressing.settings import Options
+
+
+def compress_command(
+    model: options.ModelFile,
+    *,
+    out: options.NewModelFile,
+    analysis: options.AnalysisFolder = None,
+    target_size: options.TargetSize = None,
+    target_latency: options.TargetLatency = None,
+    max_drop: options.MostLost = None,
+    refit: options.Refit = False,
+    count: options.RepairCount = 500,
+    data: options.Data = None,
+    labels: options.Labels = None,
+    label_column: options.LabelColumn = None,
+    skip_bad: options.SkipBad = None,
+    resize: options.Resize = None,
+    center_crop: options.CenterCrop = None,
+    rescale: options.Rescale = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    channels: options.Channels = None,
+    layout: options.Layout = None,
+    input_name: options.InputName = None,
+    fixed: options.Fixed = None,
+    output: options.Output = None,
+    task: options.Task = None,
+    samples: options.Samples = None,
+    coverage: options.Coverage = None,
+    seed: options.Seed = None,
+    provider: options.Provider = None,
+    memory: options.Memory = None,
+    limits: options.Limits = None,
+    follow_links: options.FollowLinks = False,
+    config: options.Config = None,
+    force: options.ForceFile = False,
+    as_json: options.AsRepairJson = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,  # read by the program's entry, which sees every error
+) -> None:
+    """Remove channels that no class needs much, report on other samples what it costs, and write the smaller model."""
+    from onnxcausal.analysis.compression import to_json  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.pipeline.analyze import machine_of  # noqa: PLC0415
+    from onnxcausal.pipeline.compress import run  # noqa: PLC0415
+    from onnxcausal.pipeline.configuration import configure  # noqa: PLC0415
+    from onnxcausal.report.compress import table  # noqa: PLC0415
+
+    arguments = locals()
+    progress = ConsoleProgress(sys.stderr, quiet=quiet)
+    try:
+        found = run(
+            model,
+            configure(model, config, given_settings(dict.fromkeys(FLAGS) | arguments)),
+            out,
+            options=_options(arguments),
+            analysis=analysis,
+            force=force,
+            machine=machine_of(provider, memory, (), limits, follow_links=follow_links),
+            progress=progress,
+        )
+    finally:
+        progress.close()
+    print(to_json(found.record) if as_json else table(found.record), end="")
+    found.check()
+    if not quiet:
+        print(f"compressed in {progress.seconds:.1f} s, written to {out}", file=sys.stderr)
+
+
+def _options(arguments: dict[str, object]) -> "Options":
+    """Return the settings of a compression."""
+    from onnxcausal.pipeline.compressing.settings import Options  # noqa: PLC0415  # --help must not load it
+
+    return Options(
+        target_size=share(arguments["target_size"], "--target-size"),
+        target_latency=share(arguments["target_latency"], "--target-latency"),
+        max_drop=share(arguments["max_drop"], "--max-drop"),
+        refit=bool(arguments["refit"]),
+        count=int(str(arguments["count"])),
+    )

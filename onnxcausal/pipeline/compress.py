@@ -1,0 +1,238 @@
+"""The job of making a model smaller: remove what costs the classes least, report it on other samples, write a file."""
+
+import hashlib
+from dataclasses import dataclass
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+from onnxcausal.analysis.compression import CompressionFile, to_json
+from onnxcausal.analysis.folder import ANALYSIS_FILE, write_file
+from onnxcausal.analysis.masks import MasksFile
+from onnxcausal.analysis.refit import REFIT_KEY
+from onnxcausal.analysis.repair import KEY
+from onnxcausal.errors import ConfigError, GateError
+from onnxcausal.onnxgraph.original import Original, repairs
+from onnxcausal.onnxgraph.refittedfile import refits
+from onnxcausal.pipeline.analyze import machine_of
+from onnxcausal.pipeline.apply import compare_pruned
+from onnxcausal.pipeline.compressing.channels import causal_order, find_channels
+from onnxcausal.pipeline.compressing.choose import Chosen, choose_size
+from onnxcausal.pipeline.compressing.compare import compare
+from onnxcausal.pipeline.compressing.record import compression_file
+from onnxcausal.pipeline.compressing.settings import Options
+from onnxcausal.pipeline.compressing.smaller import Press
+from onnxcausal.pipeline.configuration import Configured, configure, full_name
+from onnxcausal.pipeline.opening import open_original
+from onnxcausal.pipeline.placing import check_place, files_of, put
+from onnxcausal.pipeline.prepare import HERE, Machine
+from onnxcausal.pipeline.progress import Progress, Silent
+from onnxcausal.pipeline.protocols.subject import Subject, subject_of
+from onnxcausal.pipeline.repairing.files import costs_of
+from onnxcausal.pipeline.repairing.parts import split_held_out
+from onnxcausal.pipeline.repairing.sideeffects import SideEffects
+from onnxcausal.report.compress import figure
+
+RECORD, FIGURE = ".compress.json", ".compress.png"
+"""Endings of the files beside a smaller one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compression:
+    """The result of a compression.
+
+    Attributes:
+        masks: what was removed.
+        record: what that changes; `refused` in it says why no file was written.
+    """
+
+    masks: MasksFile
+    record: CompressionFile
+
+    def check(self) -> None:
+        """Refuse a file that loses too much.
+
+        Raises:
+            GateError: it was not written.
+        """
+        if self.record.refused:
+            raise GateError(
+                "the smaller model may lose too much, and is not written",
+                where=f"--max-drop {self.record.settings['max_drop']:.2%}",
+                why=self.record.refused,
+                remedy="give more samples or a larger --max-drop, or name a size with --target-size",
+            )
+
+
+def compress(
+    model: str | Path,
+    out: str | Path,
+    *,
+    options: Options,
+    analysis: str | Path | None = None,
+    data: str | Path | None = None,
+    force: bool = False,
+    config: str | Path | None = None,
+    provider: str | None = None,
+    memory: str | None = None,
+    limits: str | None = None,
+    follow_links: bool = False,
+    progress: Progress | None = None,
+    **settings: object,
+) -> Compression:
+    """Return a compression, and write the smaller file; the same job as `onnxcausal compress`.
+
+    Args:
+        model: the `.onnx` file; the sidecar beside it is used if it exists.
+        out: the new `.onnx` file.
+        options: the target, and other settings of the compression.
+        analysis: folder that `analyze` wrote; default: the causal graphs are inferred first.
+        data: file or folder of samples to choose and to report on; default: what the sidecar names.
+        force: replace another file in its place.
+        config: a configuration file in place of the sidecar.
+        provider: execution provider, as for `analyze`.
+        memory: bound on memory, as for `analyze`.
+        limits: what opening the file may take, as for `analyze`.
+        follow_links: read weights behind links.
+        progress: told what happens.
+        **settings: any key of the sidecar.
+
+    Raises:
+        GateError: the target is out of reach, or a larger drop than allowed cannot be excluded; nothing is written.
+        NothingToAnalyseError: no channel can be removed.
+        OnnxCausalError: as its subclasses say.
+    """
+    given = {full_name(key): (f"argument {key}", value) for key, value in settings.items() if value is not None}
+    if data is not None:
+        given["data.source"] = ("argument data", str(data))
+    found = run(
+        Path(model),
+        configure(Path(model), Path(config) if config else None, given),
+        Path(out),
+        options=options,
+        analysis=Path(analysis) if analysis is not None else None,
+        force=force,
+        machine=machine_of(provider, memory, (), limits, follow_links=follow_links),
+        progress=progress or Silent(),
+    )
+    found.check()
+    return found
+
+
+def run(
+    path: Path,
+    configured: Configured,
+    out: Path,
+    *,
+    options: Options,
+    analysis: Path | None = None,
+    force: bool = False,
+    machine: Machine = HERE,
+    progress: Progress,
+) -> Compression:
+    """Return a compression, and write the smaller file unless it may lose too much.
+
+    Args:
+        path: the model file.
+        configured: everything the run needs to know.
+        out: the new file.
+        options: settings of the compression.
+        analysis: folder of a saved analysis; None infers the graphs first.
+        force: replace another file in its place.
+        machine: what of the machine may be used.
+        progress: told what happens.
+
+    Raises:
+        GateError: the target is out of reach.
+        OnnxCausalError: as its subclasses say.
+    """
+    original = open_original(path, machine.caution, configured.values.model.output)
+    _check(original, out, force=force)
+    subject = subject_of(original.model, configured, analysis, machine, progress)
+    parts = split_held_out(subject, options.count)
+    digest = None if analysis is None else _hash_of(analysis)
+    settings = _settings(subject, options)
+    provenance = {"data_sha256": subject.prepared.data_sha256, "settings": settings}
+    press = Press(
+        original,
+        subject,
+        find_channels(original, subject),
+        configured.values,
+        machine,
+        version_of("onnxcausal"),
+        provenance | ({"analysis_sha256": digest} if digest else {}),
+    )
+    order = causal_order(press.channels, subject, parts[0], progress)
+    chosen = choose_size(press, order, parts[0], options, progress)
+    smaller = chosen.smaller
+    compare_pruned(smaller.repaired, original, smaller.masks)
+    progress.target("beside other orders")
+    measured = compare(press, smaller, parts, progress)
+    refused = _refusal(measured[0], options)
+    if not refused:
+        put(out, smaller.proto, original, smaller.data, follow_links=machine.caution.follow_links)
+    record = compression_file(
+        press,
+        chosen,
+        measured,
+        parts,
+        settings=settings,
+        analysis_sha256=digest,
+        refused=refused,
+        notes=_notes(press, chosen),
+        cost=() if refused else costs_of((path, out), configured.values, next(parts[1].blocks()).x[:1], machine),
+    )
+    if not refused:
+        write_file(out.with_suffix(RECORD), to_json(record).encode())
+        write_file(out.with_suffix(FIGURE), figure(record))
+    return Compression(smaller.masks, record)
+
+
+def _check(original: Original, out: Path, *, force: bool) -> None:
+    """Refuse a model that is made by this job already, and places where something else would be lost."""
+    for key in (KEY, REFIT_KEY):
+        if key in original.model.metadata:
+            raise ConfigError(
+                "the model was repaired or compressed already",
+                where=f"{original.path}, metadata {key}",
+                why="what was removed from it counts against its original",
+                remedy="compress the original, with a smaller target",
+            )
+    digest = original.model.sha256
+    for place in (out, out.with_suffix(RECORD), out.with_suffix(FIGURE)):
+        check_place(place, files_of(original), lambda: repairs(out, digest) or refits(out, digest), force=force)
+
+
+def _refusal(found: SideEffects, options: Options) -> str:
+    """Return why the file is not written; empty where it is."""
+    change, most = found.overall, options.max_drop
+    if most is None or change.least() >= -most:
+        return ""
+    return (
+        f"on samples it was not chosen on: {change.before:.1%} to {change.after:.1%} of {change.n}, a loss of "
+        f"{-change.least():.2%} cannot be excluded"
+    )
+
+
+def _notes(press: Press, chosen: Chosen) -> list[str]:
+    subject = press.subject
+    return [
+        *subject.notes,
+        *subject.left_out,
+        *(f"layer {one.name} is not fitted: {one.why}" for one in chosen.smaller.unfit),
+    ]
+
+
+def _settings(subject: Subject, options: Options) -> dict[str, object]:
+    return {
+        "target_size": options.target_size,
+        "target_latency": options.target_latency,
+        "max_drop": options.max_drop,
+        "refit": options.refit,
+        "count": options.count,
+        "seed": subject.prepared.settings.seed,
+    }
+
+
+def _hash_of(analysis: Path) -> str:
+    path = analysis / ANALYSIS_FILE if analysis.is_dir() else analysis
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,161 @@
+"""The groups of channels that a compression chooses from, in the order in which they go."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxcausal.causal.compression import Members, Order, cheapest_first, part_costs, removal_costs, sparing
+from onnxcausal.causal.intervention import Intervention
+from onnxcausal.causal.outcome import Floats
+from onnxcausal.causal.probability import log_probabilities
+from onnxcausal.causal.task import Task
+from onnxcausal.errors import NothingToAnalyseError
+from onnxcausal.onnxgraph.engine import Probe
+from onnxcausal.onnxgraph.filelayers import every_layer_in_file
+from onnxcausal.onnxgraph.index import index_graph
+from onnxcausal.onnxgraph.layers import find_layers
+from onnxcausal.onnxgraph.original import Original
+from onnxcausal.onnxgraph.pruning import Group, removable_groups
+from onnxcausal.onnxgraph.weightnorms import child_sizes
+from onnxcausal.pipeline.progress import Progress
+from onnxcausal.pipeline.protocols.subject import FEWEST, Subject
+from onnxcausal.pipeline.repairing.parts import Part
+from onnxcausal.pipeline.repairing.reach import reading_of
+
+MOST_SAMPLES = 2000
+"""Samples on which effects are measured, over all classes; each class has `FEWEST` at least."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Channels:
+    """Groups of channels that can go.
+
+    Attributes:
+        groups: the groups.
+        members: the nodes of the analysis that go with each.
+        parents: the parents that go with each.
+        sizes: how many parents each layer has.
+    """
+
+    groups: tuple[Group, ...]
+    members: tuple[Members, ...]
+    parents: tuple[Members, ...]
+    sizes: dict[str, int]
+
+    def spared(self, order: Order) -> Order:
+        """Return an order without the groups that would leave a layer without any parent."""
+        return sparing(order, self.parents, self.sizes)
+
+
+def find_channels(original: Original, subject: Subject) -> Channels:
+    """Return the groups of channels that can go, all of whose nodes are known to the analysis.
+
+    Raises:
+        NothingToAnalyseError: there are none.
+    """
+    prepared = subject.prepared
+    reading = reading_of(prepared)
+    groups, members = [], []
+    for group in removable_groups(original, output=reading.output, task=reading.task):
+        nodes = _nodes_of(subject, group)
+        if nodes is not None:
+            groups.append(group)
+            members.append(nodes)
+    if not groups:
+        raise NothingToAnalyseError(
+            "no channel can be removed",
+            where=original.model.name,
+            why="no channel that a layer makes is read by layers alone that can do without it",
+            remedy="see onnxcausal inspect for what stands between the layers",
+        )
+    parents = tuple({layer: np.array(held, np.int64) for layer, held in group.parents} for group in groups)
+    sizes = {layer.name: layer.parents for layer in prepared.wiring.flow.layers}
+    return Channels(tuple(groups), tuple(members), parents, sizes)
+
+
+def causal_order(channels: Channels, subject: Subject, part: Part, progress: Progress) -> Order:
+    """Return the groups by what their removal costs all classes for each number that it saves, the cheapest first."""
+    costs = _node_costs(channels, subject, part, progress)
+    return channels.spared(
+        cheapest_first(part_costs(costs, channels.members), [group.parameters for group in channels.groups])
+    )
+
+
+def magnitude_order(channels: Channels, original: Original, subject: Subject) -> Order:
+    """Return the groups by the size of the weights that make them, the smallest first (L1; Li et al. 2017).
+
+    The size of a child is set against the mean over its layer, so that layers are comparable; a group has the mean of
+    its children.
+    """
+    reading = reading_of(subject.prepared)
+    index = index_graph(original.model.proto, original.model.opset)
+    named = every_layer_in_file(original.model, output=reading.output, task=reading.task)
+    layers = {layer.name: layer for layer in find_layers(index)} | named
+    sizes = {}
+    for name in {name for group in channels.groups for name, _ in group.children if name in layers}:
+        found = child_sizes(index, layers[name])
+        sizes[name] = found / max(float(found.mean()), float(np.finfo(np.float64).tiny))
+    means = [
+        np.mean([size for name, nodes in group.children if name in sizes for size in sizes[name][list(nodes)]] or [0.0])
+        for group in channels.groups
+    ]
+    return channels.spared(np.argsort(means, kind="stable"))
+
+
+def random_order(channels: Channels, rng: np.random.Generator) -> Order:
+    """Return the groups in an order drawn by chance."""
+    return channels.spared(rng.permutation(len(channels.groups)))
+
+
+def _nodes_of(subject: Subject, group: Group) -> Members | None:
+    """Return the nodes that the parents of a group are; None where those of a layer are not whole nodes."""
+    nodes = subject.prepared.wiring.flow.nodes
+    found = {}
+    for layer, parents in group.parents:
+        if layer not in nodes:
+            return None
+        wanted = set(parents)
+        whole = [number for number, features in enumerate(nodes[layer]) if wanted.issuperset(features.tolist())]
+        if sum(len(nodes[layer][number]) for number in whole) != len(wanted):
+            return None
+        found[layer] = np.array(whole, np.int64)
+    return found
+
+
+def _node_costs(channels: Channels, subject: Subject, part: Part, progress: Progress) -> dict[str, Floats]:
+    """Return what removing each node costs, by layer: measured on samples of every class, right or wrong."""
+    prepared = subject.prepared
+    nodes = prepared.wiring.flow.nodes
+    named = {layer for members in channels.members for layer in members}
+    layers = [layer for layer in prepared.wiring.flow.layers if layer.name in named]
+    count = max(FEWEST, min(prepared.settings.samples, MOST_SAMPLES // len(part.positions)))
+    progress.begin(sum(len(nodes[layer.name]) for layer in layers) * len(part.positions))
+    effects: dict[str, dict[int, Floats]] = {layer.name: {} for layer in layers}
+    for target in part.positions:
+        x = part.of_class(target, count)
+        outcome = partial(
+            _log_probability, target=target, task=prepared.settings.task, known=prepared.holds_probabilities
+        )
+        for layer in layers:
+            progress.layer(layer.name)
+            probe = Probe(layer, nodes[layer.name], np.arange(layer.children), Intervention())
+            effects[layer.name][target] = prepared.engine.effects(probe, x, outcome)
+            progress.done(len(nodes[layer.name]))
+    return {layer: removal_costs(held) for layer, held in effects.items()}
+
+
+def parents_of(channels: Channels, chosen: Sequence[int]) -> dict[str, list[int]]:
+    """Return the parents of each layer that go with some groups, ascending."""
+    found: dict[str, set[int]] = {}
+    for number in chosen:
+        for layer, parents in channels.groups[number].parents:
+            found.setdefault(layer, set()).update(parents)
+    return {layer: sorted(parents) for layer, parents in found.items()}
+
+
+def _log_probability(scores: NDArray[np.floating], target: int, *, task: Task, known: bool) -> Floats:
+    """Return the log-probability of a class, `[samples]`."""
+    return np.asarray(log_probabilities(scores, task, known=known)[:, target])
