@@ -1,8 +1,8 @@
 """Find by intervention which neurons of an ONNX model cause its decisions, with error control.
 
 `analyze` is the main job; `explain`, `evaluate`, `repair` and `compress` go on from its result. `apply`, `unmask` and
-`verify` put masks into model files, take them out and prove what a file is. The command line `onnxcausal` does the
-same. Importing this package loads neither onnx nor ONNX Runtime; using a job does.
+`verify` put masks into model files, take them out and prove what a file is; `compare` tells how two models differ. The
+command line `onnxcausal` does the same. Importing this package loads neither onnx nor ONNX Runtime; using a job does.
 """
 
 from importlib import import_module
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from onnxcausal.pipeline.analyze import analyze
     from onnxcausal.pipeline.apply import apply
+    from onnxcausal.pipeline.compare import compare
     from onnxcausal.pipeline.compress import compress
     from onnxcausal.pipeline.evaluate import evaluate
     from onnxcausal.pipeline.explain import explain
@@ -19,11 +20,22 @@ if TYPE_CHECKING:
     from onnxcausal.pipeline.unmask import unmask
     from onnxcausal.pipeline.verify import verify
 
-__all__ = ["__version__", "analyze", "apply", "compress", "evaluate", "explain", "repair", "unmask", "verify"]
+__all__ = [
+    "__version__",
+    "analyze",
+    "apply",
+    "compare",
+    "compress",
+    "evaluate",
+    "explain",
+    "repair",
+    "unmask",
+    "verify",
+]
 
 __version__ = version("onnxcausal")
 
-JOBS = ("analyze", "apply", "compress", "evaluate", "explain", "repair", "unmask", "verify")
+JOBS = ("analyze", "apply", "compare", "compress", "evaluate", "explain", "repair", "unmask", "verify")
 """Functions of the modules of their names."""
 
 

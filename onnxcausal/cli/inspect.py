@@ -1,17 +1,23 @@
 """The command `onnxcausal inspect`."""
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from onnxcausal.cli import options
 from onnxcausal.cli.analyze import FLAGS, given_settings
-from onnxcausal.errors import OutputError
+from onnxcausal.errors import ConfigError, OnnxCausalError, OutputError
+
+if TYPE_CHECKING:
+    from onnxcausal.analysis.inspection import Inspection
 
 PNG = b"\x89PNG"
 """How such files begin."""
 
 
 def inspect_command(
-    model: options.ModelFile,
+    model: options.ModelFiles,
     *,
     input_name: options.InputName = None,
     output: options.Output = None,
@@ -24,15 +30,33 @@ def inspect_command(
     as_json: options.AsInspectionJson = False,
     debug: options.Debug = False,  # read by the program's entry, which sees every error
 ) -> None:
-    """Show what is in a model file: inputs, outcome, layers and their flow, and what to know before trusting it."""
+    """Show what is in model files: inputs, outcome, layers and their flow, and what to know before trusting them."""
     from onnxcausal.pipeline.configuration import configure  # noqa: PLC0415  # --help must not load it
     from onnxcausal.pipeline.inspect import inspect  # noqa: PLC0415
     from onnxcausal.pipeline.opening import caution_of  # noqa: PLC0415
-    from onnxcausal.report.inspection import as_text  # noqa: PLC0415
 
+    _check_alone(model, {"--picture": picture is not None, "--json": as_json})
     flags = given_settings(dict.fromkeys(FLAGS) | locals())
     caution = caution_of(limits, follow_links=follow_links)
-    found = inspect(model, configure(model, config, flags), run=once, caution=caution)
+    failed: list[OnnxCausalError] = []
+    for number, path in enumerate(model):
+        try:
+            found = inspect(path, configure(path, config, flags), run=once, caution=caution)
+        except OnnxCausalError as error:  # the other files are still looked at
+            failed.append(error)
+        else:
+            print("\n" if number > len(failed) else "", end="")  # between those that are shown
+            _show(found, picture, as_json=as_json)
+    for earlier in failed[:-1]:
+        print(earlier, file=sys.stderr)
+    if failed:
+        raise failed[-1]
+
+
+def _show(found: "Inspection", picture: Path | None, *, as_json: bool) -> None:
+    """Print what is in a model, and draw it where that was asked for."""
+    from onnxcausal.report.inspection import as_text  # noqa: PLC0415  # --help must not load it
+
     if picture is not None:
         from onnxcausal.analysis.folder import write_file  # noqa: PLC0415
         from onnxcausal.report.layergraph import layer_graph  # noqa: PLC0415
@@ -46,6 +70,22 @@ def inspect_command(
         print(to_json(found, __version__), end="")
     else:
         print(as_text(found), end="")
+
+
+def _check_alone(models: Sequence[Path], given: dict[str, bool]) -> None:
+    """Refuse options that are of one model where there are several.
+
+    Raises:
+        ConfigError: one was given.
+    """
+    flag = next((flag for flag, is_given in given.items() if is_given), None)
+    if flag is not None and len(models) > 1:
+        raise ConfigError(
+            f"{flag} is of one model",
+            where=flag,
+            why=f"{len(models)} models are named",
+            remedy="inspect them one by one",
+        )
 
 
 def _check_picture(path: Path) -> None:

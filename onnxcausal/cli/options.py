@@ -8,6 +8,10 @@ import typer
 SAMPLES, METHOD, RUN, OUTPUT = "Samples", "Method", "Run", "Output"
 
 ModelFile = Annotated[Path, typer.Argument(help="The .onnx file. Its sidecar is the .toml file of the same name.")]
+ModelFiles = Annotated[
+    list[Path],
+    typer.Argument(metavar="MODEL...", help="The .onnx files. The sidecar of each is the .toml file of the same name."),
+]
 Data = Annotated[
     str | None,
     typer.Option(help=".npz (x, y), .csv, IDX file, or folder of images by class.", rich_help_panel=SAMPLES),

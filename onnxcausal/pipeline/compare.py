@@ -20,8 +20,8 @@ SHOWN = 3
 
 
 def compare(
-    old: Path,
-    new: Path,
+    old: str | Path,
+    new: str | Path,
     *,
     criterion: Criterion = USUAL,
     config: Path | None = None,
@@ -43,6 +43,7 @@ def compare(
     Raises:
         OnnxCausalError: a side cannot be read or analysed, or the two are not comparable.
     """
+    old, new = Path(old), Path(new)
     given = dict(flags or {})
     models = [side for side in (old, new) if not is_analysis(side)]
     if not models and (given or config is not None):

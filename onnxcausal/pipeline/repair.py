@@ -25,7 +25,7 @@ from onnxcausal.pipeline.repairing.assess import Assessed, assess
 from onnxcausal.pipeline.repairing.choose import Chosen, choose
 from onnxcausal.pipeline.repairing.files import try_out
 from onnxcausal.pipeline.repairing.provenance import provenance_of
-from onnxcausal.pipeline.repairing.record import masks_file, plan_record, side_effects_file
+from onnxcausal.pipeline.repairing.record import masks_file, side_effects_of
 from onnxcausal.pipeline.repairing.settings import Options
 from onnxcausal.pipeline.repairing.sideeffects import broken
 from onnxcausal.report.repair import figure
@@ -169,37 +169,17 @@ def run(
     chosen = choose(original, subject, options, progress, gated=gated)
     provenance = provenance_of(subject, chosen, options, analysis)
     masks = masks_file(subject, chosen, provenance | {"gate": PASSED})
-    tried = (
-        None
-        if plan_only
-        else try_out(
-            original,
-            masks,
-            options.form,
-            out,
-            subject=subject,
-            part=chosen.report,
-            machine=machine,
-            configured=configured,
-        )
-    )
+    known = subject.prepared.holds_probabilities
+    tried = None
+    if not plan_only:
+        made = repairforms.repair(original, masks, options.form, version_of("onnxcausal"))
+        tried = try_out(original, made, out, chosen.report, configured, machine=machine, probabilities=known)
     progress.layer("other choices of nodes")
     assessed = assess(subject, chosen, None if tried is None else tried.decisions)
     refused = _refusals(subject, chosen, assessed, options)
     masks = masks_file(subject, chosen, provenance | {"gate": FAILED if refused else PASSED})
-    record = side_effects_file(
-        subject.prepared,
-        masks,
-        assessed,
-        (chosen.search, chosen.report),
-        protected=chosen.objective.protected,
-        settings=provenance["settings"],
-        analysis_sha256=provenance.get("analysis_sha256"),
-        plan=plan_record(chosen.best.plan, chosen.tried),
-        refused=refused,
-        notes=chosen.notes,
-        cost=() if tried is None else tried.cost,
-    )
+    cost = () if tried is None else tried.cost
+    record = side_effects_of(subject, masks, assessed, chosen, refused=refused, cost=cost)
     found = Repair(masks, record, refused if gated else (), None if tried is None else tried.smaller)
     if plan_only:
         write_file(out, masks_json(masks).encode())

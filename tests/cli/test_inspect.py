@@ -87,3 +87,24 @@ def test_an_ambiguous_outcome_is_no_error_and_can_be_chosen(model: Path, capsys:
     assert code == 0
     assert "outcome  none: the model has several outputs" in out
     assert "outcome  relu_1 [8]" in run(capsys, model, "--output", "relu_1")[1]
+
+
+def test_several_models_are_shown_and_those_that_fail_are_all_named(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("first.onnx", "last.onnx"):
+        (model.parent / name).write_bytes(b"not a model")
+    code, out, err = run(capsys, "first.onnx", model, "last.onnx", model)
+    assert code == 3
+    assert out == "\n".join([run(capsys, model)[1]] * 2)
+    assert [line for line in err.splitlines() if "where" in line] == ["  where: first.onnx", "  where: last.onnx"]
+
+
+@pytest.mark.parametrize("flags", [["--json"], ["--picture", "layers.png"]])
+def test_what_is_of_one_model_is_refused_for_several(
+    model: Path, flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, model, model, *flags)
+    assert (code, out) == (2, "")
+    assert f"{flags[0]} is of one model" in err
+    assert [path.name for path in model.parent.iterdir()] == ["model.onnx"]

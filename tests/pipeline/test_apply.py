@@ -223,8 +223,8 @@ def test_from_python_names_do(model: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert onnxcausal.verify("out.onnx", "model.onnx")
     assert onnxcausal.unmask("out.onnx", "back.onnx")
     assert Path("back.onnx").read_bytes() == Path("model.onnx").read_bytes()
-    with pytest.raises(ConfigError, match="unknown form 'pruned'"):
-        onnxcausal.apply("model.onnx", "masks.json", "new.onnx", form="pruned")
+    with pytest.raises(ConfigError, match="unknown form 'sparse'"):
+        onnxcausal.apply("model.onnx", "masks.json", "new.onnx", form="sparse")
     assert set(onnxcausal.__all__) <= set(dir(onnxcausal))
 
 

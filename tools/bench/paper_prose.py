@@ -19,9 +19,9 @@ Written by `tools/bench/paper.py` from what it measured. All methods of a column
 run, and are normalised alike (a map over its largest absolute value). Graphs are inferred from some samples, and
 everything else is measured on others of the same test set; the split of each evaluation is in the JSON it writes.
 Intervals are at level 0.95. The paper's ResNet-18, ResNet-50V2 and ConvNeXt are not at hand; ResNet-20 on CIFAR-10
-(compressed as JPEG, right on 81 %) and two small ImageNet models stand in for them, SqueezeNet for graphs and maps
-alone; MobileNetV2 has not been run. Gradient methods are Captum's, on the model converted to PyTorch, whose scores
-are compared with ONNX Runtime's first.
+(compressed as JPEG, right on 81 %) and three ImageNet models stand in for them, on three classes of animals and few
+images, without the greedy order where passes are slow. Gradient methods are Captum's, on the model converted to
+PyTorch, whose scores are compared with ONNX Runtime's first; SqueezeNet's MaxPool is beyond the converter.
 """
 PROSE = {
     "graphs": """

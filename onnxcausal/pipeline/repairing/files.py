@@ -2,24 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version as version_of
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from onnxcausal.analysis.masks import MasksFile
 from onnxcausal.analysis.repair import Form
 from onnxcausal.analysis.sideeffects import CostRecord
 from onnxcausal.onnxgraph.model import Model, load_model
 from onnxcausal.onnxgraph.network import Network
 from onnxcausal.onnxgraph.original import Original
-from onnxcausal.onnxgraph.repairforms import repair
+from onnxcausal.onnxgraph.repairforms import Repaired
 from onnxcausal.pipeline.apply import Smaller, compare_pruned
 from onnxcausal.pipeline.configuration import Configuration, Configured
 from onnxcausal.pipeline.placing import put
 from onnxcausal.pipeline.prepare import Machine
-from onnxcausal.pipeline.protocols.subject import Subject
-from onnxcausal.pipeline.repairing.parts import Decisions, Part
-from onnxcausal.pipeline.repairing.search import decided_by
+from onnxcausal.pipeline.repairing.parts import Decisions, Part, decide
 from onnxcausal.pipeline.repairing.sideeffects import milliseconds
 from onnxcausal.pipeline.supply import open_with_data
 from onnxcausal.samples.source import Inputs
@@ -42,37 +38,33 @@ class Tried:
 
 def try_out(
     original: Original,
-    masks: MasksFile,
-    form: Form,
+    repaired: Repaired,
     out: Path,
-    *,
-    subject: Subject,
     part: Part,
     configured: Configured,
+    *,
     machine: Machine,
+    probabilities: bool,
 ) -> Tried:
     """Return what a repaired file does, written to a folder that is gone afterwards.
 
     Args:
         original: the model file.
-        masks: the masks.
-        form: how they stand in the file.
-        out: where the file will stand.
-        subject: what is repaired.
+        repaired: the repaired one.
+        out: where it will stand.
         part: the samples to report on.
         configured: how the model is read.
         machine: what of the machine may be used.
+        probabilities: whether its scores are probabilities already.
     """
-    follow = machine.caution.follow_links
-    repaired = repair(original, masks, form, version_of("onnxcausal"))
-    smaller = compare_pruned(repaired, original, masks) if form is Form.PRUNED else None
+    follow, record = machine.caution.follow_links, repaired.record
+    smaller = compare_pruned(repaired, original, record.masks) if record.form is Form.PRUNED else None
     with TemporaryDirectory(prefix=f".{out.stem}.", dir=out.parent) as folder:
         place = Path(folder) / out.name
         put(place, repaired.proto, original, repaired.data, follow_links=follow)
         network = opened(load_model(place, follow_links=follow), configured.values, machine)
-        decisions = decided_by(subject, network, part)
-        x = next(part.blocks()).x[:1]
-        cost = costs_of((original.path, place), configured.values, x, machine)
+        decisions = decide(network, part, probabilities=probabilities)
+        cost = costs_of((original.path, place), configured.values, next(part.blocks()).x[:1], machine)
     return Tried(decisions, cost, smaller)
 
 

@@ -52,6 +52,43 @@ def masks_file(subject: Subject, chosen: Chosen, provenance: Mapping[str, Any]) 
     )
 
 
+def side_effects_of(
+    subject: Subject,
+    masks: MasksFile,
+    assessed: Assessed,
+    chosen: Chosen,
+    *,
+    refused: Sequence[str],
+    cost: Sequence[CostRecord],
+) -> SideEffectsFile:
+    """Return the record of what a chosen plan changes.
+
+    Args:
+        subject: what is repaired.
+        masks: the plan's masks, with their provenance.
+        assessed: what they change.
+        chosen: the plan.
+        refused: why the gate is not passed.
+        cost: of the two files.
+    """
+    found = side_effects_file(
+        subject.prepared,
+        masks,
+        assessed,
+        (chosen.search, chosen.report),
+        protected=chosen.objective.protected,
+        settings=masks.provenance["settings"],
+        cost=cost,
+        notes=chosen.notes,
+    )
+    more = {
+        "analysis_sha256": masks.provenance.get("analysis_sha256"),
+        "plan": plan_record(chosen.best.plan, chosen.tried),
+        "refused": list(refused),
+    }
+    return found.model_copy(update=more)
+
+
 def side_effects_file(
     prepared: Prepared,
     masks: MasksFile,
@@ -60,13 +97,10 @@ def side_effects_file(
     *,
     protected: Sequence[int],
     settings: Mapping[str, Any],
-    analysis_sha256: str | None = None,
-    plan: PlanRecord | None = None,
-    refused: Sequence[str] = (),
     notes: Sequence[str] = (),
     cost: Sequence[CostRecord] = (),
 ) -> SideEffectsFile:
-    """Return the record of what masks change.
+    """Return the record of what masks change, whoever chose them.
 
     Args:
         prepared: the model and data.
@@ -75,9 +109,6 @@ def side_effects_file(
         split: samples the masks were chosen on, where they were, and samples this is measured on.
         protected: classes that are protected.
         settings: of the repair.
-        analysis_sha256: hash of the analysis.
-        plan: how the masks were chosen.
-        refused: why the file is not written.
         notes: what a reader must know.
         cost: of the two files.
     """
@@ -96,9 +127,9 @@ def side_effects_file(
         data=DataRecord(
             source=prepared.samples.source, sha256=prepared.data_sha256, synthetic=prepared.samples.synthetic
         ),
-        analysis_sha256=analysis_sha256,
+        analysis_sha256=None,
         settings=dict(settings),
-        plan=plan,
+        plan=None,
         masks=masks,
         split=PartRecord(search={} if search is None else positions_of(search), report=positions_of(report)),
         objective=None if assessed.objective is None else change_record(assessed.objective),
@@ -121,7 +152,7 @@ def side_effects_file(
         ),
         cost=list(cost),
         controls=[_control(held) for held in assessed.controls],
-        refused=list(refused),
+        refused=[],
         notes=list(notes),
     )
 

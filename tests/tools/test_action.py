@@ -1,0 +1,177 @@
+"""The GitHub Action: its shell steps run as a runner would run them, with the installer and the program replaced."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.tools.options import flags_of
+
+ROOT = Path(__file__).parent.parent.parent
+TEXT = (ROOT / "tools" / "action" / "action.yml").read_text(encoding="utf-8")
+ACTION: dict[str, Any] = yaml.safe_load(TEXT)
+STEPS = {step.get("name", step.get("uses")): step for step in ACTION["runs"]["steps"]}
+BASH = ("bash", "--noprofile", "--norc", "-eo", "pipefail")
+"""How GitHub runs a step whose shell is bash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a step left.
+
+    Attributes:
+        code: its exit code.
+        called: arguments of each call of a replaced program.
+        outputs: what it set.
+        shown: what it printed.
+    """
+
+    code: int
+    called: list[list[str]]
+    outputs: dict[str, str]
+    shown: str
+
+
+def run_step(name: str, inputs: Mapping[str, str], place: Path, programs: Mapping[str, str]) -> Done:
+    """Run a step in a folder; `programs` are bash scripts by the name of the program that they stand in for."""
+    given = {key: str(declared.get("default", "")) for key, declared in ACTION["inputs"].items()} | dict(inputs)
+    variables = {
+        key: re.sub(r"\$\{\{ inputs\.([a-z-]+) \}\}", lambda found: given[found[1]], value)
+        for key, value in STEPS[name]["env"].items()
+    }
+    (place / "bin").mkdir()
+    (place / "runner").mkdir()
+    for program, script in programs.items():
+        (place / "bin" / program).write_text(
+            f'#!/bin/bash\nprintf "%s\\0" "$@" $\'\\n\' >> "{place}/called"\n{script}\n'
+        )
+        (place / "bin" / program).chmod(0o755)
+    set_by_runner = {
+        "PATH": f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "RUNNER_TEMP": str(place / "runner"),
+        "GITHUB_OUTPUT": str(place / "output"),
+        "GITHUB_ACTION_PATH": str(ROOT / "tools" / "action"),
+    }
+    done = subprocess.run(
+        [*BASH, "-c", STEPS[name]["run"]],
+        cwd=place,
+        env=set_by_runner | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    calls = (place / "called").read_text().split("\n\0") if (place / "called").exists() else []
+    lines = (place / "output").read_text().splitlines() if (place / "output").exists() else []
+    return Done(
+        done.returncode,
+        [call.split("\0")[:-1] for call in calls if call],
+        dict(line.split("=", 1) for line in lines),
+        done.stdout + done.stderr,
+    )
+
+
+def test_every_input_is_described_and_used_and_no_other() -> None:
+    used = re.findall(r"inputs\.([a-z-]+)", yaml.safe_dump(ACTION["runs"]))
+    assert set(used) == set(ACTION["inputs"])
+    assert all(declared["description"] for declared in ACTION["inputs"].values())
+    assert [key for key, declared in ACTION["inputs"].items() if declared.get("required")] == ["model"]
+
+
+def test_no_input_is_written_into_a_script() -> None:
+    assert not any("${{" in step.get("run", "") for step in STEPS.values())
+    assert all(step["shell"] == "bash" for step in STEPS.values() if "run" in step)
+
+
+def test_every_output_is_set_by_the_step_it_names() -> None:
+    for name, declared in ACTION["outputs"].items():
+        assert declared["value"] == f"${{{{ steps.analyze.outputs.{name} }}}}"
+        assert f'echo "{name}=' in STEPS["Analyse"]["run"]
+
+
+def test_the_flags_it_passes_exist() -> None:
+    passed = re.findall(r"--[a-z-]+", STEPS["Analyse"]["run"])
+    assert {"--quiet", "--out", "--report", "--fail-on", "--baseline", "--data", "--config"} == set(passed)
+    assert set(passed) <= flags_of("analyze")
+
+
+def test_it_installs_what_it_came_with_or_the_release_asked_for(tmp_path: Path) -> None:
+    for version in ("", "0.1.0"):
+        place = tmp_path / f"at{version}"
+        place.mkdir()
+        done = run_step("Install onnxcausal", {"version": version}, place, {"pip": ""})
+        assert done.code == 0
+        ((install, quiet, wanted),) = done.called
+        assert (install, quiet) == ("install", "--quiet")
+        if version:
+            assert wanted == "onnxcausal==0.1.0"
+        else:
+            assert Path(wanted).resolve() == ROOT
+            assert (Path(wanted) / "pyproject.toml").is_file()
+
+
+def test_inputs_become_arguments_as_they_are(tmp_path: Path) -> None:
+    inputs = {
+        "model": "-my $(touch ran) model.onnx",
+        "data": "some; data.npz",
+        "config": "a`b`.toml",
+        "baseline": "good $HOME",
+        "fail-on": 'accuracy[a "b"] < 0.9\n\nnodes > 9\n',
+        "arguments": "--samples=50\n--target=a b",
+    }
+    done = run_step("Analyse", inputs, tmp_path, {"onnxcausal": ""})
+    assert done.code == 0, done.shown
+    ((command, quiet, out, folder, *rest),) = done.called
+    assert (command, quiet, out) == ("analyze", "--quiet", "--out")
+    results = Path(folder).parent
+    assert results.parent == tmp_path / "runner"
+    reports = ["--report", f"junit={results}/junit.xml", "--report", f"sarif={results}/onnxcausal.sarif"]
+    places = ["--data", "some; data.npz", "--config", "a`b`.toml", "--baseline", "good $HOME"]
+    gates = ["--fail-on", 'accuracy[a "b"] < 0.9', "--fail-on", "nodes > 9"]
+    more = ["--samples=50", "--target=a b"]
+    assert rest == [*reports, *places, *gates, *more, "--", "-my $(touch ran) model.onnx"]
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_is_not_given_is_not_passed(tmp_path: Path) -> None:
+    done = run_step("Analyse", {"model": "model.onnx"}, tmp_path, {"onnxcausal": ""})
+    ((*_, before, last, model),) = done.called
+    assert before.startswith("sarif=")
+    assert (last, model) == ("--", "model.onnx")
+
+
+@pytest.mark.parametrize("code", [1, 2, 3, 130])
+def test_its_exit_code_is_that_of_the_analysis_and_reports_not_written_are_not_named(tmp_path: Path, code: int) -> None:
+    done = run_step("Analyse", {"model": "model.onnx"}, tmp_path, {"onnxcausal": f"exit {code}"})
+    assert done.code == code
+    assert set(done.outputs) == {"analysis"}
+
+
+def test_sarif_is_uploaded_where_asked_even_if_a_gate_failed() -> None:
+    upload = STEPS["Upload SARIF"]
+    assert upload["uses"].startswith("github/codeql-action/upload-sarif@v")
+    assert "!cancelled()" in upload["if"]  # without a word on its state, a step is left out after one that failed
+    assert "inputs.upload-sarif == 'true'" in upload["if"]
+    assert upload["with"]["sarif_file"] == ACTION["outputs"]["sarif"]["value"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("gate", "code"), [("accuracy < 0.5", 0), ("nodes > 0", 1)])
+def test_the_gate_decides_on_the_shipped_model(tmp_path: Path, gate: str, code: int) -> None:
+    for name in ("digits_lenet.onnx", "digits_lenet.toml", "digits.npz"):
+        shutil.copy(ROOT / "models" / name, tmp_path)
+    inputs = {"model": "digits_lenet.onnx", "fail-on": gate, "arguments": "--target=3\n--samples=30"}
+    program = f'exec "{sys.executable}" -m onnxcausal "$@"'
+    done = run_step("Analyse", inputs, tmp_path, {"onnxcausal": program})
+    assert done.code == code, done.shown
+    assert (Path(done.outputs["analysis"]) / "analysis.json").is_file()
+    assert ("<failure" in Path(done.outputs["junit"]).read_text()) is bool(code)
+    assert "digits_lenet.onnx" in Path(done.outputs["sarif"]).read_text()

@@ -1,0 +1,140 @@
+"""What users copy into their pipelines besides the GitHub Action: pre-commit, GitLab, Docker, the README's lines."""
+
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from onnxcausal.cli import main
+from tests.tools.options import flags_of
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCKERFILE = (ROOT / "tools" / "Dockerfile").read_text(encoding="utf-8")
+DIGITS = ROOT / "models" / "digits_lenet.onnx"
+BROKEN = ROOT / "tests" / "seeds" / "broken_truncated_at_90.onnx"
+FILES = (".pre-commit-hooks.yaml", "tools/action/action.yml", "tools/gitlab-ci.yml", "tools/Dockerfile")
+(HOOK,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+GITLAB: dict[str, Any] = yaml.safe_load((ROOT / "tools" / "gitlab-ci.yml").read_text(encoding="utf-8"))["onnxcausal"]
+
+
+def code_of(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main([str(argument) for argument in arguments])
+    return int(caught.value.code or 0)
+
+
+def instructions() -> list[tuple[str, str]]:
+    """Return the Dockerfile's instructions and their arguments, in order."""
+    joined = re.sub(r"\\\n\s*", "", re.sub(r"(?m)^#.*\n", "", DOCKERFILE))
+    return [(word, rest) for word, _, rest in (line.partition(" ") for line in joined.splitlines() if line)]
+
+
+def of(word: str) -> list[str]:
+    return [rest for found, rest in instructions() if found == word]
+
+
+def test_the_hook_only_inspects_onnx_files() -> None:
+    assert shlex.split(HOOK["entry"]) == ["onnxcausal", "inspect"]
+    assert HOOK["language"] == "python"
+    assert [name for name in ("a/model.onnx", "model.onnx.txt", "monnx") if re.search(HOOK["files"], name)] == [
+        "a/model.onnx"
+    ]
+    assert HOOK.get("pass_filenames", True)
+
+
+def test_the_hook_passes_models_and_fails_where_one_is_broken(capsys: pytest.CaptureFixture[str]) -> None:
+    entry = shlex.split(HOOK["entry"])[1:]
+    assert code_of(*entry, DIGITS, ROOT / "models" / "mnist_lenet.onnx") == 0
+    assert capsys.readouterr().err == ""
+    assert code_of(*entry, BROKEN, DIGITS) == 3
+    shown = capsys.readouterr()
+    assert BROKEN.name in shown.err
+    assert shown.out.startswith("digits_lenet.onnx: ")
+
+
+@pytest.mark.slow
+@pytest.mark.in_its_own_process
+def test_the_hook_does_so_where_files_are_opened_in_a_process_of_their_own() -> None:
+    entry = shlex.split(HOOK["entry"])[1:]
+    assert code_of(*entry, DIGITS) == 0
+    assert code_of(*entry, BROKEN) == 3
+
+
+def test_the_gitlab_job_keeps_the_reports_it_writes() -> None:
+    (analyze,) = [line for line in map(shlex.split, GITLAB["script"]) if line[1] == "analyze"]
+    written = {value.split("=", 1)[0]: value.split("=", 1)[1] for value in analyze if re.match("junit=|sarif=", value)}
+    assert GITLAB["artifacts"]["reports"]["junit"] == written["junit"]
+    assert set(GITLAB["artifacts"]["paths"]) == {written["sarif"], analyze[analyze.index("--out") + 1]}
+    assert GITLAB["artifacts"]["when"] == "always"  # the reports of a failed gate are those that matter
+
+
+def test_the_lines_of_the_gitlab_job_are_shell_and_their_flags_exist() -> None:
+    for line in GITLAB["before_script"] + GITLAB["script"]:
+        assert isinstance(line, str)
+        assert subprocess.run(["bash", "-n", "-c", line], check=False).returncode == 0, line
+        assert set(re.findall(r"\$(\w+)", line)) <= set(GITLAB["variables"])
+    for program, command, *rest in map(shlex.split, GITLAB["script"]):
+        assert program == "onnxcausal"
+        assert {word for word in rest if word.startswith("-")} <= flags_of(command)
+
+
+@pytest.mark.slow
+def test_the_gitlab_job_runs_on_the_shipped_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("digits_lenet.onnx", "digits_lenet.toml", "digits.npz"):
+        shutil.copy(ROOT / "models" / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for line in GITLAB["script"]:
+        words = shlex.split(line.replace("$MODEL", "digits_lenet.onnx"))
+        assert code_of(*words[1:], *(["--target", "3"] if words[1] == "analyze" else [])) == 0
+    kept = [*GITLAB["artifacts"]["paths"], GITLAB["artifacts"]["reports"]["junit"]]
+    assert all((tmp_path / name).exists() for name in kept)
+
+
+def test_the_image_is_made_of_what_is_there_and_all_that_the_package_needs() -> None:
+    sources = {source for line in of("COPY") for source in line.split()[:-1]}
+    assert all((ROOT / source).exists() for source in sources)
+    assert {"pyproject.toml", "README.md", "LICENSE", "onnxcausal", "models"} == sources
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert {line[1:] for line in ignored if line.startswith("!")} == sources
+    assert "*" in ignored
+
+
+def test_the_image_runs_as_a_plain_user_and_starts_the_program() -> None:
+    words = [word for word, _ in instructions()]
+    (user,) = of("USER")
+    assert user not in ("root", "0")
+    assert any(f"useradd --no-create-home {user}" in line for line in of("RUN"))
+    assert not {"RUN", "COPY", "ADD"} & set(words[words.index("USER") :])  # nothing comes as another user's
+    assert of("ENTRYPOINT") == ['["onnxcausal"]']
+    assert re.fullmatch(r"python:3\.\d+-slim", of("FROM")[0])
+
+
+def test_the_image_and_the_gitlab_job_have_the_libraries_that_ci_installs() -> None:
+    wanted = {"libgl1", "libglib2.0-0", "libxcb1"}
+    for text in ((ROOT / ".ci" / "run").read_text(), of("RUN")[0], " ".join(GITLAB["before_script"])):
+        assert wanted <= set(text.split())
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_nothing_holds_a_secret_or_names_a_host(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert not re.search(r"(?i)secret|token|password|api[_-]?key|https?://|--index-url|(\d+\.){3}\d+", text)
+
+
+def test_what_the_readme_shows_fits_the_files() -> None:
+    workflow, commits = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
+    (step,) = [step for step in workflow["jobs"]["model"]["steps"] if step["uses"].startswith("onnxcausal/")]
+    path = step["uses"].removeprefix("onnxcausal/onnxcausal/").split("@")[0]
+    action = yaml.safe_load((ROOT / path / "action.yml").read_text(encoding="utf-8"))
+    assert set(step["with"]) <= set(action["inputs"])
+    assert {name for name, declared in action["inputs"].items() if declared.get("required")} <= set(step["with"])
+    assert all(line.split("=")[0] in flags_of("analyze") for line in step["with"]["arguments"].split())
+    assert [hook["id"] for hook in commits["repos"][0]["hooks"]] == [HOOK["id"]]
+    (shown,) = [text for text in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) if text.startswith("docker")]
+    assert shown.splitlines() == [line.removeprefix("# ") for line in DOCKERFILE.splitlines()[:2]]
