@@ -72,6 +72,7 @@ def test_looking_without_adjustment_would_not_keep_the_level() -> None:
     assert (naive <= 0.05).mean() > 0.08  # what the design is there to prevent
 
 
+@pytest.mark.slow
 def test_false_discoveries_stay_within_alpha_among_real_effects() -> None:
     rng = np.random.default_rng(2)
     shares = []
@@ -85,6 +86,7 @@ def test_false_discoveries_stay_within_alpha_among_real_effects() -> None:
     assert np.mean(shares) <= 0.05 + 3 * error
 
 
+@pytest.mark.slow
 def test_necessary_sets_agree_with_the_full_run_and_take_fewer_samples() -> None:
     rng = np.random.default_rng(3)
     nodes = different = used = 0

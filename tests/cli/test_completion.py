@@ -21,7 +21,7 @@ def completed(words: str, count: int) -> list[str]:
 
 
 def test_commands_and_options_are_completed() -> None:
-    assert completed("onnxcausal co", 1) == ["compare"]
+    assert completed("onnxcausal com", 1) == ["compare", "compress"]
     assert completed("onnxcausal analyze --fail", 2) == ["--fail-on"]
 
 

@@ -305,6 +305,7 @@ def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str])
     assert "analyze" in out + err
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_with_130_keeps_what_is_done_and_says_how_to_go_on(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "onnxcausal", "analyze", DIGITS, "--engine", "reference", "--out", tmp_path / "out"],

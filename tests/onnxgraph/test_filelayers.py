@@ -21,7 +21,7 @@ from onnxcausal.onnxgraph.original import record_of
 from onnxcausal.onnxgraph.repairforms import mask_values, repair, without_masks
 from tests.networks import Builder, mlp
 from tests.opened import Inputs, Opened, open_as_is
-from tests.repairs import VERSION, few_masks, in_code, masks_of, run
+from tests.repairs import VERSION, WHOLE, few_masks, in_code, masks_of, run
 from tests.repairs import repaired as repaired_file
 from tests.support import AGREES, open_specimen
 from tests.zoo import ZOO, Kind, Specimen
@@ -72,7 +72,7 @@ def test_a_repaired_file_of_a_vendor_is_the_model_masked_in_memory(specimen: Spe
     assert all(name in why and "cannot be masked in the file" in why for name, why in refused.items() if why)
     held = in_file(found, [layer for layer in found.layers if not refused[layer.name]], reading)
     original = in_code(found.proto)
-    for form in Form:
+    for form in WHOLE:
         layers = [
             layer
             for layer in found.layers
@@ -192,8 +192,8 @@ BIAS_ALONE = [Form.FOLDED]
     [
         ("com.microsoft FusedConv, activation and residual input", BIAS_ALONE),
         ("com.microsoft FusedGemm", BIAS_ALONE),
-        ("com.microsoft FusedMatMul", list(Form)),
-        ("QDQ, Gemm", list(Form)),
+        ("com.microsoft FusedMatMul", list(WHOLE)),
+        ("QDQ, Gemm", list(WHOLE)),
     ],
 )
 def test_means_of_fused_and_dequantised_layers_are_those_of_memory(name: str, forms: list[Form]) -> None:
@@ -211,7 +211,7 @@ def test_means_of_fused_and_dequantised_layers_are_those_of_memory(name: str, fo
     expected = with_masks(found.network, masks, found.wiring, shifts=shifts).scores(x)
     without = with_masks(found.network, masks, found.wiring).scores(x)
     assert np.abs(expected - without).max() > STEPS
-    for form in Form:
+    for form in WHOLE:
         if form not in forms:
             with pytest.raises(ModelError, match="a mean cannot take the place"):
                 repaired_file(found.proto, form, *entries, means=records)

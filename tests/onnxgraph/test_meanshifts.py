@@ -26,7 +26,17 @@ from tests.networks import Builder, classifiers, mlp
 from tests.opened import TOLERANCE, open_proto
 from tests.oracle_ops import ops_of
 from tests.oracles import Array, run_float64
-from tests.repairs import in_code, masks_of, repaired, replaced_scores, run, some_masks, some_means, without_effect
+from tests.repairs import (
+    WHOLE,
+    in_code,
+    masks_of,
+    repaired,
+    replaced_scores,
+    run,
+    some_masks,
+    some_means,
+    without_effect,
+)
 
 GENERATED = settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 INSIDE = 24
@@ -88,7 +98,7 @@ def test_every_form_and_memory_compute_the_edited_weights_and_the_means(drawn: t
     entries, means = some_masks(opened.layers, rng), some_means(opened.layers, rng)
     expected = replaced_scores(opened, entries, means, x)
     atol = TOLERANCE * max(1.0, float(np.abs(expected).max()))
-    for form in Form:
+    for form in WHOLE:
         found = repaired(proto, form, *entries, means=means).proto
         onnx.checker.check_model(found, full_check=True)
         for optimised in (True, False):
@@ -128,7 +138,7 @@ def test_factors_of_one_take_nothing_that_a_mean_could_replace(drawn: tuple[onnx
     layers = find_layers(index_graph(proto, 17))
     rng = np.random.default_rng(seed)
     entries, means = some_masks(layers, rng, betas=[1.0]), some_means(layers, rng)
-    for form in Form:
+    for form in WHOLE:
         found = repaired(proto, form, *entries, means=means)
         assert not found.record.shifts
         assert not found.shifts
@@ -207,7 +217,7 @@ def test_means_have_the_float_type_of_the_layer(kind: type) -> None:
     entry = MaskRecord(layer=layer.name, parents=[0, 2], beta=0.0)
     mean = MeanRecord(layer=layer.name, parents=[0, 2], values=[3.0, -2.0])
     expected = replaced_scores(opened, [entry], [mean], x)
-    for form in Form:
+    for form in WHOLE:
         found = repaired(proto, form, entry, means=[mean]).proto
         onnx.checker.check_model(found, full_check=True)
         (scores,) = run(found, {"x": x.astype(kind)})
@@ -232,7 +242,7 @@ def test_a_weight_on_the_left_of_a_vector_has_no_axis_of_columns(rank: int) -> N
     entry = MaskRecord(layer=layer.name, parents=[1, 3], beta=0.0)
     mean = MeanRecord(layer=layer.name, parents=[1], values=[2.0])
     expected = replaced_scores(opened, [entry], [mean], x)
-    for form in Form:
+    for form in WHOLE:
         (scores,) = run(repaired(proto, form, entry, means=[mean]).proto, {"x": x})
         np.testing.assert_allclose(scores, expected, atol=1e-6)
 
@@ -248,7 +258,7 @@ def test_what_is_not_known_exactly_is_refused_by_name() -> None:
         (layer,) = find_layers(index_graph(proto, 17))
         entry = MaskRecord(layer=layer.name, parents=[1], beta=0.0)
         mean = MeanRecord(layer=layer.name, parents=[1], values=[2.0])
-        for form in Form:
+        for form in WHOLE:
             repaired(proto, form, entry)
             with pytest.raises(ModelError) as caught:
                 repaired(proto, form, entry, means=[mean])
@@ -288,7 +298,7 @@ def test_an_output_of_the_model_that_a_layer_makes_is_shifted_too() -> None:
     proto = mlp([np.ones((2, 3))], [np.zeros(2)])
     entry = MaskRecord(layer="/gemm_0/Gemm", parents=[0], beta=0.0)
     mean = MeanRecord(layer="/gemm_0/Gemm", parents=[0], values=[5.0])
-    for form in Form:
+    for form in WHOLE:
         found = repaired(proto, form, entry, means=[mean]).proto
         assert found.graph.output == proto.graph.output
         np.testing.assert_array_equal(run(found, {"x": np.ones((1, 3), np.float32)})[0], [[7, 7]])

@@ -68,7 +68,8 @@ def test_a_class_that_was_not_analysed_says_which_were() -> None:
 
 
 def test_the_package_lists_what_there_is_to_use() -> None:
-    assert dir(onnxcausal) == ["__version__", "analyze", "evaluate", "explain"]
+    assert dir(onnxcausal) == sorted(onnxcausal.__all__)
+    assert {"analyze", "compare", "compress", "explain", "evaluate", "repair"} < set(dir(onnxcausal))
     assert onnxcausal.__version__.count(".") == 2
 
 

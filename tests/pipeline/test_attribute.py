@@ -48,6 +48,7 @@ def by_definition(opened: Opened, layer: Layer, step: Step, x: np.ndarray) -> Ar
     return np.stack(rows, axis=1)
 
 
+@pytest.mark.slow
 @GENERATED
 @given(drawn=classifiers())
 def test_responses_are_those_of_edited_weights_on_generated_models(drawn: tuple[onnx.ModelProto, int]) -> None:

@@ -116,6 +116,7 @@ def test_the_file_verifies_and_says_where_it_comes_from(found: Repair, analysis:
     assert provenance["settings"]["repaired"] == [4]
 
 
+@pytest.mark.slow
 def test_the_same_repair_gives_the_same_file(found: Repair, analysis: Path, place: Path) -> None:
     again = repair(DEFECT, place / "again.onnx", analysis=analysis, options=FOURS)
     assert again.masks == found.masks
@@ -131,6 +132,7 @@ def test_a_plan_is_a_file_of_masks_that_makes_the_same_model(found: Repair, anal
     assert verify(tmp_path / "applied.onnx", DEFECT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", list(Form))
 def test_every_form_decides_alike(form: Form, found: Repair, analysis: Path, place: Path, tmp_path: Path) -> None:
     if form is Form.MASKED:
@@ -183,6 +185,7 @@ def test_a_confusion_is_fixed(analysis: Path, tmp_path: Path) -> None:
     assert moved.after < moved.before
 
 
+@pytest.mark.slow
 def test_all_classes_are_repaired_at_once(analysis: Path, tmp_path: Path) -> None:
     found = repair(
         DEFECT,
@@ -227,6 +230,7 @@ def test_a_file_in_the_way_stays(analysis: Path, tmp_path: Path) -> None:
     assert (tmp_path / "fixed.onnx").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_class_without_a_graph_or_samples_is_not_repaired(tmp_path: Path) -> None:
     analyze(DEFECT, targets=[4], samples=25, out=tmp_path / "few")
     with pytest.raises(ConfigError, match="no causal graph"):

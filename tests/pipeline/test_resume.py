@@ -49,7 +49,15 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return ran
 
 
-@pytest.mark.parametrize(("after", "adaptive"), [(0, False), (7, False), (40, False), (25, True)])
+@pytest.mark.parametrize(
+    ("after", "adaptive"),
+    [
+        (0, False),
+        pytest.param(7, False, marks=pytest.mark.slow),
+        pytest.param(40, False, marks=pytest.mark.slow),
+        (25, True),
+    ],
+)
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int, *, adaptive: bool
 ) -> None:

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 import onnxcausal
+from onnxcausal.analysis.sideeffects import to_json
 from onnxcausal.pipeline.evaluate import Options
 from onnxcausal.pipeline.report import report
 from onnxcausal.report.page.assemble import page as page_of
@@ -121,8 +122,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
         options=Options(count=10, portions=(0.1, 0.2)),
         targets=[3, 8, 9],
     )
-    repair = {"model": {"sha256": analysis.model_sha256}, "masked": 7, "classes": [{"target": 3, "before": 0.5}]}
-    (folder / "repair.json").write_text(json.dumps(repair))
+    (folder / "fixed.repair.json").write_text(to_json(recorded("masked", analysis.model_sha256)))
     return report(folder, data=data).path
 
 
@@ -333,7 +333,7 @@ def test_inputs_evaluation_and_repair_are_shown_where_they_are(sheet: Sheet, dig
     assert "Mean over 3 classes" in sheet.text("#evaluation")
     assert sheet.tab.locator("#evaluation svg.chart").count() >= 3
     assert "random" in sheet.text("#evaluation table >> nth=0")
-    assert re.search(r"masked\s+7", sheet.text("#repair"))
+    assert re.search(r"masked\s+1, 2", sheet.text("#repair"))
     sheet.tab.select_option("#class", "8")
     sheet.told("wrongly: it is 9", "inputs-body")
     assert sheet.tab.locator("#inputs img").count() == 1
