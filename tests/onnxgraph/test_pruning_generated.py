@@ -107,8 +107,8 @@ def test_groups_go_with_their_children_unless_a_tensor_would_be_empty(drawn: Dra
     gone = {(layer, child) for layer, (_, children) in lost(found).items() for child in children}
     asked = {(layer, child) for group in chosen for layer, children in group.children for child in children}
     assert all("must stay" in kept.reason.why for kept in found.kept)
-    if not found.kept:  # else a whole group of a layer may go, and what it read with it
-        assert gone == asked
+    if not found.kept:  # else one of each tensor stays; more may go, as where a whole group of a layer does
+        assert gone >= asked
 
 
 def whole(proto: onnx.ModelProto, chosen: list[Group]) -> list[bool]:
