@@ -97,7 +97,8 @@ def prune_masks(original: Original, layers: Mapping[str, Layer], masks: Mapping[
     """Return a file with masks in its weights without the channels that nothing uses then.
 
     A channel goes where masks set to 0 all edges by which it is read, and so on upwards. Nothing else goes: neither
-    channels that nothing used before, nor those that are constant since they no longer receive anything.
+    channels that nothing used before, nor those that are constant since they no longer receive anything. A channel that
+    nothing used, and that stood only for the shape of a tensor, may go where that tensor gets smaller.
 
     Args:
         original: the file.

@@ -80,6 +80,7 @@ def meeting(op: NodeProto, given: Sequence[Given | None]) -> Handed | str:
     if not axes:
         return Handed((next(iter(lifted.values())), *[None] * (len(op.output) - 1)))
     (axes_met,) = axes
+    lifted = {number: _all_along(tags, given[number], axes_met) for number, tags in lifted.items()}
     main = next(tags for tags in lifted.values() if varying(tags))
     if any(varying(tags) and tags.shape != main.shape for tags in lifted.values()):
         return "its operands hold another number of channels each"
@@ -99,11 +100,21 @@ def meeting(op: NodeProto, given: Sequence[Given | None]) -> Handed | str:
             main = np.where(main == NEVER, tags, main)
         else:
             coupled.append((main, np.zeros_like(main)))
-    return Handed((main, *[None] * (len(op.output) - 1)), tuple(coupled), tuple(cuts))
+    return Handed((compressed(main), *[None] * (len(op.output) - 1)), tuple(coupled), tuple(cuts))
 
 
 def _lifted(tags: Tags, rank: int) -> Tags:
     return tags.reshape((1,) * (rank - tags.ndim) + tags.shape)
+
+
+def _all_along(tags: Tags, given: Given | None, axes: Sequence[int]) -> Tags:
+    """Return the tags of a tensor in which one channel stands all along some axes, once for each place."""
+    assert given is not None
+    assert given.shape is not None
+    shape = (1,) * (tags.ndim - len(given.shape)) + given.shape
+    if varying(tags) or (tags == NEVER).all():
+        return tags
+    return np.broadcast_to(tags, tuple(shape[axis] if axis in axes else 1 for axis in range(tags.ndim)))
 
 
 def _padded(op: NodeProto, given: Sequence[Given | None], tags: Tags, making: Making) -> Handed | str:

@@ -177,12 +177,13 @@ def _fill(solution: Solution, tags: Tags, reason: Reason) -> None:
 
 
 def _keep_one_each(spread: Spread, solution: Solution) -> None:
-    """Keep a channel of each tensor that would lose all."""
-    for name, tags in spread.tags.items():
-        if not solution.alive[tags].any():
-            op = spread.index.producing(name)
-            assert op is not None
-            _add(solution, tags.ravel()[:1], told_of(op, "one channel of its result must stay"))
+    """Keep a channel of the last tensor that would lose all; what it needs may be in those before."""
+    last = next((tags for tags in reversed(spread.tags.values()) if not solution.alive[tags].any()), None)
+    if last is not None:
+        one = last.ravel()[:1]
+        op = spread.index.producing(next(name for name, tags in spread.tags.items() if one in tags))
+        assert op is not None
+        _add(solution, one, told_of(op, "one channel of its result must stay"))
 
 
 def removed_of(reader: Reader, alive: Alive) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
