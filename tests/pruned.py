@@ -19,6 +19,9 @@ from tests.networks import Builder
 from tests.opened import TOLERANCE
 from tests.repairs import repaired, run
 
+MAPS: list[int | str] = ["N", 3, 6, 6]
+"""Shape of the input of small networks over images."""
+
 
 def builder(seed: int = 0) -> Builder:
     return Builder(np.random.default_rng(seed))
@@ -37,6 +40,36 @@ def gemm(b: Builder, x: str, into: int, out: int) -> str:
 def head(b: Builder, x: str, into: int, out: int = 3) -> str:
     """Append an average over the maps and a layer of scores."""
     return gemm(b, b.add("Flatten", [b.add("GlobalAveragePool", [x])]), into, out)
+
+
+def batchnorm(b: Builder, x: str, size: int) -> str:
+    scale, variance = (b.store(b.rng.uniform(0.5, 1.5, size).astype(np.float32)) for _ in range(2))
+    return b.add("BatchNormalization", [x, scale, b.weight(size), b.weight(size), variance])
+
+
+def chain() -> onnx.ModelProto:
+    """Return two convolutions, the first normalised, and a layer of scores."""
+    b = builder()
+    first = b.add("Relu", [batchnorm(b, conv(b, "x", 5, 3), 5)])
+    return b.model(MAPS, head(b, b.add("Relu", [conv(b, first, 4, 5)]), 4))
+
+
+def residual() -> onnx.ModelProto:
+    """Return a stream with a branch of two convolutions, and a layer of scores."""
+    b = builder()
+    stem = b.add("Relu", [conv(b, "x", 4, 3)])
+    branch = conv(b, b.add("Relu", [conv(b, stem, 5, 4)]), 4, 5)
+    return b.model(MAPS, head(b, b.add("Relu", [b.add("Add", [branch, stem])]), 4))
+
+
+def quantised(b: Builder, values: np.ndarray, axis: int | None, *, zero: bool = True) -> str:
+    """Store a quantised tensor and append the op that makes it float again."""
+    others = tuple(number for number in range(values.ndim) if number != axis)
+    scale = np.asarray(np.abs(values).max(axis=others if axis is not None else None) / 100, np.float32)
+    by = scale if axis is None else scale.reshape([-1 if number == axis else 1 for number in range(values.ndim)])
+    stored_values = b.store(np.rint(values / by).astype(np.int8))
+    inputs = [stored_values, b.store(scale), *([b.store(np.zeros(scale.shape, np.int8))] if zero else [])]
+    return b.add("DequantizeLinear", inputs, **({} if axis is None else {"axis": axis}))
 
 
 def layers_of(proto: onnx.ModelProto) -> tuple[Layer, ...]:

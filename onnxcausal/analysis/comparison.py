@@ -3,9 +3,10 @@
 import json
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from onnxcausal.analysis.file import DataRecord, Index, ModelRecord, Share
+from onnxcausal.analysis.record import Record
 from onnxcausal.causal.alignment import MatchedBy
 from onnxcausal.causal.significance import Role
 
@@ -16,11 +17,7 @@ SCHEMA_FILE = "comparison-1.schema.json"
 Positive = Annotated[float, Field(ge=0)]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class SideRecord(_Record):
+class SideRecord(Record):
     """One of the two analyses; `effects`: whether it came with the effect on every sample."""
 
     onnxcausal: str
@@ -29,7 +26,7 @@ class SideRecord(_Record):
     effects: bool
 
 
-class CriterionRecord(_Record):
+class CriterionRecord(Record):
     """When a difference counts.
 
     Its p-value, adjusted over all tests of the comparison (Holm 1979), is at most `alpha`. What is tested is that it
@@ -40,7 +37,7 @@ class CriterionRecord(_Record):
     margin: Positive
 
 
-class MatchRecord(_Record):
+class MatchRecord(Record):
     """A layer of both models, or of one that has no partner in the other; the reason says why."""
 
     old: str | None
@@ -49,7 +46,7 @@ class MatchRecord(_Record):
     reason: str | None
 
 
-class NodeChange(_Record):
+class NodeChange(Record):
     """A node whose role differs, or whose effect does beyond sampling.
 
     `difference` is new ATE less old ATE, `d` the same over the outcome's standard deviation, `p` adjusted; null where
@@ -67,7 +64,7 @@ class NodeChange(_Record):
     beyond_sampling: bool
 
 
-class LayerChange(_Record):
+class LayerChange(Record):
     """One layer in the graph of one class.
 
     `compared` says how effects were compared: sample by sample (`paired`), on independent samples (`welch`), or not at
@@ -91,7 +88,7 @@ class LayerChange(_Record):
     nodes: list[NodeChange]
 
 
-class MeanChange(_Record):
+class MeanChange(Record):
     """Mean outcome over the samples; `d` is the difference in standard deviations, `p` adjusted.
 
     Compared sample by sample (`paired`), the difference is that on the samples which both used.
@@ -105,7 +102,7 @@ class MeanChange(_Record):
     beyond_sampling: bool
 
 
-class AccuracyChange(_Record):
+class AccuracyChange(Record):
     """Correct of examined samples of the class; `p` adjusted."""
 
     old: tuple[Index, Index]
@@ -114,7 +111,7 @@ class AccuracyChange(_Record):
     beyond_sampling: bool
 
 
-class ClassChange(_Record):
+class ClassChange(Record):
     """What became of one class.
 
     `distance` is the largest difference in its mean outcome and in the effects of its nodes, in standard deviations of
@@ -135,7 +132,7 @@ class ClassChange(_Record):
         return sum(layer.beyond_sampling for layer in self.layers)
 
 
-class ComparisonFile(_Record):
+class ComparisonFile(Record):
     """The content of a comparison.
 
     `same_model`: both are of the same file and data, so that nothing but sampling can differ. `differs`: the models

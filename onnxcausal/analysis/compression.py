@@ -3,10 +3,11 @@
 import json
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from onnxcausal.analysis.file import DataRecord, ModelRecord, Sha256, Share, ToolRecord
 from onnxcausal.analysis.masks import MasksFile, to_record
+from onnxcausal.analysis.record import Record
 from onnxcausal.analysis.sideeffects import (
     ChangeRecord,
     ClassRecord,
@@ -22,11 +23,7 @@ SCHEMA_FILE = "compression-1.schema.json"
 """The shipped JSON Schema, beside this module."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class LostRecord(_Record):
+class LostRecord(Record):
     """What a layer lost: parents it no longer reads, children it no longer makes, of how many."""
 
     layer: str
@@ -36,7 +33,7 @@ class LostRecord(_Record):
     of_children: Count
 
 
-class RefittedLayerRecord(_Record):
+class RefittedLayerRecord(Record):
     """A layer whose weights were fitted.
 
     `ridge` is a share of the mean of its squared inputs; `left` the share of the squared error of its output that is
@@ -48,21 +45,21 @@ class RefittedLayerRecord(_Record):
     left: Share
 
 
-class UnfitRecord(_Record):
+class UnfitRecord(Record):
     """A layer that lost parents and could not be fitted, and why."""
 
     layer: str
     why: str
 
 
-class RefitsRecord(_Record):
+class RefitsRecord(Record):
     """What was fitted, and what could not be."""
 
     layers: list[RefittedLayerRecord]
     unfit: list[UnfitRecord]
 
 
-class TriedSizeRecord(_Record):
+class TriedSizeRecord(Record):
     """One size on the samples to choose on: change of the accuracy over all of them, its lower bound, latency.
 
     `latency` is the share of the original's time for one sample, null where it was not measured.
@@ -74,7 +71,7 @@ class TriedSizeRecord(_Record):
     latency: float | None
 
 
-class OtherOrderRecord(_Record):
+class OtherOrderRecord(Record):
     """As many stored numbers removed in another order, and fitted alike, on the samples to report on."""
 
     method: str
@@ -83,7 +80,7 @@ class OtherOrderRecord(_Record):
     classes: dict[int, float]
 
 
-class CompressionFile(_Record):
+class CompressionFile(Record):
     """The content of `NAME.compress.json`.
 
     `parameters` are stored numbers before and after; `refit` is null where nothing was to be fitted; `refused` says why

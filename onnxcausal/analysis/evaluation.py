@@ -7,10 +7,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from onnxcausal.analysis.file import DataRecord, Index, ModelRecord, SettingsRecord, Sha256, ToolRecord
 from onnxcausal.analysis.reading import read_record
+from onnxcausal.analysis.record import Record
 
 FORMAT: Final = "onnxcausal-evaluation/1"
 SCHEMA_FILE = "evaluation-1.schema.json"
@@ -96,11 +97,7 @@ class Evaluation:
         return [held for held in self.measured if all(getattr(held, name) == value for name, value in wanted.items())]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class SplitRecord(_Record):
+class SplitRecord(Record):
     """The samples the graphs were inferred from, and those that were evaluated; positions by class."""
 
     analysis_data_sha256: Sha256
@@ -108,7 +105,7 @@ class SplitRecord(_Record):
     evaluated_on: dict[int, list[Index]]
 
 
-class MeasuredRecord(_Record):
+class MeasuredRecord(Record):
     """One number; `target` and `layer` are null where it concerns all of them, `at` where it is on no curve."""
 
     target: Index | None
@@ -121,7 +118,7 @@ class MeasuredRecord(_Record):
     n: Annotated[int, Field(ge=1)]
 
 
-class EvaluationFile(_Record):
+class EvaluationFile(Record):
     """The content of `evaluation-PROTOCOL.json`."""
 
     format: Literal["onnxcausal-evaluation/1"] = FORMAT

@@ -8,8 +8,9 @@ import json
 import math
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from onnxcausal.analysis.record import Record
 from onnxcausal.analysis.result import Analysis, EngineKind, Precision
 from onnxcausal.causal.graph import CausalGraph, FlowKind, LayerResult
 from onnxcausal.causal.intervention import Replace
@@ -27,13 +28,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-class _Record(BaseModel):
-    """Shared by all records: nothing unknown, nothing changed after it is made, no NaN or infinity."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class ToolRecord(_Record):
+class ToolRecord(Record):
     """Versions that made the numbers."""
 
     onnxcausal: str
@@ -41,14 +36,14 @@ class ToolRecord(_Record):
     providers: list[str]
 
 
-class ModelRecord(_Record):
+class ModelRecord(Record):
     """The model analysed."""
 
     file: str
     sha256: Sha256
 
 
-class DataRecord(_Record):
+class DataRecord(Record):
     """The data used; `reference_indices` only with `replace = mean`."""
 
     source: str
@@ -57,7 +52,7 @@ class DataRecord(_Record):
     reference_indices: list[Index] | None = None
 
 
-class SettingsRecord(_Record):
+class SettingsRecord(Record):
     """The method's settings; `preprocess` and `reading` hold what was set of them."""
 
     rule: Rule
@@ -77,7 +72,7 @@ class SettingsRecord(_Record):
     reading: dict[str, Any]
 
 
-class NodeRecord(_Record):
+class NodeRecord(Record):
     """One parent.
 
     `d` is null where the outcome is constant; all numbers of an untested node are null. `samples`, those the node was
@@ -94,7 +89,7 @@ class NodeRecord(_Record):
     samples: Index | None = None
 
 
-class UntestedRecord(_Record):
+class UntestedRecord(Record):
     """What the untested nodes of a layer do when their paths are changed all at once.
 
     Effects of opposite sign cancel in it. `largest` is the largest bound among them on the norm of a contribution.
@@ -106,7 +101,7 @@ class UntestedRecord(_Record):
     largest: float
 
 
-class LayerRecord(_Record):
+class LayerRecord(Record):
     """One layer; `nodes` holds every parent, and is empty where no route leads to the layer.
 
     `untested` is there where a budget left nodes out, `groups` where parents and children fall into several.
@@ -126,7 +121,7 @@ class LayerRecord(_Record):
     groups: Index | None = None
 
 
-class OutcomeRecord(_Record):
+class OutcomeRecord(Record):
     """The observed outcome over the samples; effects below `floor` cannot be told from float noise."""
 
     tensor: str
@@ -135,7 +130,7 @@ class OutcomeRecord(_Record):
     floor: Annotated[float, Field(ge=0)]
 
 
-class GraphRecord(_Record):
+class GraphRecord(Record):
     """The causal graph of one class; layers run from the outcome upwards.
 
     The model was asked about `examined` samples of the class, of which it classified `correct` correctly, until
@@ -152,7 +147,7 @@ class GraphRecord(_Record):
     layers: list[LayerRecord]
 
 
-class SkippedRecord(_Record):
+class SkippedRecord(Record):
     """A class that could not be analysed; the model was right on `correct` of the `examined` samples."""
 
     target: Index
@@ -162,7 +157,7 @@ class SkippedRecord(_Record):
     correct: Index | None = None
 
 
-class AnalysisFile(_Record):
+class AnalysisFile(Record):
     """The content of `analysis.json`."""
 
     format: Literal["onnxcausal-analysis/1"] = FORMAT

@@ -4,8 +4,6 @@ import json
 from dataclasses import fields
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from onnxcausal.analysis.inspection import (
     Branch,
     FileFacts,
@@ -17,16 +15,15 @@ from onnxcausal.analysis.inspection import (
     OutcomeFacts,
     OutputFacts,
 )
+from onnxcausal.analysis.record import Record
 
 FORMAT: Final = "onnxcausal-inspection/1"
 SCHEMA_FILE = "inspection-1.schema.json"
 """The shipped JSON Schema, beside this module."""
 
 
-class InspectionFile(BaseModel):
+class InspectionFile(Record):
     """What is in a model file; layers run from the outcome upwards."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     format: Literal["onnxcausal-inspection/1"] = FORMAT
     onnxcausal: str

@@ -9,10 +9,11 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from onnxcausal.analysis.file import Index, ModelRecord, Share
 from onnxcausal.analysis.reading import read_record
+from onnxcausal.analysis.record import Record
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError
 
@@ -23,11 +24,7 @@ SCHEMA_FILE = "masks-1.schema.json"
 Indices = Annotated[list[Index], Field(min_length=1)]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class ReadingRecord(_Record):
+class ReadingRecord(Record):
     """How the analysis read the model, which decides its layers' names; null where it was not told.
 
     `output` is the tensor named with `--output`, `task` that named with `--task`.
@@ -37,7 +34,7 @@ class ReadingRecord(_Record):
     task: Task | None = None
 
 
-class MaskRecord(_Record):
+class MaskRecord(Record):
     """The weights from some parent features of a layer to some children, multiplied by `beta`.
 
     The layer has the name that `analysis.json` gives it. Without `children`, all children are meant; those of another
@@ -50,7 +47,7 @@ class MaskRecord(_Record):
     beta: Share
 
 
-class MeanRecord(_Record):
+class MeanRecord(Record):
     """The mean of some parent features of a layer over samples and places, a value for each parent.
 
     What masks take of a parent's paths is replaced by what a map of its mean contributes away from borders; of parents
@@ -68,7 +65,7 @@ class MeanRecord(_Record):
         return self
 
 
-class MasksFile(_Record):
+class MasksFile(Record):
     """The content of `masks.json`.
 
     `provenance` is free; by convention it holds `analysis_sha256`, `data_sha256` and `settings`.

@@ -20,9 +20,14 @@ def read_analysis(folder: Path) -> AnalysisFile:
     Raises:
         ConfigError: there is none, it is damaged, or of another format.
     """
-    path = folder / ANALYSIS_FILE if folder.is_dir() else folder
+    path = _file_of(folder)
     remedy = "name a folder that onnxcausal analyze wrote"
     return read_record(path, AnalysisFile, FORMAT, what="analysis", remedy=remedy)
+
+
+def analysis_sha256(folder: Path) -> str:
+    """Return the hash of a saved analysis, from its folder or its file."""
+    return hashlib.sha256(_file_of(folder).read_bytes()).hexdigest()
 
 
 def routes_of(analysis: AnalysisFile) -> tuple[Route, ...]:
@@ -78,6 +83,11 @@ def check_settings(analysis: AnalysisFile, asked: Mapping[str, object], where: s
             f"{settings_sha256(analysis.settings)}, of those asked for {settings_sha256(wanted)})",
             remedy="leave the setting out, or analyse with it",
         )
+
+
+def _file_of(folder: Path) -> Path:
+    """Return the file of a saved analysis, of which the folder or the file itself is named."""
+    return folder / ANALYSIS_FILE if folder.is_dir() else folder
 
 
 def _route(graph: GraphRecord) -> Route:

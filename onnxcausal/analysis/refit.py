@@ -3,20 +3,15 @@
 import json
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from onnxcausal.analysis.masks import MasksFile, to_record
+from onnxcausal.analysis.record import Record
 from onnxcausal.analysis.repair import OriginalRecord
 
 REFIT_KEY: Final = "onnxcausal.compress"
 """Key of the text among the model's metadata."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class RefittedRecord(_Record):
+class RefittedRecord(Record):
     """A layer whose stored tensors hold other values than the original's, and the ridge they were fitted with."""
 
     layer: str
@@ -24,7 +19,7 @@ class RefittedRecord(_Record):
     ridge: float
 
 
-class RefitRecord(_Record):
+class RefitRecord(Record):
     """How a file was made: what `masks` remove was taken out, then the weights of some layers were fitted to samples.
 
     The file is more than the original and masks: which weights the fit gives follows from the samples too.

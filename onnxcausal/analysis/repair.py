@@ -4,10 +4,11 @@ import json
 from enum import StrEnum
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from onnxcausal.analysis.file import Sha256
 from onnxcausal.analysis.masks import MasksFile, in_order, to_record
+from onnxcausal.analysis.record import Record
 from onnxcausal.errors import ConfigError, ModelError
 
 KEY: Final = "onnxcausal.repair"
@@ -28,18 +29,14 @@ class Form(StrEnum):
     """Masks that are inputs with a default: fed with ones, the file is the original model."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class OriginalRecord(_Record):
+class OriginalRecord(Record):
     """The file that was repaired: hashes of its bytes, and of its message as protobuf writes it today."""
 
     file_sha256: Sha256
     message_sha256: Sha256
 
 
-class RepairRecord(_Record):
+class RepairRecord(Record):
     """How a file was made.
 
     `inserted` holds the name of the mask of each layer, where there are masks in the file; `shifts` the name of what

@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from onnxcausal.analysis.file import DataRecord, Index, ModelRecord, Sha256, Share, ToolRecord
 from onnxcausal.analysis.masks import MasksFile
 from onnxcausal.analysis.reading import read_record
+from onnxcausal.analysis.record import Record
 
 FORMAT: Final = "onnxcausal-sideeffects/1"
 RECORDS: Final = "*.repair.json"
@@ -19,11 +20,7 @@ SCHEMA_FILE = "sideeffects-1.schema.json"
 Count = Annotated[int, Field(ge=0)]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class ChangeRecord(_Record):
+class ChangeRecord(Record):
     """Accuracy before and after on the same samples.
 
     `p` is of McNemar's exact test, two-sided; `interval` is of the change, at level 0.95 (Tango 1998); `least` is its
@@ -40,7 +37,7 @@ class ChangeRecord(_Record):
     least: float
 
 
-class ClassRecord(_Record):
+class ClassRecord(Record):
     """One class; `protected` ones must not lose more than the settings say.
 
     `p_adjusted` holds for all protected classes together (Holm 1979); of others it is their own.
@@ -53,7 +50,7 @@ class ClassRecord(_Record):
     p_adjusted: Share
 
 
-class MovedRecord(_Record):
+class MovedRecord(Record):
     """How many samples of a class are decided as another one, before and after."""
 
     label: Index
@@ -62,14 +59,14 @@ class MovedRecord(_Record):
     after: Count
 
 
-class QualityRecord(_Record):
+class QualityRecord(Record):
     """How sure a model is: calibration error (Guo et al. 2017, 15 bins), mean log-probability of the right class."""
 
     calibration_error: Share
     log_probability: float
 
 
-class CostRecord(_Record):
+class CostRecord(Record):
     """What a file takes: bytes, its weights in other files included, and milliseconds for one sample.
 
     Milliseconds are the median of runs of both files in turns, and depend on the machine.
@@ -79,7 +76,7 @@ class CostRecord(_Record):
     milliseconds: Annotated[float, Field(ge=0)]
 
 
-class ControlRecord(_Record):
+class ControlRecord(Record):
     """As many nodes of the same layers, chosen otherwise, and masked alike.
 
     `repeats` is the number of choices, where chance chooses; numbers are means over them. `gains` counts those that
@@ -98,14 +95,14 @@ class ControlRecord(_Record):
     best: float
 
 
-class NodesRecord(_Record):
+class NodesRecord(Record):
     """Nodes of a layer that are masked."""
 
     layer: str
     nodes: list[Index]
 
 
-class PlanRecord(_Record):
+class PlanRecord(Record):
     """What is masked; `tried` tells what the other plans do on the samples to choose on."""
 
     stage: str
@@ -116,7 +113,7 @@ class PlanRecord(_Record):
     tried: list["TriedRecord"]
 
 
-class TriedRecord(_Record):
+class TriedRecord(Record):
     """One plan on the samples to choose on: what it raises, and what the protected class that loses most loses."""
 
     stage: str
@@ -128,14 +125,14 @@ class TriedRecord(_Record):
     worst: float
 
 
-class PartRecord(_Record):
+class PartRecord(Record):
     """Positions of samples in the data by class: to choose on, and to report on."""
 
     search: dict[int, list[Index]]
     report: dict[int, list[Index]]
 
 
-class SideEffectsFile(_Record):
+class SideEffectsFile(Record):
     """The content of `NAME.repair.json`.
 
     `plan` and `objective`, the samples it is about and those of them that are as they should be, are null where masks

@@ -2,10 +2,19 @@
 
 import os
 import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
 
 from onnxcausal.cli import options
-from onnxcausal.cli.analyze import FLAGS, given_settings
 from onnxcausal.cli.progress import ConsoleProgress
+from onnxcausal.cli.settings import given_settings, machine_by
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from onnxcausal.analysis.comparison import ComparisonFile
+    from onnxcausal.pipeline.reports import Report
 
 
 def compare_command(
@@ -47,30 +56,34 @@ def compare_command(
     from onnxcausal.analysis.comparison import to_json  # noqa: PLC0415  # --help must not load it
     from onnxcausal.analysis.contrast import Criterion  # noqa: PLC0415
     from onnxcausal.analysis.folder import write_file  # noqa: PLC0415
-    from onnxcausal.pipeline.analyze import machine_of  # noqa: PLC0415
     from onnxcausal.pipeline.compare import check_same, compare  # noqa: PLC0415
-    from onnxcausal.pipeline.reports import checked_comparison, parse_reports, tell_github, write_reports  # noqa: PLC0415
-    from onnxcausal.report.comparison import table  # noqa: PLC0415
+    from onnxcausal.pipeline.reports import parse_reports  # noqa: PLC0415
 
     reports = parse_reports(report or [], analysed=False)
-    given = given_settings(dict.fromkeys(FLAGS) | locals())
-    progress = ConsoleProgress(sys.stderr, quiet=quiet)
-    try:
+    arguments = locals()
+    with closing(ConsoleProgress(sys.stderr, quiet=quiet)) as progress:
         comparison = compare(
             old,
             new,
             criterion=Criterion(level, margin),
             config=config,
-            flags=given,
-            machine=machine_of(provider, memory, (), limits, follow_links=follow_links),
+            flags=given_settings(arguments),
+            machine=machine_by(arguments),
             progress=progress,
         )
-    finally:
-        progress.close()
     if out is not None:
         write_file(out, to_json(comparison).encode())
+    _tell(comparison, new, reports, as_json=as_json)
+    check_same(comparison)
+
+
+def _tell(comparison: "ComparisonFile", new: "Path", reports: "Sequence[Report]", *, as_json: bool) -> None:
+    """Write the reports that were asked for, and print the comparison."""
+    from onnxcausal.analysis.comparison import to_json  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.pipeline.reports import checked_comparison, tell_github, write_reports  # noqa: PLC0415
+    from onnxcausal.report.comparison import table  # noqa: PLC0415
+
     checked = checked_comparison(new, comparison)
     write_reports(reports, checked)
     print(to_json(comparison) if as_json else table(comparison), end="")
     print(tell_github(checked, os.environ), end="", file=sys.stderr)
-    check_same(comparison)

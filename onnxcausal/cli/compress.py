@@ -1,12 +1,12 @@
 """The command `onnxcausal compress`."""
 
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from onnxcausal.cli import options
-from onnxcausal.cli.analyze import FLAGS, given_settings
 from onnxcausal.cli.progress import ConsoleProgress
-from onnxcausal.cli.repair import share
+from onnxcausal.cli.settings import configured_by, machine_by, share
 
 if TYPE_CHECKING:
     from onnxcausal.pipeline.compressing.settings import Options
@@ -52,26 +52,21 @@ def compress_command(
 ) -> None:
     """Remove channels that no class needs much, report on other samples what it costs, and write the smaller model."""
     from onnxcausal.analysis.compression import to_json  # noqa: PLC0415  # --help must not load it
-    from onnxcausal.pipeline.analyze import machine_of  # noqa: PLC0415
     from onnxcausal.pipeline.compress import run  # noqa: PLC0415
-    from onnxcausal.pipeline.configuration import configure  # noqa: PLC0415
     from onnxcausal.report.compress import table  # noqa: PLC0415
 
     arguments = locals()
-    progress = ConsoleProgress(sys.stderr, quiet=quiet)
-    try:
+    with closing(ConsoleProgress(sys.stderr, quiet=quiet)) as progress:
         found = run(
             model,
-            configure(model, config, given_settings(dict.fromkeys(FLAGS) | arguments)),
+            configured_by(model, arguments),
             out,
             options=_options(arguments),
             analysis=analysis,
             force=force,
-            machine=machine_of(provider, memory, (), limits, follow_links=follow_links),
+            machine=machine_by(arguments),
             progress=progress,
         )
-    finally:
-        progress.close()
     print(to_json(found.record) if as_json else table(found.record), end="")
     found.check()
     if not quiet:

@@ -1,6 +1,7 @@
 """The command `onnxcausal demo`."""
 
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from onnxcausal.cli import options
@@ -19,11 +20,8 @@ def demo_command(
     from onnxcausal.report.repair import table  # noqa: PLC0415
     from onnxcausal.report.summary import summary  # noqa: PLC0415
 
-    progress = ConsoleProgress(sys.stderr, quiet=quiet)
-    try:
+    with closing(ConsoleProgress(sys.stderr, quiet=quiet)) as progress:
         shown = demo(out, progress=progress)
-    finally:
-        progress.close()
     print(summary(shown.analysis))
     print(
         f"{len(shown.explanation.names)} other inputs explained, {len(shown.explanation.wrong)} of them decided wrongly"

@@ -2,17 +2,20 @@
 
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxcausal.cli import options
-from onnxcausal.cli.analyze import FLAGS, given_settings
 from onnxcausal.cli.progress import ConsoleProgress
+from onnxcausal.cli.settings import configured_by, machine_by
 from onnxcausal.errors import ConfigError
 
 if TYPE_CHECKING:
     from onnxcausal.analysis.evaluation import Protocol
+    from onnxcausal.pipeline.configuration import Configured
     from onnxcausal.pipeline.evaluate import Options
+    from onnxcausal.pipeline.prepare import Machine
 
 OWN = {
     "count": "--count",
@@ -75,34 +78,46 @@ def evaluate_command(
     debug: options.Debug = False,  # read by the program's entry, which sees every error
 ) -> None:
     """Measure how far causal graphs and their maps can be trusted, on samples they were not inferred from."""
+    arguments = locals()
+    chosen = _protocol(protocol)
+    configured, own, machine = configured_by(model, arguments), _options(chosen, arguments), machine_by(arguments)
+    out = out or Path(f"{model.stem}.evaluation")
+    _run(chosen, model, configured, own, machine, analysis=analysis, out=out, force=force, as_json=as_json, quiet=quiet)
+
+
+def _run(
+    protocol: "Protocol",
+    model: Path,
+    configured: "Configured",
+    own: "Options",
+    machine: "Machine",
+    *,
+    analysis: Path | None,
+    out: Path,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Run the job, then print what was measured."""
     from onnxcausal.analysis.evaluation import to_json  # noqa: PLC0415  # --help must not load it
-    from onnxcausal.pipeline.analyze import machine_of  # noqa: PLC0415
-    from onnxcausal.pipeline.configuration import configure  # noqa: PLC0415
     from onnxcausal.pipeline.evaluate import run  # noqa: PLC0415
     from onnxcausal.report.evaluation import table  # noqa: PLC0415
 
-    arguments = locals()
-    chosen = _protocol(protocol)
-    given = given_settings(dict.fromkeys(FLAGS) | arguments)
-    folder = out or Path(f"{model.stem}.evaluation")
-    progress = ConsoleProgress(sys.stderr, quiet=quiet)
-    try:
+    with closing(ConsoleProgress(sys.stderr, quiet=quiet)) as progress:
         evaluation = run(
-            chosen,
+            protocol,
             model,
-            configure(model, config, given),
+            configured,
             analysis=analysis,
-            options=_options(chosen, arguments),
-            out=folder,
+            options=own,
+            out=out,
             force=force,
-            machine=machine_of(provider, memory, (), limits, follow_links=follow_links),
+            machine=machine,
             progress=progress,
         )
-    finally:
-        progress.close()
     print(to_json(evaluation) if as_json else table(evaluation), end="")
     if not quiet:
-        print(f"evaluated in {progress.seconds:.1f} s, written to {folder}", file=sys.stderr)
+        print(f"evaluated in {progress.seconds:.1f} s, written to {out}", file=sys.stderr)
 
 
 def _protocol(name: str) -> "Protocol":

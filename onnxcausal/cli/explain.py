@@ -1,12 +1,13 @@
 """The command `onnxcausal explain`."""
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxcausal.cli import options
-from onnxcausal.cli.analyze import FLAGS, given_settings
 from onnxcausal.cli.progress import ConsoleProgress
+from onnxcausal.cli.settings import configured_by, machine_by
 
 if TYPE_CHECKING:
     from onnxcausal.analysis.explanation import Explanation
@@ -53,27 +54,22 @@ def explain_command(
     debug: options.Debug = False,  # read by the program's entry, which sees every error
 ) -> None:
     """Show which places of inputs the necessary nodes of a class respond to."""
-    from onnxcausal.pipeline.analyze import machine_of  # noqa: PLC0415  # --help must not load it
-    from onnxcausal.pipeline.configuration import configure  # noqa: PLC0415
-    from onnxcausal.pipeline.explain import run  # noqa: PLC0415
+    from onnxcausal.pipeline.explain import run  # noqa: PLC0415  # --help must not load it
     from onnxcausal.pipeline.question import Question  # noqa: PLC0415
 
-    given = given_settings(dict.fromkeys(FLAGS) | {**locals(), "target": None})
-    machine = machine_of(provider, memory, (), limits, follow_links=follow_links)
+    arguments = locals() | {"target": None}  # here the class to explain for, not those to analyse
+    machine = machine_by(arguments)
     folder = out or Path(f"{model.stem}.explained")
-    progress = ConsoleProgress(sys.stderr, quiet=quiet)
-    try:
+    with closing(ConsoleProgress(sys.stderr, quiet=quiet)) as progress:
         explanation = run(
             model,
-            configure(model, config, given),
+            configured_by(model, arguments),
             Question(tuple(inputs), analysis, target, layer),
             out=folder,
             force=force,
             machine=machine,
             progress=progress,
         )
-    finally:
-        progress.close()
     _tell(explanation)
     if not quiet:
         print(f"{len(explanation.names)} input(s) explained, written to {folder}", file=sys.stderr)

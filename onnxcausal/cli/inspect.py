@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxcausal.cli import options
-from onnxcausal.cli.analyze import FLAGS, given_settings
+from onnxcausal.cli.settings import given_settings
 from onnxcausal.errors import ConfigError, OnnxCausalError, OutputError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def inspect_command(
     from onnxcausal.pipeline.opening import caution_of  # noqa: PLC0415
 
     _check_alone(model, {"--picture": picture is not None, "--json": as_json})
-    flags = given_settings(dict.fromkeys(FLAGS) | locals())
+    flags = given_settings(locals())
     caution = caution_of(limits, follow_links=follow_links)
     failed: list[OnnxCausalError] = []
     for number, path in enumerate(model):

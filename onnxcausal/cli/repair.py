@@ -1,15 +1,20 @@
 """The command `onnxcausal repair`."""
 
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from onnxcausal.cli import options
-from onnxcausal.cli.analyze import FLAGS, given_settings
 from onnxcausal.cli.apply import tell_smaller
 from onnxcausal.cli.progress import ConsoleProgress
+from onnxcausal.cli.settings import configured_by, machine_by, share
 from onnxcausal.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from onnxcausal.pipeline.configuration import Configured
+    from onnxcausal.pipeline.prepare import Machine
     from onnxcausal.pipeline.repairing.settings import Options
 
 
@@ -58,28 +63,52 @@ def repair_command(
     debug: options.Debug = False,  # read by the program's entry, which sees every error
 ) -> None:
     """Mask nodes that harm, prove on other samples what that changes, and write the repaired model."""
+    arguments = locals()
+    configured, own, machine = configured_by(model, arguments), _options(arguments), machine_by(arguments)
+    _run(
+        model,
+        configured,
+        out,
+        own,
+        machine,
+        analysis=analysis,
+        plan_only=plan_only,
+        force=force,
+        as_json=as_json,
+        quiet=quiet,
+    )
+
+
+def _run(
+    model: "Path",
+    configured: "Configured",
+    out: "Path",
+    own: "Options",
+    machine: "Machine",
+    *,
+    analysis: "Path | None",
+    plan_only: bool,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Run the job, then print what the repair changes."""
     from onnxcausal.analysis.sideeffects import to_json  # noqa: PLC0415  # --help must not load it
-    from onnxcausal.pipeline.analyze import machine_of  # noqa: PLC0415
-    from onnxcausal.pipeline.configuration import configure  # noqa: PLC0415
     from onnxcausal.pipeline.repair import run  # noqa: PLC0415
     from onnxcausal.report.repair import table  # noqa: PLC0415
 
-    arguments = locals()
-    progress = ConsoleProgress(sys.stderr, quiet=quiet)
-    try:
+    with closing(ConsoleProgress(sys.stderr, quiet=quiet)) as progress:
         found = run(
             model,
-            configure(model, config, given_settings(dict.fromkeys(FLAGS) | arguments)),
+            configured,
             out,
             analysis=analysis,
-            options=_options(arguments),
+            options=own,
             plan_only=plan_only,
             force=force,
-            machine=machine_of(provider, memory, (), limits, follow_links=follow_links),
+            machine=machine,
             progress=progress,
         )
-    finally:
-        progress.close()
     print(to_json(found.record) if as_json else table(found.record), end="")
     if found.smaller is not None and not as_json:
         tell_smaller(found.smaller)
@@ -117,23 +146,3 @@ def _options(arguments: dict[str, object]) -> "Options":
 
 def _several(value: object) -> tuple[str, ...]:
     return tuple(value) if isinstance(value, list) else ()
-
-
-def share(value: object, flag: str) -> float | None:
-    """Return a share written as `0.005` or `0.5%`.
-
-    Raises:
-        ConfigError: it is no number.
-    """
-    if value is None:
-        return None
-    text = str(value).strip()
-    try:
-        return float(text.removesuffix("%") if text != "1" else "") / (100 if text.endswith("%") else 1)
-    except ValueError as error:
-        raise ConfigError(
-            "the share cannot be read",
-            where=f"{flag} {text}",
-            why="it is no number, with or without a percent sign; 1 alone could mean either",
-            remedy="write for example 0.5% or 0.005",
-        ) from error

@@ -3,7 +3,7 @@
 import sys
 
 from onnxcausal.cli import options
-from onnxcausal.cli.analyze import FLAGS, given_settings
+from onnxcausal.cli.settings import configured_by, machine_by
 
 
 def verify_command(
@@ -41,14 +41,11 @@ def verify_command(
     Exit code 0 where it is, else 1. What the masks change is measured where the sidecar of the model, or --data, names
     labelled data.
     """
-    from onnxcausal.pipeline.analyze import machine_of  # noqa: PLC0415  # --help must not load it
-    from onnxcausal.pipeline.configuration import configure  # noqa: PLC0415
-    from onnxcausal.pipeline.verify import verify  # noqa: PLC0415
+    from onnxcausal.pipeline.verify import verify  # noqa: PLC0415  # --help must not load it
     from onnxcausal.report.text import printable  # noqa: PLC0415
 
     arguments = locals()
-    machine = machine_of(provider, memory, (), limits, follow_links=follow_links)
-    configured = configure(against, config, given_settings(dict.fromkeys(FLAGS) | arguments))
+    machine, configured = machine_by(arguments), configured_by(against, arguments)
     is_same = verify(repaired, against, limits=limits, follow_links=follow_links)
     how = "byte for byte" if is_same else "as the same message in other bytes"
     said = f"{printable(repaired.name)} is {printable(against.name)} and its masks, {how}"

@@ -16,7 +16,7 @@ from onnxcausal.errors import ConfigError, SamplesError
 from onnxcausal.onnxgraph.external import check_mapped
 from onnxcausal.onnxgraph.memory import parse_size
 from onnxcausal.onnxgraph.provider import Provider
-from onnxcausal.pipeline.configuration import Configured, configure, full_name
+from onnxcausal.pipeline.configuration import Configured, configure_by_name
 from onnxcausal.pipeline.infer import infer_graph
 from onnxcausal.pipeline.ledger import Ledger, open_ledger
 from onnxcausal.pipeline.opening import caution_of, open_model
@@ -68,15 +68,11 @@ def analyze(
         SamplesError: the data cannot be used.
         NothingToAnalyseError: the model has no layer.
     """
-    given = {full_name(key): (f"argument {key}", value) for key, value in settings.items() if value is not None}
-    arrays: Arrays | None = None
-    if isinstance(data, str | Path):
-        given["data.source"] = ("argument data", str(data))
-    elif data is not None:
-        arrays = _pair(data)
+    source = data if isinstance(data, str | Path) else None
+    arrays = None if data is None or source is not None else _pair(data)
     return run(
         Path(model),
-        configure(Path(model), Path(config) if config else None, given),
+        configure_by_name(Path(model), config, settings, source),
         arrays=arrays,
         out=Path(out) if out else None,
         force=force,

@@ -1,13 +1,13 @@
 """The job of making a model smaller: remove what costs the classes least, report it on other samples, write a file."""
 
-import hashlib
 from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
 
 from onnxcausal.analysis.compression import CompressionFile, to_json
-from onnxcausal.analysis.folder import ANALYSIS_FILE, write_file
+from onnxcausal.analysis.folder import write_file
 from onnxcausal.analysis.masks import MasksFile
+from onnxcausal.analysis.read import analysis_sha256
 from onnxcausal.analysis.refit import REFIT_KEY
 from onnxcausal.analysis.repair import KEY
 from onnxcausal.errors import ConfigError, GateError
@@ -21,7 +21,7 @@ from onnxcausal.pipeline.compressing.compare import compare
 from onnxcausal.pipeline.compressing.record import compression_file
 from onnxcausal.pipeline.compressing.settings import Options
 from onnxcausal.pipeline.compressing.smaller import Press
-from onnxcausal.pipeline.configuration import Configured, configure, full_name
+from onnxcausal.pipeline.configuration import Configured, configure_by_name
 from onnxcausal.pipeline.opening import open_original
 from onnxcausal.pipeline.placing import check_place, files_of, put
 from onnxcausal.pipeline.prepare import HERE, Machine
@@ -101,12 +101,9 @@ def compress(
         NothingToAnalyseError: no channel can be removed.
         OnnxCausalError: as its subclasses say.
     """
-    given = {full_name(key): (f"argument {key}", value) for key, value in settings.items() if value is not None}
-    if data is not None:
-        given["data.source"] = ("argument data", str(data))
     found = run(
         Path(model),
-        configure(Path(model), Path(config) if config else None, given),
+        configure_by_name(Path(model), config, settings, data),
         Path(out),
         options=options,
         analysis=Path(analysis) if analysis is not None else None,
@@ -149,18 +146,9 @@ def run(
     _check(original, out, force=force)
     subject = subject_of(original.model, configured, analysis, machine, progress)
     parts = split_held_out(subject, options.count)
-    digest = None if analysis is None else _hash_of(analysis)
-    settings = _settings(subject, options)
-    provenance = {"data_sha256": subject.prepared.data_sha256, "settings": settings}
-    press = Press(
-        original,
-        subject,
-        find_channels(original, subject),
-        configured.values,
-        machine,
-        version_of("onnxcausal"),
-        provenance | ({"analysis_sha256": digest} if digest else {}),
-    )
+    provenance = _provenance(subject, options, analysis)
+    channels, version = find_channels(original, subject), version_of("onnxcausal")
+    press = Press(original, subject, channels, configured.values, machine, version, provenance)
     order = causal_order(press.channels, subject, parts[0], progress)
     chosen = choose_size(press, order, parts[0], options, progress)
     smaller = chosen.smaller
@@ -175,8 +163,6 @@ def run(
         chosen,
         measured,
         parts,
-        settings=settings,
-        analysis_sha256=digest,
         refused=refused,
         notes=_notes(press, chosen),
         cost=() if refused else costs_of((path, out), configured.values, next(parts[1].blocks()).x[:1], machine),
@@ -222,8 +208,9 @@ def _notes(press: Press, chosen: Chosen) -> list[str]:
     ]
 
 
-def _settings(subject: Subject, options: Options) -> dict[str, object]:
-    return {
+def _provenance(subject: Subject, options: Options, analysis: Path | None) -> dict[str, object]:
+    """Return where the masks come from, as it stands among them: hashes of the data and the analysis, and settings."""
+    settings = {
         "target_size": options.target_size,
         "target_latency": options.target_latency,
         "max_drop": options.max_drop,
@@ -231,8 +218,5 @@ def _settings(subject: Subject, options: Options) -> dict[str, object]:
         "count": options.count,
         "seed": subject.prepared.settings.seed,
     }
-
-
-def _hash_of(analysis: Path) -> str:
-    path = analysis / ANALYSIS_FILE if analysis.is_dir() else analysis
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = {} if analysis is None else {"analysis_sha256": analysis_sha256(analysis)}
+    return {"data_sha256": subject.prepared.data_sha256, "settings": settings, **digest}

@@ -192,7 +192,27 @@ def configure(model: Path, config: Path | None, flags: Mapping[str, tuple[str, o
     return Configured(configuration, origins)
 
 
-def full_name(key: str) -> str:
+def configure_by_name(
+    model: Path, config: str | Path | None, settings: Mapping[str, object], data: str | Path | None = None
+) -> Configured:
+    """Return the configuration of a run that is called from Python.
+
+    Args:
+        model: the model file, whose sidecar is used if it exists.
+        config: a file to use in place of the sidecar.
+        settings: by key, without its section; None leaves what the sidecar says.
+        data: file or folder of samples; None leaves what the sidecar says.
+
+    Raises:
+        ConfigError: a file is missing or not TOML, a key is unknown, a value is wrong.
+    """
+    given = {_full_name(key): (f"argument {key}", value) for key, value in settings.items() if value is not None}
+    if data is not None:
+        given["data.source"] = ("argument data", str(data))
+    return configure(model, Path(config) if config else None, given)
+
+
+def _full_name(key: str) -> str:
     """Return `section.key` of a key, whose names are unique over the sections; gates are not of the analysis itself.
 
     Raises:

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from onnxcausal.analysis.evaluation import Evaluation, Measured, Protocol, model_of_evaluation, to_json
-from onnxcausal.analysis.file import DataRecord, ModelRecord, SettingsRecord, ToolRecord
+from onnxcausal.analysis.file import ModelRecord, SettingsRecord
 from onnxcausal.analysis.folder import check_own_files, check_writable, save_files
 from onnxcausal.errors import NothingToAnalyseError
 from onnxcausal.evaluation.maps import Explain
 from onnxcausal.pipeline.analyze import machine_of
-from onnxcausal.pipeline.configuration import Configured, configure, full_name
+from onnxcausal.pipeline.configuration import Configured, configure_by_name
 from onnxcausal.pipeline.prepare import HERE, Machine
 from onnxcausal.pipeline.progress import Progress, Silent
 from onnxcausal.pipeline.protocols.fidelity import fidelity
@@ -18,6 +18,7 @@ from onnxcausal.pipeline.protocols.maps import METHODS, MapOptions, faithfulness
 from onnxcausal.pipeline.protocols.reliability import reliability
 from onnxcausal.pipeline.protocols.subject import Subject, open_subject
 from onnxcausal.pipeline.protocols.sufficiency import sufficiency
+from onnxcausal.pipeline.records import data_record, tool_record
 from onnxcausal.report.evaluation import figure
 
 PORTIONS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
@@ -121,13 +122,10 @@ def evaluate(
         SamplesError: too few samples are left to evaluate on.
         NothingToAnalyseError: no class has a causal graph.
     """
-    given = {full_name(key): (f"argument {key}", value) for key, value in settings.items() if value is not None}
-    if data is not None:
-        given["data.source"] = ("argument data", str(data))
     return run(
         Protocol(protocol),
         Path(model),
-        configure(Path(model), Path(config) if config else None, given),
+        configure_by_name(Path(model), config, settings, data),
         analysis=Path(analysis) if analysis is not None else None,
         options=options,
         out=Path(out) if out is not None else None,
@@ -212,11 +210,9 @@ def _evaluation(protocol: Protocol, subject: Subject, options: Options, measured
     settings = prepared.settings
     return Evaluation(
         protocol=protocol,
-        tool=ToolRecord(**prepared.versions, providers=list(prepared.engine.providers)),
+        tool=tool_record(prepared),
         model=ModelRecord(file=prepared.network.model.name, sha256=prepared.network.model.sha256),
-        data=DataRecord(
-            source=prepared.samples.source, sha256=prepared.data_sha256, synthetic=prepared.samples.synthetic
-        ),
+        data=data_record(prepared),
         settings=SettingsRecord(
             **{name: getattr(settings, name) for name in settings.__dataclass_fields__},
             preprocess=dict(prepared.preprocess),

@@ -21,7 +21,7 @@ from onnxcausal.causal.outcome import Floats
 from onnxcausal.errors import ConfigError
 from onnxcausal.pipeline.analyze import machine_of
 from onnxcausal.pipeline.attribute import Attributor, open_attributor
-from onnxcausal.pipeline.configuration import Configured, configure, full_name
+from onnxcausal.pipeline.configuration import Configured, configure_by_name
 from onnxcausal.pipeline.opening import open_model
 from onnxcausal.pipeline.prepare import HERE, Machine
 from onnxcausal.pipeline.progress import Progress, Silent
@@ -85,11 +85,10 @@ def explain(
         SamplesError: an input cannot be read or does not fit.
         NothingToAnalyseError: no layer of the graph has places.
     """
-    given = {full_name(key): (f"argument {key}", value) for key, value in settings.items() if value is not None}
     paths = (inputs,) if isinstance(inputs, str | Path) else tuple(inputs)
     return run(
         Path(model),
-        configure(Path(model), Path(config) if config else None, given),
+        configure_by_name(Path(model), config, settings),
         Question(
             tuple(map(Path, paths)),
             Path(analysis) if analysis is not None else None,

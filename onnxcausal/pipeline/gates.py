@@ -44,15 +44,6 @@ class Asked:
     margin: float = Criterion().margin
     update: bool = False
 
-    @property
-    def is_anything(self) -> bool:
-        """Whether there is anything to meet."""
-        return bool(self.gates) or self.baseline is not None
-
-
-NOTHING = Asked()
-"""Nothing to meet."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gated:

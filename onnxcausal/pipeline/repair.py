@@ -15,7 +15,7 @@ from onnxcausal.onnxgraph import repairforms
 from onnxcausal.onnxgraph.original import Original, repairs
 from onnxcausal.pipeline.analyze import machine_of
 from onnxcausal.pipeline.apply import Smaller
-from onnxcausal.pipeline.configuration import Configured, configure, full_name
+from onnxcausal.pipeline.configuration import Configured, configure_by_name
 from onnxcausal.pipeline.opening import open_original
 from onnxcausal.pipeline.placing import check_place, files_of, put
 from onnxcausal.pipeline.prepare import HERE, Machine
@@ -115,12 +115,9 @@ def repair(
         NothingToAnalyseError: no plan is better than the model as it is.
         OnnxCausalError: as its subclasses say.
     """
-    given = {full_name(key): (f"argument {key}", value) for key, value in settings.items() if value is not None}
-    if data is not None:
-        given["data.source"] = ("argument data", str(data))
     found = run(
         Path(model),
-        configure(Path(model), Path(config) if config else None, given),
+        configure_by_name(Path(model), config, settings, data),
         Path(out),
         analysis=Path(analysis) if analysis is not None else None,
         options=options,

@@ -2,24 +2,17 @@
 
 from collections.abc import Iterator
 
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-
 from onnxcausal.analysis.result import title_of
 from onnxcausal.analysis.sideeffects import ChangeRecord, ClassRecord, SideEffectsFile
-from onnxcausal.report.canvas import new_figure, to_png
+from onnxcausal.report.cells import change_cells, points
+from onnxcausal.report.classchanges import Beside, figure_of_classes, most_changed
 from onnxcausal.report.text import printable, shortened
 
-MOST_CLASSES = 20
-"""Classes shown in the table and the figure: those that change most; with more, the rest is in the record."""
 MOST_MOVED = 6
 """Confusions shown."""
 WIDTH_OF_NAME = 24
-BETTER, WORSE, UNCHANGED, CONTROL = "#1e8449", "#c0392b", "#8795a1", "#2471a3"
-SIGNIFICANT = 0.05
-"""Classes with an adjusted p-value below it are coloured."""
-ROW, FEWEST_ROWS = 0.24, 6
-"""Height of a class in the figure, in inches; and so many at least."""
+SCALE = "change of accuracy, points, interval at level 0.95 (coloured: adjusted p < 0.05)"
+"""Of the figure."""
 
 
 def table(found: SideEffectsFile) -> str:
@@ -32,12 +25,9 @@ def table(found: SideEffectsFile) -> str:
 
 def figure(found: SideEffectsFile) -> bytes:
     """Return the change of accuracy of each class with its interval, beside the controls, as PNG."""
-    shown = _shown(found)
-    with rc_context({"text.parse_math": False}):  # names may hold dollar signs
-        drawing = new_figure(1.6 + ROW * max(len(shown), FEWEST_ROWS))
-        axes = drawing.add_axes((0.16, 0.2, 0.6, 0.66))
-        _draw(axes, found, shown)
-        return to_png(drawing)
+    shown = most_changed(found.classes)
+    beside = [Beside(held.method, marker, held.classes) for held, marker in zip(found.controls, "x+", strict=False)]
+    return figure_of_classes(_title(found), SCALE, shown, [_named(entry) for entry in shown], beside)
 
 
 def facts(found: SideEffectsFile) -> dict[str, object]:
@@ -48,7 +38,7 @@ def facts(found: SideEffectsFile) -> dict[str, object]:
         nodes = {entry.layer: ", ".join(map(str, entry.nodes)) for entry in found.plan.nodes}
         told["nodes that are masked"] = nodes | {"how": how}
     told["measured on"] = f"{found.overall.n} samples of {found.data.source} that the masks were not chosen on"
-    shown = _shown(found)
+    shown = most_changed(found.classes)
     accuracy = {_named(entry): _told(entry.change) for entry in shown}
     told["accuracy"] = accuracy | {"all samples": _told(found.overall)}
     names = {entry.target: entry.name for entry in found.classes}
@@ -98,38 +88,24 @@ def _plan(found: SideEffectsFile) -> Iterator[str]:
 def _accuracy(found: SideEffectsFile) -> Iterator[str]:
     beside = "   " + " / ".join(held.method for held in found.controls) if found.controls else ""
     yield f"  accuracy                   before   after   change (level 0.95)      lost gained        p{beside}"
-    shown = _shown(found)
+    shown = most_changed(found.classes)
     for entry in shown:
-        yield f"  {_named(entry):<{WIDTH_OF_NAME}} {_cells(entry.change)} {_beside(found, entry.target)}".rstrip()
+        yield f"  {_named(entry):<{WIDTH_OF_NAME}} {change_cells(entry.change)} {_beside(found, entry.target)}".rstrip()
     if len(shown) < len(found.classes):
         yield f"  ... {len(found.classes) - len(shown)} more classes"
     if found.objective is not None:
-        yield f"  {'objective':<{WIDTH_OF_NAME}} {_cells(found.objective)}"
-    yield f"  {'all samples':<{WIDTH_OF_NAME}} {_cells(found.overall)} {_beside(found, None)}".rstrip()
+        yield f"  {'objective':<{WIDTH_OF_NAME}} {change_cells(found.objective)}"
+    yield f"  {'all samples':<{WIDTH_OF_NAME}} {change_cells(found.overall)} {_beside(found, None)}".rstrip()
     for held in found.controls:
-        change = f"objective {_points(held.value):+.1f}, at best {_points(held.best):+.1f}"
+        change = f"objective {points(held.value):+.1f}, at best {points(held.best):+.1f}"
         shares = f"{held.gains} help significantly, {held.losses} harm a protected class"
         yield f"  {held.method}: {change}; of {held.repeats} choice(s) {shares}"
-
-
-def _cells(change: ChangeRecord) -> str:
-    low, high = change.interval
-    difference = f"{_points(change.after - change.before):+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
-    return (
-        f"{change.before:>7.1%} {change.after:>7.1%}   {difference:<22} {change.lost:>5} {change.gained:>6} "
-        f"{change.p:>8.2g}"
-    )
-
-
-def _points(share: float) -> float:
-    """Return a share in points, rounded as it is shown, without a negative zero."""
-    return round(100 * share, 1) + 0.0
 
 
 def _beside(found: SideEffectsFile, target: int | None) -> str:
     """Return the change that each control makes, in points."""
     changes = [held.overall if target is None else held.classes.get(target, 0.0) for held in found.controls]
-    return "  " + " / ".join(f"{_points(change):+.1f}" for change in changes) if changes else ""
+    return "  " + " / ".join(f"{points(change):+.1f}" for change in changes) if changes else ""
 
 
 def _moved(found: SideEffectsFile) -> Iterator[str]:
@@ -154,14 +130,6 @@ def _quality(found: SideEffectsFile) -> Iterator[str]:
         yield f"  file {old.bytes:,} to {new.bytes:,} bytes; one sample {times}"
 
 
-def _shown(found: SideEffectsFile) -> list[ClassRecord]:
-    """Return the classes that change most, in their order."""
-    if len(found.classes) <= MOST_CLASSES:
-        return found.classes
-    most = sorted(found.classes, key=lambda entry: -abs(entry.change.after - entry.change.before))[:MOST_CLASSES]
-    return sorted(most, key=lambda entry: entry.target)
-
-
 def _named(entry: ClassRecord) -> str:
     mark = "" if entry.protected else " (not protected)"
     return shortened(f"{_title_of(entry.target, {entry.target: entry.name})}{mark}", WIDTH_OF_NAME)
@@ -170,27 +138,3 @@ def _named(entry: ClassRecord) -> str:
 def _title_of(target: int, names: dict[int, str | None]) -> str:
     name = names.get(target)
     return printable(title_of(target, None) if not name else f"{target} {name}")
-
-
-def _draw(axes: Axes, found: SideEffectsFile, shown: list[ClassRecord]) -> None:
-    """Draw a class a row: its change with its interval, and the changes that the controls make."""
-    for place, entry in enumerate(shown):
-        change = entry.change
-        difference = 100 * (change.after - change.before)
-        proven = entry.p_adjusted < SIGNIFICANT and difference != 0
-        colour = (BETTER if difference > 0 else WORSE) if proven else UNCHANGED
-        low, high = (100 * end for end in change.interval)
-        axes.plot([low, high], [place, place], color=colour, lw=2, solid_capstyle="butt")
-        axes.plot([difference], [place], "o", color=colour, ms=6)
-        for held, marker in zip(found.controls, "x+", strict=False):
-            label = held.method if place == 0 else None
-            value = 100 * held.classes.get(entry.target, 0.0)
-            axes.plot([value], [place], marker, color=CONTROL, ms=6, label=label)
-    axes.axvline(0, color="black", lw=0.8)
-    axes.set_yticks(range(len(shown)), labels=[_named(entry) for entry in shown], fontsize=7)
-    axes.invert_yaxis()
-    axes.tick_params(axis="x", labelsize=7)
-    axes.set_xlabel("change of accuracy, points, interval at level 0.95 (coloured: adjusted p < 0.05)", fontsize=8)
-    axes.set_title(_title(found), fontsize=9, loc="left")
-    if found.controls:
-        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.02, 0.5))

@@ -9,16 +9,9 @@ import pytest
 
 from onnxcausal.analysis.file import ModelRecord
 from onnxcausal.analysis.masks import MaskRecord, MasksFile, MeanRecord, to_json
-from onnxcausal.cli import main
+from tests.commands import run
 
 DIGITS = Path(__file__).parent.parent.parent / "models" / "digits_lenet.onnx"
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as caught:
-        main([str(argument) for argument in arguments])
-    shown = capsys.readouterr()
-    return int(caught.value.code or 0), shown.out, shown.err
 
 
 @pytest.fixture(autouse=True)

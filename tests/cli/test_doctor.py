@@ -14,20 +14,13 @@ from typing import Any
 import onnxruntime as ort
 import pytest
 
-from onnxcausal.cli import main
 from onnxcausal.onnxgraph import memory, runner
 from onnxcausal.onnxgraph.runner import Offer, offers
 from onnxcausal.pipeline import doctor
 from onnxcausal.pipeline.doctor import State, examine
+from tests.commands import run
 
 Usage = namedtuple("Usage", ["total", "used", "free"])  # noqa: PYI024  # as shutil has it
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as caught:
-        main(list(arguments))
-    shown = capsys.readouterr()
-    return int(caught.value.code or 0), shown.out, shown.err
 
 
 def test_version_names_what_makes_the_numbers(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,15 +8,9 @@ import numpy as np
 import pytest
 
 from onnxcausal.cli import main
+from tests.commands import run
 
 MODELS = Path(__file__).parent.parent.parent / "models"
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as caught:
-        main([str(argument) for argument in arguments])
-    shown = capsys.readouterr()
-    return int(caught.value.code or 0), shown.out, shown.err
 
 
 @pytest.fixture(scope="module")

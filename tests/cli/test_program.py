@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxcausal.cli import main
+from tests.commands import run
 from tests.networks import Builder, mlp
 
 MODELS = Path(__file__).parent.parent.parent / "models"
@@ -25,13 +25,6 @@ FIRST, SECOND = RNG.normal(size=(8, 6)), RNG.normal(size=(3, 8))
 X = RNG.normal(1, 2, size=(120, 6)).astype(np.float32)
 Y = (np.maximum(X @ FIRST.T, 0) @ SECOND.T).argmax(axis=1)
 FAST = ["--samples", "10", "--target", "3"]
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as caught:
-        main([str(argument) for argument in arguments])
-    shown = capsys.readouterr()
-    return int(caught.value.code or 0), shown.out, shown.err
 
 
 @pytest.fixture

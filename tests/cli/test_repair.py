@@ -8,17 +8,10 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxcausal.cli import main
+from tests.commands import run
 from tests.networks import mlp
 
 SETTINGS = ("--class", "0", "--samples", "40", "--outcome", "margin")
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as caught:
-        main([str(argument) for argument in arguments])
-    shown = capsys.readouterr()
-    return int(caught.value.code or 0), shown.out, shown.err
 
 
 @pytest.fixture(autouse=True)

@@ -1,31 +1,22 @@
 """Groups of channels that can go together: known ones, and what each saves."""
 
-import numpy as np
 import onnx
 import pytest
 
 from onnxcausal.analysis.repair import Form
 from onnxcausal.onnxgraph.pruning import Group, removable_groups
 from onnxcausal.onnxgraph.stored import count_parameters
-from tests.networks import Builder, classifier
-from tests.pruned import builder, conv, gemm, head, layer_at, lost, masks_for, prune
+from tests.networks import classifier
+from tests.pruned import MAPS, builder, chain, conv, gemm, head, layer_at, lost, masks_for, prune
 from tests.repairs import in_code, repaired
-
-MAPS: list[int | str] = ["N", 3, 6, 6]
 
 
 def found(proto: onnx.ModelProto) -> tuple[Group, ...]:
     return removable_groups(in_code(proto))
 
 
-def batchnorm(b: Builder, x: str, size: int) -> str:
-    return b.add("BatchNormalization", [x, *(b.store(np.ones(size, np.float32)) for _ in range(4))])
-
-
 def test_in_a_chain_each_channel_is_a_group() -> None:
-    b = builder()
-    first = b.add("Relu", [batchnorm(b, conv(b, "x", 5, 3), 5)])
-    proto = b.model(MAPS, head(b, b.add("Relu", [conv(b, first, 4, 5)]), 4))
+    proto = chain()
     one, two, three = (layer_at(proto, number) for number in range(3))
     of_first = 3 * 9 + 1 + 4 + 4 * 9  # its weights and bias, four numbers of the normalisation, the next layer's column
     of_second = 5 * 9 + 1 + 3

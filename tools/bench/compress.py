@@ -10,7 +10,6 @@ import argparse
 import json
 import sys
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -22,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from compress_page import CAUSAL, write  # noqa: E402  # found beside this file
-from paper_subjects import IMAGENET, MODELS  # noqa: E402
+from paper_subjects import IMAGENET, MODELS, cifar  # noqa: E402
 
 from onnxcausal.causal.compression import Order  # noqa: E402
 from onnxcausal.evaluation.paired import change_of  # noqa: E402
@@ -30,7 +29,7 @@ from onnxcausal.pipeline.analyze import analyze  # noqa: E402
 from onnxcausal.pipeline.compressing.channels import causal_order, find_channels  # noqa: E402
 from onnxcausal.pipeline.compressing.compare import other_orders  # noqa: E402
 from onnxcausal.pipeline.compressing.smaller import Press  # noqa: E402
-from onnxcausal.pipeline.configuration import configure, full_name  # noqa: E402
+from onnxcausal.pipeline.configuration import configure_by_name  # noqa: E402
 from onnxcausal.pipeline.opening import open_original  # noqa: E402
 from onnxcausal.pipeline.prepare import HERE  # noqa: E402
 from onnxcausal.pipeline.progress import Silent  # noqa: E402
@@ -67,9 +66,7 @@ class Case:
 
 def measured(case: Case, work: Path) -> dict[str, Any]:
     """Return what the smaller files of a case decide, paired on the same samples."""
-    given = {full_name(key): (f"argument {key}", value) for key, value in case.reading.items()}
-    given["data.source"] = ("argument data", str(case.data))
-    configured = configure(case.model, None, given)
+    configured = configure_by_name(case.model, None, case.reading, case.data)
     original = open_original(case.model, HERE.caution)
     subject = subject_of(original.model, configured, _analysed(case, work), HERE, Silent())
     search, report = split_held_out(subject, case.count)
@@ -146,18 +143,12 @@ def main() -> None:
 
 
 def _cases(work: Path) -> dict[str, Callable[[], Case]]:
-    def cifar() -> Path:
-        if not (work / "cifar").exists():
-            with zipfile.ZipFile(assets.CIFAR) as archive:
-                archive.extractall(work / "cifar")
-        return next(path.parent.parent for path in sorted((work / "cifar").rglob("*.jpg")))
-
     return {
         "digits": lambda: Case(
             "LeNet-5, digits", MODELS / "digits_lenet.onnx", MODELS / "digits.npz", {"rescale": 1 / 255}, 500, 20
         ),
         "resnet20": lambda: Case(
-            "ResNet-20, CIFAR-10 as JPEG", assets.model_path("cifar10_resnet20"), cifar(), IMAGENET, 50, 20
+            "ResNet-20, CIFAR-10 as JPEG", assets.model_path("cifar10_resnet20"), cifar(work), IMAGENET, 50, 20
         ),
     }
 

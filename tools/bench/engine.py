@@ -76,30 +76,49 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def infer(case: Case, engine: Any, target: int, settings: Settings) -> tuple[list[Probe], int]:
-    """Walk up one class; return its probes, and the samples used over all nodes."""
+@dataclass
+class Spent:
+    """What an analysis ran, summed over nodes.
+
+    Attributes:
+        samples: samples that were run.
+        work: multiply-adds of their suffixes.
+    """
+
+    samples: float = 0.0
+    work: float = 0.0
+
+    def add(self, samples: int, work: int) -> None:
+        """Count samples on a layer, of which each takes some work."""
+        self.samples += samples
+        self.work += samples * work
+
+
+def infer(case: Case, engine: Any, target: int, settings: Settings, spent: Spent) -> list[Probe]:
+    """Walk up one class; return its probes, and count what was run."""
     outcome = partial(outcome_of, target=target)
     x, flow = case.samples[target], case.wiring.flow
     bench = Bench(engine, x, outcome, engine.observe(x, outcome), Ledger(), Silent())
     necessary: dict[str, NDArray[np.int64]] = {}
-    probes, used = [], 0
+    probes = []
     for layer in reversed(flow.layers):
         targets = flow.targets(layer, necessary, np.array([target])).children
         if len(targets):
             probes.append(Probe(layer, flow.nodes[layer.name], targets, Intervention()))
             found = measure(probes[-1], bench, settings)
             necessary[layer.name] = found.verdicts.having(Role.NECESSARY)
-            used += int(found.effects.used.sum())
-    return probes, used
+            spent.add(int(found.effects.used.sum()), engine.cost(layer).work)
+    return probes
 
 
-def whole(case: Case, *, adaptive: bool) -> tuple[float, list[list[Probe]], int]:
-    """Return the engine's seconds, the probes of each class and the samples used by an analysis of all classes."""
+def whole(case: Case, *, adaptive: bool) -> tuple[float, list[list[Probe]], Spent]:
+    """Return the engine's seconds, the probes of each class and what was run in an analysis of all classes."""
     start = time.perf_counter()
     clocked = Clocked(SuffixEngine(case.network, case.wiring))
     clocked.seconds = time.perf_counter() - start
-    found = [infer(case, clocked, target, Settings(adaptive=adaptive)) for target in range(len(case.samples))]
-    return clocked.seconds, [probes for probes, _ in found], sum(used for _, used in found)
+    spent = Spent()
+    found = [infer(case, clocked, target, Settings(adaptive=adaptive), spent) for target in range(len(case.samples))]
+    return clocked.seconds, found, spent
 
 
 def some_nodes(probes: list[list[Probe]], per_layer: int) -> Iterator[tuple[int, Probe, int, float]]:
@@ -153,18 +172,18 @@ def compare(case: Case, *, few: int, per_layer: int) -> tuple[dict[str, float], 
     """Return the ratios on a network whose analysis is run whole, and a line about it."""
     print(f"{case.name} ...", file=sys.stderr)
     whole(replace(case, samples=case.samples[:1]), adaptive=True)  # warms up, as the other ways are when timed
-    fast, probes, _ = whole(case, adaptive=False)
-    fewer, _, used = whole(case, adaptive=True)
+    fast, probes, full = whole(case, adaptive=False)
+    fewer, _, part = whole(case, adaptive=True)
     slow = SlowWays(case, few, batch=32)
     seconds = dict.fromkeys(SLOW, 0.0)
     for target, probe, node, weight in some_nodes(probes, per_layer):
         for way, taken in slow.seconds(probe, node, target).items():
             seconds[way] += taken * weight
     count = sum(len(probe.nodes) for found in probes for probe in found)
-    pairs = sum(len(probe.nodes) * len(case.samples[target]) for target, found in enumerate(probes) for probe in found)
     line = (
         f"{case.name}: {len(case.samples)} classes, up to {SAMPLES} samples each, {count:,} interventions; suffix "
-        f"{fast:.2f} s = {count / fast:,.0f} a second, adaptive {fewer:.2f} s on {used / pairs:.0%} of the samples, "
+        f"{fast:.2f} s = {count / fast:,.0f} a second, adaptive {fewer:.2f} s on "
+        f"{part.samples / full.samples:.0%} of the samples, {part.work / full.work:.0%} of the work, "
         f"reference {seconds['reference']:.1f} s (other ways: {per_layer} seeded nodes of each layer)"
     )
     ratios = {way: taken / fast for way, taken in seconds.items()} | {"adaptive": seconds["reference"] / fewer}
@@ -226,7 +245,7 @@ def floor(case: Case) -> str:
     """Return how far one class's run is from what its multiply-adds alone would take, as a row of the table."""
     engine = SuffixEngine(case.network, case.wiring)
     clocked, x = Clocked(engine), case.samples[0]
-    probes, _ = infer(case, clocked, 0, Settings())
+    probes = infer(case, clocked, 0, Settings(), Spent())
     passes = sum(len(probe.nodes) * engine.cost(probe.layer).work for probe in probes) / case.wiring.work
     plain = min(timed(lambda: case.network.scores(x)) for _ in range(5))
     square = np.random.default_rng(SEED).normal(size=(1024, 1024)).astype(np.float32)
@@ -286,14 +305,14 @@ def peak(images: Path) -> str:
     )
 
 
-def adaptive_share(case: Case, *, nodes: int, every: int) -> tuple[float, float]:
-    """Return the time and the samples of adaptive runs over those of full ones, on seeded nodes of some layers."""
+def adaptive_share(case: Case, *, nodes: int, every: int) -> tuple[float, Spent]:
+    """Return the time of adaptive runs, and what they ran, over full ones, on seeded nodes of some layers."""
     rng = np.random.default_rng(SEED)
     x, outcome, flow = case.samples[0], partial(outcome_of, target=0), case.wiring.flow
     engine = SuffixEngine(case.network, case.wiring)
     bench = Bench(engine, x, outcome, engine.observe(x, outcome), Ledger(), Silent())
     seconds = {True: 0.0, False: 0.0}
-    used = asked = 0
+    spent = {True: Spent(), False: Spent()}
     for layer in flow.layers[::every]:
         found = flow.nodes[layer.name]
         probe = Probe(layer, found, np.arange(layer.children), Intervention())
@@ -303,9 +322,9 @@ def adaptive_share(case: Case, *, nodes: int, every: int) -> tuple[float, float]
             start = time.perf_counter()
             measured = measure(some, bench, Settings(adaptive=adaptive))
             seconds[adaptive] += time.perf_counter() - start
-            if adaptive:
-                used, asked = used + int(measured.effects.used.sum()), asked + measured.effects.te.size
-    return seconds[True] / seconds[False], used / asked
+            spent[adaptive].add(int(measured.effects.used.sum()), engine.cost(layer).work)
+    part, full = spent[True], spent[False]
+    return seconds[True] / seconds[False], Spent(part.samples / full.samples, part.work / full.work)
 
 
 def small(case: Case, few: int) -> dict[str, Any]:
@@ -320,11 +339,11 @@ def large(case: Case, more: Case | None) -> dict[str, Any]:
     ratios, line = compare_sampled(case, nodes=3, every=5)
     lines = [line]
     if more is not None:
-        share, samples = adaptive_share(more, nodes=12, every=4)
+        share, part = adaptive_share(more, nodes=12, every=4)
         ratios["adaptive"] = ratios["reference"] / share
         lines.append(
             f"{case.name}, adaptive: {len(more.samples[0])} images, 12 seeded nodes of every 4th layer: "
-            f"{share:.0%} of a full run's time, {samples:.0%} of its samples"
+            f"{share:.0%} of a full run's time, {part.samples:.0%} of its samples, {part.work:.0%} of its work"
         )
     return {"ratios": ratios, "lines": lines, "floor": ""}
 

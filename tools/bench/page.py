@@ -24,6 +24,11 @@ What bounds the ratios: a way that runs the whole model once per node needs as m
 engine as many as stand above. For ResNet-20 (691 nodes of a class) that is a factor of 3.4 over plain batched passes,
 whatever the engine does; what the other way adds to a plain pass (a session, masks, hooks) comes on top. More would
 take suffixes that themselves re-execute only the channels that changed.
+
+With `--adaptive` the ratio is at most the full run's over the share of the *work* (multiply-adds of the suffixes) that
+its samples make up. That share is larger than the share of samples where the nodes that need many samples stand early,
+before long suffixes, as in ResNet-20; where effects are weak against their spread, as in MobileNetV2, most samples are
+needed whatever the engine does.
 """
 
 

@@ -11,7 +11,6 @@ import json
 import platform
 import sys
 import time
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from gradients import gradient_methods  # noqa: E402  # found beside this file
 from paper_choices import choices  # noqa: E402
 from paper_page import write_page  # noqa: E402
 from paper_settings import masking, specificity, sufficiency_curve  # noqa: E402
-from paper_subjects import FIGURES, SIZES, Case, imagenet, lenet, resnet20  # noqa: E402
+from paper_subjects import FIGURES, SIZES, Case, digits_of_mnist, imagenet, lenet, resnet20  # noqa: E402
 
 from onnxcausal.analysis.evaluation import Evaluation, to_json  # noqa: E402
 from onnxcausal.onnxgraph.model import load_model  # noqa: E402
@@ -35,7 +34,6 @@ from onnxcausal.pipeline.evaluate import Options, evaluate  # noqa: E402
 from onnxcausal.pipeline.explain import explain  # noqa: E402
 from onnxcausal.pipeline.protocols.maps import GREEDY, METHODS  # noqa: E402
 from onnxcausal.report.evaluation import figure  # noqa: E402
-from tests import assets  # noqa: E402
 
 
 def graphs(case: Case) -> dict[str, object]:
@@ -189,14 +187,7 @@ def _stages(cases: dict[str, Case]) -> dict[str, tuple[str, Callable[[Case], dic
 
 def _cases(work: Path) -> dict[str, Case]:
     """Return the models with their data, which are made ready in the work folder."""
-    digits = work / "mnist.npz"
-    if not digits.exists():
-        x, y = assets.mnist()
-        np.savez(digits, x=np.pad(x, ((0, 0), (2, 2), (2, 2))), y=y.astype(np.int64))
-    if not (work / "cifar").exists():
-        with zipfile.ZipFile(assets.CIFAR) as archive:
-            archive.extractall(work / "cifar")
-    return {"lenet": lenet(work, digits), "resnet20": resnet20(work), **imagenet(work)}
+    return {"lenet": lenet(work, digits_of_mnist(work)), "resnet20": resnet20(work), **imagenet(work)}
 
 
 def _gradients(case: Case) -> dict[str, object]:

@@ -8,7 +8,7 @@ from paper_subjects import SIZES, Case  # found beside this file
 from onnxcausal.causal.attribution import Weighting, spatial_softmax
 from onnxcausal.evaluation.maps import Explain, Floats
 from onnxcausal.pipeline.attribute import open_attributor, sum_of_sizes
-from onnxcausal.pipeline.configuration import configure, full_name
+from onnxcausal.pipeline.configuration import configure_by_name
 from onnxcausal.pipeline.evaluate import Options, evaluate
 from onnxcausal.pipeline.prepare import HERE
 from onnxcausal.pipeline.progress import Silent
@@ -40,9 +40,8 @@ REDUCTIONS = {
 
 def choices(case: Case) -> dict[str, object]:
     """Measure stability and faithfulness of every choice on the same images."""
-    given = {full_name(key): (f"argument {key}", value) for key, value in case.reading.items()}
-    given["data.source"] = ("argument data", str(case.data))
-    subject = open_subject(case.model, configure(case.model, None, given), case.analysis, HERE, Silent())
+    configured = configure_by_name(case.model, None, case.reading, case.data)
+    subject = open_subject(case.model, configured, case.analysis, HERE, Silent())
     layers = open_attributor(subject.network, subject.prepared.wiring, subject.routes[case.shown]).layers
     places = {"first layer": (layers[0],), "last layer": (layers[-1],), "all layers": ()}
     others: dict[str, Callable[[int], Explain]] = {}

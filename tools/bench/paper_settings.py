@@ -10,7 +10,7 @@ from onnxcausal.analysis.evaluation import Evaluation
 from onnxcausal.causal.significance import Role
 from onnxcausal.evaluation.intervals import mean_of
 from onnxcausal.onnxgraph.masked import with_masks, without_nodes
-from onnxcausal.pipeline.configuration import configure, full_name
+from onnxcausal.pipeline.configuration import configure_by_name
 from onnxcausal.pipeline.evaluate import Options, evaluate
 from onnxcausal.pipeline.prepare import HERE
 from onnxcausal.pipeline.progress import Silent
@@ -75,9 +75,8 @@ def specificity(case: Case) -> dict[str, object]:
 
 def masking(case: Case) -> dict[str, object]:
     """Measure accuracy with noisy, then also neutral and dead nodes masked in every layer (figure 11)."""
-    given = {full_name(key): (f"argument {key}", value) for key, value in case.reading.items()}
-    given["data.source"] = ("argument data", str(case.data))
-    subject = open_subject(case.model, configure(case.model, None, given), case.analysis, HERE, Silent())
+    configured = configure_by_name(case.model, None, case.reading, case.data)
+    subject = open_subject(case.model, configured, case.analysis, HERE, Silent())
     wiring = subject.prepared.wiring
     held = {target: subject.held_out(target, SIZES[case.name].held_out) for target in subject.routes}
     rows = []

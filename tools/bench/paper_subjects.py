@@ -1,5 +1,6 @@
 """Models, data and sizes of the experiments."""
 
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -113,9 +114,26 @@ def lenet(work: Path, digits: Path) -> Case:
     )
 
 
+def digits_of_mnist(work: Path) -> Path:
+    """Return MNIST's test images with the border that LeNet-5 asks for, made where they are not there."""
+    file = work / "mnist.npz"
+    if not file.exists():
+        x, y = assets.mnist()
+        np.savez(file, x=np.pad(x, ((0, 0), (2, 2), (2, 2))), y=y.astype(np.int64))
+    return file
+
+
+def cifar(work: Path) -> Path:
+    """Return the folder of CIFAR-10's test images, unpacked where they are not there."""
+    if not (work / "cifar").exists():
+        with zipfile.ZipFile(assets.CIFAR) as archive:
+            archive.extractall(work / "cifar")
+    return next(path.parent.parent for path in sorted((work / "cifar").rglob("*.jpg")))
+
+
 def resnet20(work: Path) -> Case:
     """Return ResNet-20 on CIFAR-10, all ten classes."""
-    images = next(path.parent.parent for path in sorted((work / "cifar").rglob("*.jpg")))
+    images = cifar(work)
     return Case(
         name="resnet20",
         title="ResNet-20, CIFAR-10",

@@ -11,7 +11,6 @@ import argparse
 import json
 import sys
 import time
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from paper_subjects import IMAGENET, MODELS  # noqa: E402  # found beside this file
+from paper_subjects import IMAGENET, MODELS, cifar, digits_of_mnist  # noqa: E402  # found beside this file
 from repair_page import write  # noqa: E402
 
 from onnxcausal.analysis.result import title_of  # noqa: E402
@@ -33,7 +32,7 @@ from onnxcausal.causal.repair import Stage, best_first, portion_of_best  # noqa:
 from onnxcausal.causal.significance import Role  # noqa: E402
 from onnxcausal.errors import NothingToAnalyseError  # noqa: E402
 from onnxcausal.pipeline.analyze import analyze  # noqa: E402
-from onnxcausal.pipeline.configuration import configure, full_name  # noqa: E402
+from onnxcausal.pipeline.configuration import configure_by_name  # noqa: E402
 from onnxcausal.pipeline.prepare import HERE  # noqa: E402
 from onnxcausal.pipeline.progress import Silent  # noqa: E402
 from onnxcausal.pipeline.protocols.fidelity import neurons, portion_of  # noqa: E402
@@ -238,41 +237,6 @@ def main() -> None:
 
 def _cases(work: Path) -> dict[str, Any]:
     unit = {"rescale": 1 / 255}
-
-    def cifar() -> Path:
-        if not (work / "cifar").exists():
-            with zipfile.ZipFile(assets.CIFAR) as archive:
-                archive.extractall(work / "cifar")
-        return next(path.parent.parent for path in sorted((work / "cifar").rglob("*.jpg")))
-
-    def digits_of_mnist() -> Path:
-        file = work / "mnist.npz"
-        if not file.exists():
-            x, y = assets.mnist()
-            np.savez(file, x=np.pad(x, ((0, 0), (2, 2), (2, 2))), y=y.astype(np.int64))
-        return file
-
-    def animals() -> Case:
-        names = work / "imagenet_1001.txt"  # labels.txt would be taken for the names of all data here
-        names.write_text("background\n" + (assets.ASSETS / "data" / "imagenet_synset.txt").read_text())
-        reading = {
-            "mean": [1.0],
-            "std": [1.0],
-            "rescale": 1 / 128,
-            "resize": 146,
-            "center_crop": 128,
-            "labels": str(names),
-        }
-        return Case(
-            "MobileNetV1 0.25 128, ImageNet, three animals",
-            assets.model_path("imagenet_mobilenetv1_025_128"),
-            assets.ANIMALS,
-            reading,
-            12,
-            targets=(2, 3, 12),
-            extra={"samples": 12, "budget": 64},
-        )
-
     return {
         "digits": lambda: Case(
             "digits, half of the fours labelled nines",
@@ -287,18 +251,47 @@ def _cases(work: Path) -> dict[str, Any]:
         "mnist": lambda: Case(
             "MNIST, 45 % of the fours labelled nines",
             _mislabelled(work / "mnist_mislabelled.onnx"),
-            digits_of_mnist(),
+            digits_of_mnist(work),
             unit,
             500,
             "4",
             curves=False,
         ),
-        "lenet": lambda: Case("LeNet-5, MNIST", MODELS / "mnist_lenet.onnx", digits_of_mnist(), unit, 300),
-        "mobilenetv1": animals,
+        "lenet": lambda: Case("LeNet-5, MNIST", MODELS / "mnist_lenet.onnx", digits_of_mnist(work), unit, 300),
+        "mobilenetv1": lambda: _animals(work),
         "resnet20": lambda: Case(
-            "ResNet-20, CIFAR-10 as JPEG", assets.model_path("cifar10_resnet20"), cifar(), IMAGENET, 50, "2", levers=2
+            "ResNet-20, CIFAR-10 as JPEG",
+            assets.model_path("cifar10_resnet20"),
+            cifar(work),
+            IMAGENET,
+            50,
+            "2",
+            levers=2,
         ),
     }
+
+
+def _animals(work: Path) -> Case:
+    """Return a small MobileNetV1 on the photographs of three animals."""
+    names = work / "imagenet_1001.txt"  # labels.txt would be taken for the names of all data here
+    names.write_text("background\n" + (assets.ASSETS / "data" / "imagenet_synset.txt").read_text())
+    reading = {
+        "mean": [1.0],
+        "std": [1.0],
+        "rescale": 1 / 128,
+        "resize": 146,
+        "center_crop": 128,
+        "labels": str(names),
+    }
+    return Case(
+        "MobileNetV1 0.25 128, ImageNet, three animals",
+        assets.model_path("imagenet_mobilenetv1_025_128"),
+        assets.ANIMALS,
+        reading,
+        12,
+        targets=(2, 3, 12),
+        extra={"samples": 12, "budget": 64},
+    )
 
 
 def _mislabelled(file: Path) -> Path:
@@ -317,9 +310,7 @@ def _mislabelled(file: Path) -> Path:
 
 
 def _configured(case: Case) -> Any:
-    given = {full_name(key): (f"argument {key}", value) for key, value in case.reading.items()}
-    given["data.source"] = ("argument data", str(case.data))
-    return configure(case.model, None, given)
+    return configure_by_name(case.model, None, case.reading, case.data)
 
 
 def _analysed(case: Case, work: Path, outcome: str) -> Path:

@@ -1,7 +1,6 @@
 """The record of a compression."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from onnxcausal.analysis.compression import (
     CompressionFile,
@@ -12,13 +11,13 @@ from onnxcausal.analysis.compression import (
     TriedSizeRecord,
     UnfitRecord,
 )
-from onnxcausal.analysis.file import DataRecord, ToolRecord
-from onnxcausal.analysis.sideeffects import ClassRecord, CostRecord, MovedRecord, PartRecord, QualityRecord
+from onnxcausal.analysis.sideeffects import CostRecord, MovedRecord, PartRecord
 from onnxcausal.pipeline.compressing.choose import Chosen, TriedSize
 from onnxcausal.pipeline.compressing.compare import Other
 from onnxcausal.pipeline.compressing.smaller import Press, Smaller
+from onnxcausal.pipeline.records import data_record, tool_record
 from onnxcausal.pipeline.repairing.parts import Part
-from onnxcausal.pipeline.repairing.record import change_record, positions_of
+from onnxcausal.pipeline.repairing.record import change_record, class_records, positions_of, quality_records
 from onnxcausal.pipeline.repairing.sideeffects import SideEffects
 
 
@@ -28,8 +27,6 @@ def compression_file(
     measured: tuple[SideEffects, Sequence[Other]],
     parts: tuple[Part, Part],
     *,
-    settings: Mapping[str, Any],
-    analysis_sha256: str | None,
     refused: str,
     notes: Sequence[str],
     cost: Sequence[CostRecord],
@@ -41,26 +38,17 @@ def compression_file(
         chosen: the smaller file.
         measured: what it changes, and what others as small do.
         parts: samples to choose on, and samples to report on.
-        settings: of the compression.
-        analysis_sha256: hash of the analysis.
         refused: why the file is not written.
         notes: what a reader must know.
         cost: of the two files.
     """
-    prepared = press.subject.prepared
-    names = prepared.class_names
+    prepared, settings = press.subject.prepared, press.provenance["settings"]
     found, others = measured
     return CompressionFile(
-        tool=ToolRecord(
-            onnxcausal=prepared.versions["onnxcausal"],
-            onnxruntime=prepared.versions["onnxruntime"],
-            providers=list(prepared.engine.providers),
-        ),
+        tool=tool_record(prepared),
         model=chosen.smaller.masks.model,
-        data=DataRecord(
-            source=prepared.samples.source, sha256=prepared.data_sha256, synthetic=prepared.samples.synthetic
-        ),
-        analysis_sha256=analysis_sha256,
+        data=data_record(prepared),
+        analysis_sha256=press.provenance.get("analysis_sha256"),
         settings=dict(settings),
         masks=chosen.smaller.masks,
         parameters=(press.parameters, chosen.smaller.parameters),
@@ -69,22 +57,10 @@ def compression_file(
         split=PartRecord(search=positions_of(parts[0]), report=positions_of(parts[1])),
         tried=[_tried(entry) for entry in chosen.tried],
         overall=change_record(found.overall),
-        classes=[
-            ClassRecord(
-                target=target,
-                name=names[target] if names else None,
-                protected=False,
-                change=change_record(change),
-                p_adjusted=change.p,
-            )
-            for target, change in found.classes.items()
-        ],
+        classes=class_records(found, prepared.class_names),
         moved=[MovedRecord(**held._asdict()) for held in found.moved],
         agreement=found.agreement,
-        quality=(
-            QualityRecord(calibration_error=found.calibration[0], log_probability=found.log_probability[0]),
-            QualityRecord(calibration_error=found.calibration[1], log_probability=found.log_probability[1]),
-        ),
+        quality=quality_records(found),
         cost=list(cost),
         others=[_other(held) for held in others],
         refused=refused,

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from onnxcausal.analysis.folder import ANALYSIS_FILE
+from onnxcausal.analysis.read import analysis_sha256
 from onnxcausal.pipeline.protocols.subject import Subject
 from onnxcausal.pipeline.repairing.choose import Chosen
 from onnxcausal.pipeline.repairing.settings import Options
@@ -36,8 +36,7 @@ def provenance_of(subject: Subject, chosen: Chosen, options: Options, analysis: 
     }
     held: dict[str, Any] = {"data_sha256": prepared.data_sha256, "graphs_sha256": _hash_of_graphs(subject)}
     if analysis is not None:
-        path = analysis / ANALYSIS_FILE if analysis.is_dir() else analysis
-        held["analysis_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        held["analysis_sha256"] = analysis_sha256(analysis)
     plain: dict[str, Any] = json.loads(json.dumps(held | {"settings": settings}, default=str))
     return plain
 

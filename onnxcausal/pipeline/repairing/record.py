@@ -1,11 +1,11 @@
 """What a repair leaves behind: its masks, and the record of what it changes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from onnxcausal.analysis.file import DataRecord, ModelRecord, ToolRecord
+from onnxcausal.analysis.file import ModelRecord
 from onnxcausal.analysis.masks import MaskRecord, MasksFile, in_order
 from onnxcausal.analysis.sideeffects import (
     ChangeRecord,
@@ -23,13 +23,14 @@ from onnxcausal.analysis.sideeffects import (
 from onnxcausal.evaluation.paired import Change, adjusted
 from onnxcausal.pipeline.prepare import Prepared
 from onnxcausal.pipeline.protocols.subject import Subject
+from onnxcausal.pipeline.records import data_record, tool_record
 from onnxcausal.pipeline.repairing.assess import Assessed
 from onnxcausal.pipeline.repairing.choose import Chosen
 from onnxcausal.pipeline.repairing.masking import Plan, features_of
 from onnxcausal.pipeline.repairing.parts import Part
 from onnxcausal.pipeline.repairing.reach import reading_of
 from onnxcausal.pipeline.repairing.search import Tried
-from onnxcausal.pipeline.repairing.sideeffects import Control
+from onnxcausal.pipeline.repairing.sideeffects import Control, SideEffects
 
 
 def masks_file(subject: Subject, chosen: Chosen, provenance: Mapping[str, Any]) -> MasksFile:
@@ -112,21 +113,12 @@ def side_effects_file(
         notes: what a reader must know.
         cost: of the two files.
     """
-    names = prepared.class_names
     search, report = split
     found = assessed.found
-    held = [target for target in found.classes if target in protected]
-    p_adjusted = dict(zip(held, adjusted(np.array([found.classes[target].p for target in held])).tolist(), strict=True))
     return SideEffectsFile(
-        tool=ToolRecord(
-            onnxcausal=prepared.versions["onnxcausal"],
-            onnxruntime=prepared.versions["onnxruntime"],
-            providers=list(prepared.engine.providers),
-        ),
+        tool=tool_record(prepared),
         model=masks.model,
-        data=DataRecord(
-            source=prepared.samples.source, sha256=prepared.data_sha256, synthetic=prepared.samples.synthetic
-        ),
+        data=data_record(prepared),
         analysis_sha256=None,
         settings=dict(settings),
         plan=None,
@@ -134,22 +126,10 @@ def side_effects_file(
         split=PartRecord(search={} if search is None else positions_of(search), report=positions_of(report)),
         objective=None if assessed.objective is None else change_record(assessed.objective),
         overall=change_record(found.overall),
-        classes=[
-            ClassRecord(
-                target=target,
-                name=names[target] if names else None,
-                protected=target in protected,
-                change=change_record(change),
-                p_adjusted=p_adjusted.get(target, change.p),
-            )
-            for target, change in found.classes.items()
-        ],
+        classes=class_records(found, prepared.class_names, protected),
         moved=[MovedRecord(**held._asdict()) for held in found.moved],
         agreement=found.agreement,
-        quality=(
-            QualityRecord(calibration_error=found.calibration[0], log_probability=found.log_probability[0]),
-            QualityRecord(calibration_error=found.calibration[1], log_probability=found.log_probability[1]),
-        ),
+        quality=quality_records(found),
         cost=list(cost),
         controls=[_control(held) for held in assessed.controls],
         refused=[],
@@ -183,6 +163,33 @@ def plan_record(plan: Plan, tried: Sequence[Tried]) -> PlanRecord:
 def positions_of(part: Part) -> dict[int, list[int]]:
     """Return the positions of the samples of a part, by class, ascending."""
     return {target: np.sort(held).tolist() for target, held in part.positions.items()}
+
+
+def class_records(
+    found: SideEffects, names: Sequence[str] | None, protected: Collection[int] = ()
+) -> list[ClassRecord]:
+    """Return the record of what changes for each class; p values of protected ones are adjusted for their number."""
+    held = [target for target in found.classes if target in protected]
+    p_adjusted = dict(zip(held, adjusted(np.array([found.classes[target].p for target in held])).tolist(), strict=True))
+    return [
+        ClassRecord(
+            target=target,
+            name=names[target] if names else None,
+            protected=target in protected,
+            change=change_record(change),
+            p_adjusted=p_adjusted.get(target, change.p),
+        )
+        for target, change in found.classes.items()
+    ]
+
+
+def quality_records(found: SideEffects) -> tuple[QualityRecord, QualityRecord]:
+    """Return the record of how well probabilities fit, before and after."""
+    before, after = (
+        QualityRecord(calibration_error=error, log_probability=mean)
+        for error, mean in zip(found.calibration, found.log_probability, strict=True)
+    )
+    return before, after
 
 
 def change_record(change: Change) -> ChangeRecord:
