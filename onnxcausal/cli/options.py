@@ -110,7 +110,7 @@ Provider = Annotated[
 Limits = Annotated[
     str | None,
     typer.Option(
-        metavar="time=S,memory=SIZE", help="What opening the file may take [time=180]; none.", rich_help_panel=RUN
+        metavar="time=S,memory=SIZE", help="What opening the file may take, or none (time=180).", rich_help_panel=RUN
     ),
 ]
 FollowLinks = Annotated[
@@ -143,7 +143,7 @@ Portions = Annotated[
 ]
 Methods = Annotated[
     str | None,
-    typer.Option(help="Maps: causal,occlusion,rise,edges,constant,random [all].", rich_help_panel=PROTOCOL),
+    typer.Option(help="Maps: causal,occlusion,rise,edges,constant,random (all).", rich_help_panel=PROTOCOL),
 ]
 Perturbations = Annotated[
     int | None, typer.Option(min=1, help="stability: noisy copies of each image [50].", rich_help_panel=PROTOCOL)
@@ -156,7 +156,7 @@ RiseMasks = Annotated[
     int | None, typer.Option("--masks", min=1, help="Maps: masks of RISE [500].", rich_help_panel=PROTOCOL)
 ]
 MapLayer = Annotated[
-    str | None, typer.Option("--layer", help="Maps: layer of the causal maps [all].", rich_help_panel=PROTOCOL)
+    str | None, typer.Option("--layer", help="Maps: layer of the causal maps (all).", rich_help_panel=PROTOCOL)
 ]
 EvaluatedOut = Annotated[
     Path | None,
@@ -282,7 +282,7 @@ AnalysedData = Annotated[
 ]
 ReportFile = Annotated[
     Path | None,
-    typer.Option("--out", "-o", help="The page [report.html in the analysis's folder].", rich_help_panel=OUTPUT),
+    typer.Option("--out", "-o", help="The page (report.html in the analysis's folder).", rich_help_panel=OUTPUT),
 ]
 DemoOut = Annotated[Path, typer.Option("--out", help="Folder for what it writes.", rich_help_panel=OUTPUT)]
 OldSide = Annotated[Path, typer.Argument(help="A folder that analyze wrote, an analysis.json, or a model file.")]

@@ -14,9 +14,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from rich.markup import render
 
 from tests.commands import run
 from tests.networks import Builder, mlp
+from tests.tools.options import commands, helped
 
 MODELS = Path(__file__).parent.parent.parent / "models"
 DIGITS = MODELS / "digits_lenet.onnx"
@@ -340,6 +342,12 @@ def test_help_loads_nothing_heavy() -> None:
     helped = "from onnxcausal.cli import main\ntry:\n    main(['analyze', '--help'])\nexcept SystemExit: pass"
     assert not loaded_by(helped) & (HEAVY | {"numpy", "scipy", "matplotlib", "cv2"})
     assert not loaded_by("import onnxcausal") & (HEAVY | {"numpy"})
+
+
+def test_help_shows_all_that_is_written() -> None:
+    for command in commands():
+        for text in helped(command):
+            assert render(text).plain == text, command  # words in brackets would be taken for a style, and vanish
 
 
 def test_a_closed_pipe_ends_quietly(model: Path) -> None:

@@ -128,7 +128,7 @@ def test_nothing_holds_a_secret_or_names_a_host(name: str) -> None:
 
 
 def test_what_the_readme_shows_fits_the_files() -> None:
-    workflow, commits = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
+    workflow, commits, job = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
     (step,) = [step for step in workflow["jobs"]["model"]["steps"] if step["uses"].startswith("onnxcausal/")]
     path = step["uses"].removeprefix("onnxcausal/onnxcausal/").split("@")[0]
     action = yaml.safe_load((ROOT / path / "action.yml").read_text(encoding="utf-8"))
@@ -136,5 +136,6 @@ def test_what_the_readme_shows_fits_the_files() -> None:
     assert {name for name, declared in action["inputs"].items() if declared.get("required")} <= set(step["with"])
     assert all(line.split("=")[0] in flags_of("analyze") for line in step["with"]["arguments"].split())
     assert [hook["id"] for hook in commits["repos"][0]["hooks"]] == [HOOK["id"]]
+    assert job["script"] == GITLAB["script"]
     (shown,) = [text for text in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) if text.startswith("docker")]
     assert shown.splitlines() == [line.removeprefix("# ") for line in DOCKERFILE.splitlines()[:2]]
