@@ -26,11 +26,13 @@ Written by `tools/support.py` from the tests themselves, which check that it is 
 
 Each row is a small model built in code as vendors and exporters write it. *exact*: its scores are those of the file,
 run op by op without optimisation, and in every layer, once it stands in standard ops, the `suffix` engine equals the
-`reference` engine, and both equal a computation with edited weights: in float64 from the definitions of the ops
-(*float64*), or by ONNX Runtime (*edited weights*) where activations have 16-bit steps, of which float32 may take the
-next one at a border. *around*: the same, but the weights in the ops named are not intervened on. *refused*: with the
-reason. Quantised models are also held to the file itself with its quantised weights edited
-(`tests/onnxgraph/test_lowering.py`).
+`reference` engine, and both equal a computation with edited weights, in float64 from the definitions of the ops
+(*float64*). Where a model rounds to steps, a value at the border of two takes the one that the model's float type gives
+it: there each op's result is rounded to that type, and averages over places are summed in ONNX Runtime's order.
+*around*: the same, but the weights in the ops named are not intervened on. *refused*: with the reason. Quantised models
+are also held to the file itself with its quantised weights edited (`tests/onnxgraph/test_lowering.py`), and effects of
+QDQ models to those of their float parents: each within what half a step of every value and weight can add up to, and
+beyond it by no more than what interventions push out of the calibrated ranges (`tests/onnxgraph/test_float_parent.py`).
 """
 HOSTILE = """
 ## Files that are broken or hostile

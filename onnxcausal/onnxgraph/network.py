@@ -190,6 +190,13 @@ def open_network(
         ConfigError: there is no tensor of that name, or no such provider.
     """
     cut = cut_model(model, reading.output, reading.task) if isinstance(model, Model) else model
+    if not cut.part.graph.node:  # ONNX Runtime fails on a graph that hands on what it is given
+        raise NothingToAnalyseError(
+            "the model has no layer to intervene on",
+            where=f"{cut.model.name}, up to tensor {cut.outcome.tensor}",
+            why="the scores are an input, or stored in the file: no op makes them",
+            remedy="supply a model whose weights stand in the file, or name another tensor with --output",
+        )
     part, spec = with_one_input(cut.part, cut.model.name, reading)
     if spec.shape and (spec.shape[0] or 0) > LARGEST_FIXED_BATCH:
         raise _batch_too_large(spec, cut.model.name)

@@ -45,12 +45,12 @@ def find_unmaskable(index: GraphIndex, layers: Sequence[Layer]) -> dict[int, OpF
                 domain=op.domain,
                 weights=tuple(stored),
                 parameters=sum(map(values_in, stored.values())),
-                reason=_reason(op, list(stored.values())),
+                reason=_reason(index, op, list(stored.values())),
             )
     return found
 
 
-def _reason(op: onnx.NodeProto, stored: Sequence[TensorProto]) -> str:
+def _reason(index: GraphIndex, op: onnx.NodeProto, stored: Sequence[TensorProto]) -> str:
     """Return why no intervention is made on an op: the first reason that applies."""
     kinds = ", ".join(sorted({type_name(tensor.data_type) for tensor in stored}))
     reasons = (
@@ -64,12 +64,23 @@ def _reason(op: onnx.NodeProto, stored: Sequence[TensorProto]) -> str:
         (op.op_type in RECURRENT, "a weight is used again at every step: a path has no single place"),
         (op.op_type == "Einsum", "which axes are parents depends on its equation"),
         (op.op_type in LOOKING_UP, "rows of a table are looked up, not weighed"),
-        (
-            op.op_type in LAYER_OPS,
-            f"its weight ({kinds}) is not float where it is used, or made by ops that cannot run",
-        ),
+        (op.op_type in LAYER_OPS, _unusable(index, op, kinds)),
     )
     return next((reason for applies, reason in reasons if applies), "not a Conv, ConvTranspose, Gemm or MatMul")
+
+
+def _unusable(index: GraphIndex, op: onnx.NodeProto, kinds: str) -> str:
+    """Return why the weight of an op that could be a layer cannot be used; `kinds` are the types it is stored in."""
+    unknown, waiting = set(), [name for name in op.input if name in index.leaves]
+    while waiting:
+        made = index.producing(waiting.pop())
+        if made is not None:
+            waiting += [name for name in made.input if name in index.leaves]
+            if made.domain not in (*OWN_DOMAINS, FUSED_DOMAIN):
+                unknown.add(f"{made.domain}::{made.op_type}")
+    if unknown:
+        return f"its weight is made by ops of unknown domains: {', '.join(sorted(unknown))}"
+    return f"its weight ({kinds}) is not float where it is used, or made by ops that cannot run"
 
 
 def _stored(index: GraphIndex, op: onnx.NodeProto) -> Iterator[tuple[str, TensorProto]]:

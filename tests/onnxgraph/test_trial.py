@@ -10,6 +10,7 @@ from onnxcausal import analyze
 from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.limits import Limits, parse_limits
 from onnxcausal.onnxgraph.model import load_model
+from onnxcausal.onnxgraph.runner.sessions import out_of_memory
 from onnxcausal.onnxgraph.trial import try_model
 from onnxcausal.pipeline.configuration import configure
 from onnxcausal.pipeline.inspect import inspect
@@ -43,6 +44,12 @@ def test_a_model_that_fills_memory_is_stopped_and_told(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"more memory than it may|crashes") as raised:
         open_model(hostile(name, tmp_path), Caution(Limits(seconds=60, memory=2**30)))
     assert "--limits memory=" in raised.value.remedy
+
+
+def test_a_thread_that_cannot_be_started_is_memory_that_runs_out() -> None:
+    told = "PosixThread pthread_create failed, error code: 12 error msg: Cannot allocate memory"
+    assert out_of_memory(RuntimeError(told)) is not None
+    assert out_of_memory(RuntimeError("Node (Add_0) Op (Add) Incompatible dimensions")) is None
 
 
 def test_errors_of_the_other_process_are_told_as_they_are(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxcausal import analyze
 from onnxcausal.analysis.result import Analysis
 from onnxcausal.causal.graph import FlowKind
-from onnxcausal.errors import ModelError, SamplesError
+from onnxcausal.errors import ModelError, NothingToAnalyseError, SamplesError
 from onnxcausal.onnxgraph.model import load_model
 from tests.networks import Builder, mlp
 from tests.opened import Opened, assert_equal_to_edited_weights, open_proto, treatment_effects
@@ -321,3 +321,11 @@ def test_weights_in_ops_that_are_not_supported_are_named_as_the_reason(tmp_path:
     with pytest.raises(ModelError, match="not supported") as caught:
         analysed(tmp_path, proto)
     assert "Einsum" in caught.value.why
+
+
+@pytest.mark.parametrize("op_type", ["Identity", "Softmax"])
+def test_scores_that_are_the_input_itself_leave_nothing_to_analyse(op_type: str, tmp_path: Path) -> None:
+    b = Builder(np.random.default_rng(0))
+    with pytest.raises(NothingToAnalyseError, match="no layer") as caught:
+        analysed(tmp_path, b.model(["N", 6], b.add(op_type, ["x"])))
+    assert "the scores are an input" in caught.value.why

@@ -346,3 +346,15 @@ def test_weights_in_other_files_are_listed(tmp_path: Path) -> None:
     assert (external.location, external.size, external.tensors) == (
         "weights.bin", (tmp_path / "weights.bin").stat().st_size, 4
     )  # fmt: skip
+
+
+def test_a_weight_that_an_unknown_op_makes_is_left_out_and_the_op_named(tmp_path: Path) -> None:
+    b = Builder(np.random.default_rng(0))
+    hidden = b.add("MatMul", ["x", b.weight(6, 6)])
+    model = b.model(["N", 6], b.add("MatMul", [hidden, b.weight(6, 3)]))
+    first = model.graph.node[0]
+    model.graph.node.insert(0, helper.make_node("Secret", [first.input[1]], ["decoded"], domain="com.vendor"))
+    model.opset_import.append(helper.make_opsetid("com.vendor", 1))
+    model.graph.node[1].input[1] = "decoded"
+    (left_out,) = inspected(tmp_path, model).others
+    assert left_out.reason == "its weight is made by ops of unknown domains: com.vendor::Secret"

@@ -19,7 +19,14 @@ HELD_TYPES = frozenset(
     )
 )
 """Types of tensors that numpy can hold."""
-OUT_OF_MEMORY = ("failed to allocate", "out of memory", "bad_alloc", "alloc_failed", "bad allocation")
+OUT_OF_MEMORY = (
+    "failed to allocate",
+    "cannot allocate memory",  # not even a thread could be started
+    "out of memory",
+    "bad_alloc",
+    "alloc_failed",
+    "bad allocation",
+)
 """What ONNX Runtime's message says when memory runs out."""
 INEXACT = ["ConvMulFusion", "MatMulScaleFusion"]
 """Optimisations that put a factor into the weights: products of whole numbers would be exact no longer. Quantised ops
