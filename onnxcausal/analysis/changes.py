@@ -108,6 +108,7 @@ def _layer_change(test: LayerTest, p: Floats, spread: float, alpha: float) -> La
         new_targets=test.new.targets,
         edges_appeared=count_edges(test.new, there, test.new.targets) - both,
         edges_vanished=count_edges(test.old, here, test.old.targets) - both,
+        role_changed=sum(old.role is not new.role for old, new in zip(test.old.nodes, test.new.nodes, strict=False)),
         nodes=_node_changes(test, p, spread, alpha),
     )
 

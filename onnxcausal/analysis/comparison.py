@@ -1,6 +1,7 @@
 """The result of comparing two analyses, and its file format, version 1."""
 
 import json
+from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -13,6 +14,9 @@ from onnxcausal.causal.significance import Role
 FORMAT: Final = "onnxcausal-comparison/1"
 SCHEMA_FILE = "comparison-1.schema.json"
 """The shipped JSON Schema, beside this module."""
+
+STRONGEST = 10
+"""Nodes of a layer that a short comparison lists."""
 
 Positive = Annotated[float, Field(ge=0)]
 
@@ -69,7 +73,8 @@ class LayerChange(Record):
 
     `compared` says how effects were compared: sample by sample (`paired`), on independent samples (`welch`), or not at
     all; then the reason says why. `tested` nodes were compared; `largest` is the largest difference among them, in
-    standard deviations of the outcome. An edge runs from each necessary node to each target, within a group.
+    standard deviations of the outcome. An edge runs from each necessary node to each target, within a group. Of the
+    nodes, `role_changed` have another role; which are listed, the comparison's `nodes_listed` says.
     """
 
     old: str
@@ -85,6 +90,7 @@ class LayerChange(Record):
     new_targets: list[Index]
     edges_appeared: Index
     edges_vanished: Index
+    role_changed: Index
     nodes: list[NodeChange]
 
 
@@ -137,7 +143,8 @@ class ComparisonFile(Record):
 
     `same_model`: both are of the same file and data, so that nothing but sampling can differ. `differs`: the models
     differ beyond sampling, or in their layers. Classes that differ beyond sampling stand first, those with the largest
-    `distance` before others.
+    `distance` before others. `nodes_listed`: each layer lists every node that changed its role or its effect, or only
+    those with the strongest changes beyond sampling, at most 10.
     """
 
     format: Literal["onnxcausal-comparison/1"] = FORMAT
@@ -147,17 +154,50 @@ class ComparisonFile(Record):
     same_model: bool
     differs: bool
     tests: Index
+    nodes_listed: Literal["every", "strongest"] = "every"
     layers: list[MatchRecord]
     classes: list[ClassChange]
     not_compared: list[Index]
     notes: list[str]
 
 
+def strongest_only(comparison: ComparisonFile) -> ComparisonFile:
+    """Return a comparison that lists the strongest changes of each layer alone, so that it stays small."""
+    classes = [
+        found.model_copy(
+            update={"layers": [layer.model_copy(update={"nodes": _strongest(layer)}) for layer in found.layers]}
+        )
+        for found in comparison.classes
+    ]
+    return comparison.model_copy(update={"nodes_listed": "strongest", "classes": classes})
+
+
 def to_json(comparison: ComparisonFile) -> str:
-    """Return the content of the file, ending in a newline."""
-    return json.dumps(comparison.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
+    """Return the content of the file, ending in a newline; what holds no other list or record stands on one line."""
+    return "".join(_laid_out(comparison.model_dump(mode="json"), "\n")) + "\n"
 
 
 def schema() -> str:
     """Return the JSON Schema of the format, as shipped in `SCHEMA_FILE`."""
     return json.dumps(ComparisonFile.model_json_schema(), indent=1) + "\n"
+
+
+def _strongest(layer: LayerChange) -> list[NodeChange]:
+    """Return the nodes that changed most beyond sampling, by index."""
+    changed = [node for node in layer.nodes if node.beyond_sampling]
+    return sorted(sorted(changed, key=lambda node: -abs(node.d or 0.0))[:STRONGEST], key=lambda node: node.index)
+
+
+def _laid_out(value: object, line: str) -> Iterator[str]:
+    """Yield the text of a value; `line` begins a line of it."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if not any(isinstance(one, dict | list) for one in inner):
+        yield json.dumps(value, allow_nan=False)
+        return
+    further = f"{line} "
+    begin = "{" if isinstance(value, dict) else "["
+    for key, one in value.items() if isinstance(value, dict) else enumerate(inner):
+        yield begin + further + (f"{json.dumps(key)}: " if isinstance(value, dict) else "")
+        yield from _laid_out(one, further)
+        begin = ","
+    yield line + ("}" if isinstance(value, dict) else "]")

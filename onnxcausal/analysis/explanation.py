@@ -99,8 +99,9 @@ def attributions_archive(explanation: Explanation) -> bytes:
 
     `map [inputs, ...]`, `names`, `targets`, `predicted` and `labels` of all inputs, and of images `pictures [inputs,
     height, width, 3]`; for each class `CLASS`:
-    `inputs/CLASS`, `node_maps/CLASS [inputs, nodes, ...]`, `nodes/CLASS`, `node_layer/CLASS`, `layers/CLASS`, and
-    `map/CLASS`, which holds those explained for another class too. An input without a map for its class has NaN.
+    `inputs/CLASS`, `node_maps/CLASS [inputs, nodes, ...]`, `nodes/CLASS`, `node_layer/CLASS`, `layers/CLASS`,
+    `samples/CLASS` (positions of those that the graph was inferred from), and `map/CLASS`, which holds those explained
+    for another class too. An input without a map for its class has NaN.
     """
     space = explanation.classes[0].maps.shape[1:]
     whole = np.full((len(explanation.names), *space), np.nan, np.float32)
@@ -127,6 +128,7 @@ def attributions_archive(explanation: Explanation) -> bytes:
             f"nodes/{target}": held.nodes,
             f"node_layer/{target}": np.array(held.node_layer),
             f"layers/{target}": np.array(held.layers),
+            f"samples/{target}": held.route.samples,
         }
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, **arrays)

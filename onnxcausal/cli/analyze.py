@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from onnxcausal.cli import options
 from onnxcausal.cli.progress import ConsoleProgress
 from onnxcausal.cli.settings import configured_by, machine_by
+from onnxcausal.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,6 +113,7 @@ def _run(
     from onnxcausal.analysis.file import to_json  # noqa: PLC0415  # --help must not load it
     from onnxcausal.analysis.folder import write_file  # noqa: PLC0415
     from onnxcausal.pipeline.analyze import run  # noqa: PLC0415
+    from onnxcausal.pipeline.belonging import left_behind  # noqa: PLC0415
     from onnxcausal.pipeline.gates import check_passed  # noqa: PLC0415
     from onnxcausal.pipeline.reports import parse_reports  # noqa: PLC0415
     from onnxcausal.report.summary import summary  # noqa: PLC0415
@@ -130,6 +132,9 @@ def _run(
             f"{progress.interventions:,} interventions in {progress.seconds:.1f} s, written to {folder}",
             file=sys.stderr,
         )
+    if left := left_behind(folder):
+        remedy = f"the page is written anew by: onnxcausal report {folder}"
+        print(f"note: of an earlier analysis, not this one: {printable(', '.join(left))}; {remedy}", file=sys.stderr)
     checks = _report(analysis, asked, reports, model, machine=machine, stream=sys.stderr if as_json else sys.stdout)
     check_passed(checks, model.name)
 

@@ -47,13 +47,14 @@ def compare_command(
     follow_links: options.FollowLinks = False,
     config: options.Config = None,
     out: options.ComparisonOut = None,
+    every_node: options.EveryNode = False,
     report: options.CheckReports = None,
     as_json: options.AsEvaluationJson = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,  # read by the program's entry, which sees every error
 ) -> None:
     """Tell how two models differ, class by class, beyond what sampling explains: exit code 0 if they do not, else 1."""
-    from onnxcausal.analysis.comparison import to_json  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.analysis.comparison import strongest_only, to_json  # noqa: PLC0415  # --help must not load it
     from onnxcausal.analysis.contrast import Criterion  # noqa: PLC0415
     from onnxcausal.analysis.folder import write_file  # noqa: PLC0415
     from onnxcausal.pipeline.compare import check_same, compare  # noqa: PLC0415
@@ -71,19 +72,22 @@ def compare_command(
             machine=machine_by(arguments),
             progress=progress,
         )
+    shown = comparison if every_node else strongest_only(comparison)
     if out is not None:
-        write_file(out, to_json(comparison).encode())
-    _tell(comparison, new, reports, as_json=as_json)
+        write_file(out, to_json(shown).encode())
+    _tell(comparison, new, reports, shown if as_json else None)
     check_same(comparison)
 
 
-def _tell(comparison: "ComparisonFile", new: "Path", reports: "Sequence[Report]", *, as_json: bool) -> None:
-    """Write the reports that were asked for, and print the comparison."""
+def _tell(
+    comparison: "ComparisonFile", new: "Path", reports: "Sequence[Report]", shown: "ComparisonFile | None"
+) -> None:
+    """Write the reports that were asked for, and print the comparison, or what is shown of it as JSON."""
     from onnxcausal.analysis.comparison import to_json  # noqa: PLC0415  # --help must not load it
     from onnxcausal.pipeline.reports import checked_comparison, tell_github, write_reports  # noqa: PLC0415
     from onnxcausal.report.comparison import table  # noqa: PLC0415
 
     checked = checked_comparison(new, comparison)
     write_reports(reports, checked)
-    print(to_json(comparison) if as_json else table(comparison), end="")
+    print(table(comparison) if shown is None else to_json(shown), end="")
     print(tell_github(checked, os.environ), end="", file=sys.stderr)

@@ -323,8 +323,14 @@ Reports = Annotated[
     typer.Option(
         "--report",
         metavar="FORMAT=FILE",
-        help="junit, sarif, markdown; dot (a folder), netron (a copy of the model); repeat for several.",
+        help="junit, sarif, markdown; dot (a folder), netron (a copy of the model, or .json); repeat for several.",
         rich_help_panel=OUTPUT,
+    ),
+]
+EveryNode = Annotated[
+    bool,
+    typer.Option(
+        "--every-node", help="List every node that changed in the JSON, not the strongest 10.", rich_help_panel=OUTPUT
     ),
 ]
 CheckReports = Annotated[

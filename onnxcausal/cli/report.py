@@ -21,9 +21,12 @@ def report_command(
 ) -> None:
     """Write an analysis as a page for people: one file that any browser opens, without a network."""
     from onnxcausal.pipeline.report import report  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.report.text import printable  # noqa: PLC0415
 
     written = report(folder, out=out, results=results or (), data=data, force=force)
     print(told(written))
+    for note in written.notes:
+        print(f"note: {printable(note)}", file=sys.stderr)
     if not quiet:
         print(f"written to {written.path}", file=sys.stderr)
 

@@ -1,8 +1,10 @@
-"""A copy of a model file whose ops carry what an analysis found, where viewers like Netron show it.
+"""A model file whose ops carry what an analysis found, where viewers like Netron show it.
 
-The ops' metadata are the only thing that differs from the file: weights, in the file or beside it, stay as they are.
+They do in a copy of the file, whose ops' metadata are the only thing that differs: weights, in the file or beside it,
+stay as they are. Or Netron lays a file of entries over the model itself, which finds ops by their names.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -42,6 +44,30 @@ def with_entries(
             _set(op.metadata_props, key, value)
     _set(proto.metadata_props, KEY, original.model.sha256)
     return proto, [name for name in entries if name not in places]
+
+
+def by_op(
+    original: Original,
+    entries: Mapping[str, Mapping[str, str]],
+    *,
+    output: str | None = None,
+    task: Task | None = None,
+) -> tuple[dict[str, Mapping[str, str]], list[str]]:
+    """Return entries by the name of the op in the file, and the layers whose op has no name of its own.
+
+    Args:
+        original: the model file.
+        entries: keys and values by the layer's name, as the analysis names it.
+        output: the tensor at which the analysis cut the model, where it was named.
+        task: what its scores decide, where it was told.
+    """
+    places = ops_in_file(original.model, entries, output=output, task=task)
+    ops = original.proto.graph.node
+    names = [op.name.split("\n", 1)[0] for op in ops]  # as much of a name as Netron looks at
+    named = Counter(names)
+    found = {name: names[position] for name, position in places.items()}
+    alone = {name: op for name, op in found.items() if op and named[op] == 1}
+    return {op: entries[name] for name, op in alone.items()}, [name for name in entries if name not in alone]
 
 
 def is_copy_of(path: Path, model_sha256: str) -> bool:

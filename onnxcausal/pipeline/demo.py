@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 import onnxcausal
 from onnxcausal.analysis.explanation import Explanation
 from onnxcausal.analysis.folder import ANALYSIS_FILE, check_writable, save_files
+from onnxcausal.analysis.journal import JOURNAL_FILE
+from onnxcausal.analysis.read import read_analysis
 from onnxcausal.analysis.result import Analysis
 from onnxcausal.errors import ConfigError, OutputError
 from onnxcausal.pipeline.analyze import analyze
+from onnxcausal.pipeline.belonging import PAGE_FILE
 from onnxcausal.pipeline.explain import explain
 from onnxcausal.pipeline.progress import Progress, Silent
 from onnxcausal.pipeline.repair import RECORD, Repair, repair
 from onnxcausal.pipeline.repairing.settings import Options
-from onnxcausal.pipeline.report import PAGE_FILE, Written, report
+from onnxcausal.pipeline.report import Written, report
 from onnxcausal.samples.arrays import read_npz
 from onnxcausal.samples.choose import tried
 from onnxcausal.samples.load import load_samples
@@ -112,13 +115,23 @@ def _check_folder(folder: Path) -> None:
         OutputError: the folder cannot be written, or holds something else than an earlier demo.
     """
     check_writable(folder)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / ANALYSED / ANALYSIS_FILE).is_file():
+    if folder.is_dir() and any(folder.iterdir()) and not _is_of_demo(folder / ANALYSED):
         raise OutputError(
             "the output folder holds other files",
             where=str(folder),
             why="it is no folder of an earlier demo",
             remedy="choose another folder with --out",
         )
+
+
+def _is_of_demo(analysed: Path) -> bool:
+    """Whether a folder holds the analysis of a demo, finished or interrupted."""
+    if not (analysed / ANALYSIS_FILE).is_file():
+        return (analysed / JOURNAL_FILE).is_file()
+    try:
+        return read_analysis(analysed).model.file == MODEL
+    except ConfigError:
+        return False
 
 
 def _examples(data: Path, analysis: Analysis) -> bytes:

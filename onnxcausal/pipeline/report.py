@@ -12,24 +12,21 @@ from numpy.typing import NDArray
 from onnxcausal.analysis.evaluation import Protocol, read_evaluation
 from onnxcausal.analysis.explanation import ARCHIVE, UNKNOWN
 from onnxcausal.analysis.file import AnalysisFile
-from onnxcausal.analysis.folder import EFFECTS_FILE, write_file
+from onnxcausal.analysis.folder import ANALYSIS_FILE, EFFECTS_FILE, write_file
 from onnxcausal.analysis.read import read_analysis
 from onnxcausal.analysis.savedeffects import SavedEffects
 from onnxcausal.analysis.savedmaps import read_maps
 from onnxcausal.analysis.sideeffects import RECORDS, read_side_effects
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError, OutputError, SamplesError
+from onnxcausal.pipeline.belonging import EVALUATIONS, HEAD, PAGE_FILE, digest_of, evaluates, explains
+from onnxcausal.pipeline.belonging import repairs as is_repair_of
 from onnxcausal.report.page.assemble import model_of_page, page
 from onnxcausal.report.page.found import Found, Pictures
 from onnxcausal.samples.inputs import Named, pictures
 from onnxcausal.samples.load import load_samples
 from onnxcausal.samples.preprocess import Channels, Layout, Preprocess
 from onnxcausal.samples.source import InputSpec, Samples
-
-PAGE_FILE = "report.html"
-HEAD = 4096
-"""Bytes at the beginning of a page that tell which model it is of."""
-EVALUATIONS = "evaluation-*.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +39,7 @@ class Written:
         model_file: the model's file name.
         classes: classes it shows.
         parts: what it shows beside the analysis.
+        notes: what a reader must know of them, one sentence each.
     """
 
     path: Path
@@ -49,6 +47,7 @@ class Written:
     model_file: str
     classes: int
     parts: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def report(
@@ -83,20 +82,24 @@ def report(
         effects = home / EFFECTS_FILE
         found = _found(
             analysis,
-            home,
+            digest_of(folder / ANALYSIS_FILE if folder.is_dir() else folder),
             [home, *map(Path, given)],
             stack.enter_context(SavedEffects(effects)) if effects.is_file() else None,
             None if data is None else _pictures(Path(data), analysis),
         )
         content = page(found)
     write_file(path, content)
-    return Written(path, len(content), analysis.model.file, len(analysis.graphs), _parts(found))
+    return Written(path, len(content), analysis.model.file, len(analysis.graphs), _parts(found), found.elsewhere)
 
 
 def _found(
-    analysis: AnalysisFile, home: Path, places: list[Path], effects: SavedEffects | None, shown: Pictures | None
+    analysis: AnalysisFile,
+    digest: str,
+    places: list[Path],
+    effects: SavedEffects | None,
+    shown: Pictures | None,
 ) -> Found:
-    """Return everything that was found, having made sure that it is of one model."""
+    """Return everything that was found, the analysis's own folder first, having made sure that it is of one model."""
     for place in places[1:]:
         if not _files([place], EVALUATIONS) + _files([place], ARCHIVE) + _files([place], RECORDS):
             raise _not_there(place)
@@ -109,14 +112,19 @@ def _found(
     for path, sha256 in hashes.items():
         if sha256 != analysis.model.sha256:
             raise _of_another_model(path, sha256, analysis)
+    others = [path.name for path, held in evaluations.items() if not evaluates(held, analysis)]
+    others += [path.name for path, held in maps.items() if not explains(held, analysis)]
+    others += [path.name for path, held in repairs.items() if not is_repair_of(held, digest)]
     return Found(
         analysis=analysis,
-        graphml=lambda target: _content(home / f"graph-{target}.graphml"),
+        graphml=lambda target: _content(places[0] / f"graph-{target}.graphml"),
         effects=effects,
         pictures=shown,
         evaluations=tuple(sorted(evaluations.values(), key=lambda held: list(Protocol).index(held.protocol))),
         maps=tuple(maps.values()),
         repairs=tuple(repairs.values()),
+        elsewhere=tuple(f"{name} was made with another analysis of this model than the one shown" for name in others),
+        digest=digest,
     )
 
 

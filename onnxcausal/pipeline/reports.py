@@ -1,5 +1,6 @@
-"""Reports for machines and CI, all from the result of one run: JUnit, SARIF, Markdown, DOT, and a copy for Netron."""
+"""Reports for machines and CI, all from the result of one run: JUnit, SARIF, Markdown, DOT, and what Netron shows."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,20 +12,24 @@ from onnxcausal.analysis.comparison import ComparisonFile
 from onnxcausal.analysis.folder import save_files, write_file
 from onnxcausal.analysis.result import Analysis
 from onnxcausal.causal.task import Task
-from onnxcausal.errors import ConfigError
-from onnxcausal.onnxgraph.attachment import is_copy_of, with_entries
+from onnxcausal.errors import ConfigError, OutputError
+from onnxcausal.onnxgraph.attachment import by_op, is_copy_of, with_entries
+from onnxcausal.onnxgraph.original import Original
 from onnxcausal.pipeline.compare import is_analysis
 from onnxcausal.pipeline.opening import CAREFUL, Caution, open_original
-from onnxcausal.pipeline.placing import check_place, files_of, put
+from onnxcausal.pipeline.placing import files_of, put
 from onnxcausal.report.dot import dot
 from onnxcausal.report.github import annotations, markdown
 from onnxcausal.report.junit import junit
-from onnxcausal.report.netron import entries
+from onnxcausal.report.netron import attachment, entries, is_attachment_of
 from onnxcausal.report.sarif import sarif
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 ACTIONS = "GITHUB_ACTIONS"
 """Variables by which GitHub Actions says that it runs a step, and where the step's summary goes."""
+
+LAID_OVER = ".json"
+"""How the name of a file ends that Netron lays over an open model."""
 
 
 class Format(StrEnum):
@@ -39,7 +44,7 @@ class Format(StrEnum):
     DOT = "dot"
     """A folder with the graph of each class for Graphviz."""
     NETRON = "netron"
-    """A copy of the model with roles and effects in the metadata of its ops."""
+    """Roles and effects on the model's ops: a copy of the model, or a .json file to lay over it."""
 
 
 OF_ANALYSIS = (Format.DOT, Format.NETRON)
@@ -140,7 +145,7 @@ def write_graphs(
         if report.form is Format.DOT:
             save_files(report.path, {f"graph-{graph.target}.dot": dot(analysis, graph) for graph in analysis.graphs})
         elif report.form is Format.NETRON:
-            notes += _copy(report.path, analysis, model, caution)
+            notes += _for_netron(report.path, analysis, model, caution)
     return tuple(notes)
 
 
@@ -159,13 +164,35 @@ def tell_github(checked: Checked, environment: Mapping[str, str]) -> str:
     return annotations(checked)
 
 
-def _copy(out: Path, analysis: Analysis, model: Path, caution: Caution) -> list[str]:
-    """Write the copy for Netron."""
+def _for_netron(out: Path, analysis: Analysis, model: Path, caution: Caution) -> list[str]:
+    """Write a copy of the model, or what Netron lays over the model where the file's name ends in .json."""
     reading = analysis.reading
     output = None if reading.get("output") is None else str(reading["output"])
     task = None if reading.get("task") is None else Task(str(reading["task"]))
     original = open_original(model, caution, output, run=False)
-    check_place(out, files_of(original), lambda: is_copy_of(out, original.model.sha256), force=False)
-    proto, missing = with_entries(original, entries(analysis), output=output, task=task)
-    put(out, proto, original, follow_links=caution.follow_links)
+    _check_place(out, original)
+    shown = entries(analysis)
+    if out.suffix == LAID_OVER:
+        of_ops, missing = by_op(original, shown, output=output, task=task)
+        write_file(out, attachment(of_ops, original.model.sha256))
+    else:
+        proto, missing = with_entries(original, shown, output=output, task=task)
+        put(out, proto, original, follow_links=caution.follow_links)
     return [f"{len(missing)} layer(s) have no op of their own in the file, e.g. {missing[0]}"] if missing else []
+
+
+def _check_place(out: Path, original: Original) -> None:
+    """Refuse to write over anything but an earlier report of the same kind."""
+    if not os.path.lexists(out):
+        return
+    sha256 = original.model.sha256
+    if out.is_file() and not any(out.samefile(source) for source in files_of(original) if source.exists()):
+        ours = is_attachment_of(out.read_bytes(), sha256) if out.suffix == LAID_OVER else is_copy_of(out, sha256)
+        if ours:
+            return
+    raise OutputError(
+        "there is another file in the report's place",
+        where=str(out),
+        why="it would be lost: it is none that was written for Netron of this model",
+        remedy=f"name another file in --report {Format.NETRON}=FILE",
+    )

@@ -84,10 +84,9 @@ def _detail(found: ClassChange) -> Iterator[str]:
         old, new = set(layer.old_necessary), set(layer.new_necessary)
         nodes = f"+{len(new - old)} -{len(old - new)}"
         edges = f"+{layer.edges_appeared} -{layer.edges_vanished}"
-        roles = sum(node.old_role is not node.new_role for node in layer.nodes)
         strength = str(layer.beyond_sampling) if layer.compared != "not" else ""
         remark = f"  {layer.reason}" if layer.reason else ""
         yield (
             f"  {shortened(layer.new, NAME_WIDTH - 1):<{NAME_WIDTH}}{nodes:>9}{edges:>12}"
-            f"{roles:>6}{strength:>10}{remark}"
+            f"{layer.role_changed:>6}{strength:>10}{remark}"
         )

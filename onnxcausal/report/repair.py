@@ -37,6 +37,8 @@ def facts(found: SideEffectsFile) -> dict[str, object]:
         how = f"weights times {found.plan.beta:g}, replaced by {found.plan.replace}"
         nodes = {entry.layer: ", ".join(map(str, entry.nodes)) for entry in found.plan.nodes}
         told["nodes that are masked"] = nodes | {"how": how}
+    if found.objective is not None:
+        told["what it is to raise"] = _told(found.objective)
     told["measured on"] = f"{found.overall.n} samples of {found.data.source} that the masks were not chosen on"
     shown = most_changed(found.classes)
     accuracy = {_named(entry): _told(entry.change) for entry in shown}

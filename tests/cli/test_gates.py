@@ -253,6 +253,11 @@ def test_compare_ends_with_0_or_1_and_writes_reports(model: str, run: Run) -> No
     assert err.startswith("error: the models differ beyond sampling\n  where: other.onnx, against model.onnx\n")
     assert out == Path("difference.json").read_text()
     assert json.loads(out)["format"] == "onnxcausal-comparison/1"
+    assert json.loads(out)["nodes_listed"] == "strongest"
+    every = json.loads(run("compare", "model.causal", "other.onnx", "--quiet", "--json", "--every-node")[1])
+    assert every["nodes_listed"] == "every"
+    count = [sum(len(layer["nodes"]) for layer in held["classes"][0]["layers"]) for held in (json.loads(out), every)]
+    assert 0 < count[0] < count[1]
     assert b'<failure message="beyond sampling' in Path("j.xml").read_bytes()
     results = json.loads(Path("s.json").read_text())["runs"][0]["results"]
     assert {result["ruleId"] for result in results} == {"unchanged"}
@@ -325,9 +330,9 @@ def test_graphs_are_written_for_graphviz_and_for_netron(model: str, run: Run) ->
     held = {op.name: {entry.key: entry.value for entry in op.metadata_props} for op in copy.graph.node}
     layers = [op.name for op in original.graph.node if op.op_type == "Gemm"]
     for name in layers:
-        assert set(held[name]) == {"onnxcausal.class 1.roles", "onnxcausal.class 1.effects"}
-        assert " necessary (" in held[name]["onnxcausal.class 1.roles"]
-        assert " to " in held[name]["onnxcausal.class 1.effects"]
+        assert set(held[name]) == {"class 1"}
+        assert " necessary: " in held[name]["class 1"]
+        assert " to " in held[name]["class 1"]
     for op in copy.graph.node:
         del op.metadata_props[:]
     del copy.metadata_props[:]

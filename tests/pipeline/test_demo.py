@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 import onnxcausal
-from onnxcausal.errors import ConfigError, OutputError
+from onnxcausal.errors import ConfigError, InterruptedRunError, OutputError
 from onnxcausal.pipeline.demo import DATA, MODEL, MODELS, TARGETS, demo, shipped_models
+from onnxcausal.pipeline.progress import Silent
 
 ROOT = Path(__file__).parent.parent.parent
 ALLOWED = 180
@@ -38,6 +39,29 @@ def test_a_folder_of_others_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="other files"):
         demo(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["examples.npz"]
+
+
+def test_the_analysis_of_another_model_is_no_earlier_demo(tmp_path: Path) -> None:
+    onnxcausal.analyze(ROOT / "models" / "digits_lenet.onnx", targets=[3], samples=10, out=tmp_path / "analysis")
+    before = (tmp_path / "analysis" / "analysis.json").read_bytes()
+    with pytest.raises(OutputError, match="other files"):
+        demo(tmp_path)
+    assert (tmp_path / "analysis" / "analysis.json").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_an_interrupted_demo_goes_on_and_files_of_others_beside_it_stay(tmp_path: Path) -> None:
+    class Stopped(Silent):
+        def target(self, title: str) -> None:
+            if title == "8":
+                raise KeyboardInterrupt
+
+    with pytest.raises(InterruptedRunError):
+        demo(tmp_path / "demo", progress=Stopped())
+    assert [path.name for path in (tmp_path / "demo").iterdir()] == ["analysis"]
+    (tmp_path / "demo" / "mine.txt").write_text("mine")
+    assert demo(tmp_path / "demo").written.path.is_file()
+    assert (tmp_path / "demo" / "mine.txt").read_text() == "mine"
 
 
 def test_the_model_is_found_in_a_clone_and_in_what_is_installed(

@@ -1,10 +1,7 @@
 """The GitHub Action: its shell steps run as a runner would run them, with the installer and the program replaced."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +11,11 @@ import pytest
 import yaml
 
 from tests.tools.options import flags_of
+from tests.tools.shell import REAL, ROOT, calls, run_lines
 
-ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "tools" / "action" / "action.yml").read_text(encoding="utf-8")
 ACTION: dict[str, Any] = yaml.safe_load(TEXT)
 STEPS = {step.get("name", step.get("uses")): step for step in ACTION["runs"]["steps"]}
-BASH = ("bash", "--noprofile", "--norc", "-eo", "pipefail")
-"""How GitHub runs a step whose shell is bash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +27,14 @@ class Done:
         called: arguments of each call of a replaced program.
         outputs: what it set.
         shown: what it printed.
+        summary: what it wrote to the summary of the job.
     """
 
     code: int
     called: list[list[str]]
     outputs: dict[str, str]
     shown: str
+    summary: str
 
 
 def run_step(name: str, inputs: Mapping[str, str], place: Path, programs: Mapping[str, str]) -> Done:
@@ -47,36 +44,21 @@ def run_step(name: str, inputs: Mapping[str, str], place: Path, programs: Mappin
         key: re.sub(r"\$\{\{ inputs\.([a-z-]+) \}\}", lambda found: given[found[1]], value)
         for key, value in STEPS[name]["env"].items()
     }
-    (place / "bin").mkdir()
     (place / "runner").mkdir()
-    for program, script in programs.items():
-        (place / "bin" / program).write_text(
-            f'#!/bin/bash\nprintf "%s\\0" "$@" $\'\\n\' >> "{place}/called"\n{script}\n'
-        )
-        (place / "bin" / program).chmod(0o755)
     set_by_runner = {
-        "PATH": f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
+        "CI": "true",
+        "GITHUB_ACTIONS": "true",
         "RUNNER_TEMP": str(place / "runner"),
         "GITHUB_OUTPUT": str(place / "output"),
+        "GITHUB_STEP_SUMMARY": str(place / "summary.md"),
+        "GITHUB_WORKSPACE": str(place),
         "GITHUB_ACTION_PATH": str(ROOT / "tools" / "action"),
     }
-    done = subprocess.run(
-        [*BASH, "-c", STEPS[name]["run"]],
-        cwd=place,
-        env=set_by_runner | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    calls = (place / "called").read_text().split("\n\0") if (place / "called").exists() else []
+    done = run_lines(STEPS[name]["run"], place, programs, set_by_runner | variables)
     lines = (place / "output").read_text().splitlines() if (place / "output").exists() else []
-    return Done(
-        done.returncode,
-        [call.split("\0")[:-1] for call in calls if call],
-        dict(line.split("=", 1) for line in lines),
-        done.stdout + done.stderr,
-    )
+    summary = (place / "summary.md").read_text() if (place / "summary.md").exists() else ""
+    outputs = dict(line.split("=", 1) for line in lines)
+    return Done(done.returncode, calls(place), outputs, done.stdout + done.stderr, summary)
 
 
 def test_every_input_is_described_and_used_and_no_other() -> None:
@@ -169,9 +151,11 @@ def test_the_gate_decides_on_the_shipped_model(tmp_path: Path, gate: str, code: 
     for name in ("digits_lenet.onnx", "digits_lenet.toml", "digits.npz"):
         shutil.copy(ROOT / "models" / name, tmp_path)
     inputs = {"model": "digits_lenet.onnx", "fail-on": gate, "arguments": "--target=3\n--samples=30"}
-    program = f'exec "{sys.executable}" -m onnxcausal "$@"'
-    done = run_step("Analyse", inputs, tmp_path, {"onnxcausal": program})
+    done = run_step("Analyse", inputs, tmp_path, {"onnxcausal": REAL})
     assert done.code == code, done.shown
     assert (Path(done.outputs["analysis"]) / "analysis.json").is_file()
     assert ("<failure" in Path(done.outputs["junit"]).read_text()) is bool(code)
     assert "digits_lenet.onnx" in Path(done.outputs["sarif"]).read_text()
+    assert done.summary.startswith("### onnxcausal: digits")
+    assert ("**failed**" in done.summary) is bool(code)
+    assert ("::error file=digits_lenet.onnx,title=nodes > 0::" in done.shown) is bool(code)

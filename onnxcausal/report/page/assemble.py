@@ -53,6 +53,8 @@ MODULES = (
 """The page's own scripts, in the order in which they build on each other."""
 MODEL_META = "onnxcausal-model"
 """Name of the entry that tells which model a page is of."""
+ANALYSIS_META = "onnxcausal-analysis"
+"""Name of the entry that tells which analysis it shows."""
 COMPRESSION = 9
 
 
@@ -78,13 +80,17 @@ def page(found: Found, *, limit: int = LIMIT) -> bytes:
         content = _content(found, places, wires, samples, keep)
         if sum(map(len, content.values())) <= room:
             break
-    return _frame(content | pictures, found.analysis.model.sha256)
+    return _frame(content | pictures, found.analysis.model.sha256, found.digest)
 
 
 def model_of_page(content: bytes) -> str:
     """Return the hash of the model that a page is of; empty where it is no page of this tool."""
-    match = re.search(rf'<meta name="{MODEL_META}" content="([0-9a-f]{{64}})">'.encode(), content)
-    return "" if match is None else match[1].decode()
+    return _hash_in(content, MODEL_META)
+
+
+def analysis_of_page(content: bytes) -> str:
+    """Return the hash of the analysis that a page shows; empty where it is no page of this tool."""
+    return _hash_in(content, ANALYSIS_META)
 
 
 def escaped(value: object) -> str:
@@ -101,6 +107,11 @@ def packed(value: object) -> str:
     """Return JSON compressed (zlib), in base64."""
     content = json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
     return base64.b64encode(zlib.compress(content, COMPRESSION)).decode()
+
+
+def _hash_in(content: bytes, name: str) -> str:
+    match = re.search(rf'<meta name="{name}" content="([0-9a-f]{{64}})">'.encode(), content)
+    return "" if match is None else match[1].decode()
 
 
 def _content(
@@ -149,7 +160,7 @@ def _pictures_of(
     return record
 
 
-def _frame(blocks: Mapping[str, str], model_sha256: str = "0" * 64) -> bytes:
+def _frame(blocks: Mapping[str, str], model_sha256: str = "0" * 64, digest: str = "0" * 64) -> bytes:
     """Return the template with everything in its place."""
     style, library, script, template = _parts()
     kinds = {"overview": "application/json"}
@@ -173,6 +184,7 @@ def _frame(blocks: Mapping[str, str], model_sha256: str = "0" * 64) -> bytes:
     placed = {
         "POLICY": policy,
         "MODEL": model_sha256,
+        "ANALYSIS": digest,
         "STYLE": style,
         "DATA": data,
         "LIBRARY": library,

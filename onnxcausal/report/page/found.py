@@ -33,6 +33,8 @@ class Found:
         evaluations: results of `onnxcausal evaluate`.
         maps: results of `onnxcausal explain`.
         repairs: what `onnxcausal repair` and `verify` recorded.
+        elsewhere: which of these were made with another analysis of the model, one sentence each.
+        digest: hash of the file that holds the analysis.
     """
 
     analysis: AnalysisFile
@@ -42,3 +44,5 @@ class Found:
     evaluations: tuple[EvaluationFile, ...] = ()
     maps: tuple[SavedMaps, ...] = ()
     repairs: tuple[SideEffectsFile, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+    digest: str = "0" * 64

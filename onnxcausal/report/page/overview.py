@@ -66,7 +66,7 @@ def overview(found: Found, places: Mapping[str, int], keep: int | None) -> dict[
         "keep": keep,
         "has_samples": found.effects is not None,
         "has_pictures": found.pictures is not None,
-        "notes": [shortened(note, NOTE) for note in analysis.notes],
+        "notes": [shortened(note, NOTE) for note in (*found.elsewhere, *analysis.notes)],
         "skipped": [
             {"title": _title(entry.target, entry.class_name), "reason": shortened(entry.reason, NOTE)}
             for entry in analysis.skipped
@@ -189,6 +189,8 @@ def _title(target: int, name: str | None) -> str:
 
 
 def _told(value: object) -> str:
+    if value is None or value in ([], {}):
+        return "none"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -18,9 +18,17 @@ function lead() {
     `${counted(overview.classes.length, "class", "classes")} of ${overview.model.file} were analysed on samples of ` +
     `${overview.data.source}. For each, the paths of one node at a time were ` +
     (overview.beta > 0 ? `weakened to ${shown(overview.beta)} of their weights` : "removed") +
-    ", the network was run again, and what that did to the score of the class was measured. " +
+    `, the network was run again, and what that did to the score of the class was measured${scoreTold()}. ` +
     "Choose a class to see what its score rests on."
   );
+}
+
+/** Says what the score is, where it is not the one that the network gives the class. */
+function scoreTold() {
+  return {
+    margin: "; the score here is the lead of the class over the best other class",
+    "log-prob": "; the score here is the logarithm of the probability of the class",
+  }[overview.outcome] ?? "";
 }
 
 function warnings() {

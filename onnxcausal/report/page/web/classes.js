@@ -7,7 +7,9 @@ function setUpClasses() {
   fill(byId("other"), el("option", { value: "" }, "no other class"), ...options());
   byId("class").addEventListener("change", chosenClasses);
   byId("other").addEventListener("change", chosenClasses);
-  const list = longTable("Classes that were analysed", classColumns(), () => overview.classes, {
+  const used = ROLES.filter((_, place) => overview.classes.some((info) => info.counts[place] > 0));
+  const caption = `Classes that were analysed; roles from left: ${used.join(", ")}`;
+  const list = longTable(caption, classColumns(), () => overview.classes, {
     chosen: (info) => info.target === state.graph?.target,
     text: (info) => info.title,
   });
@@ -94,7 +96,8 @@ function headline(info) {
     return `${whole}${against}.`;
   }
   const { layer, node, ate, ci } = info.strongest;
-  const share = info.mean ? `, ${percent(Math.abs(ate / info.mean))} of its mean ${shown(info.mean)}` : "";
+  const part = Math.abs(ate / info.mean);
+  const share = !info.mean ? "" : `, ${part > 1 ? "more than" : `${percent(part)} of`} its mean ${shown(info.mean)}`;
   return (
     `${whole}${against}. The strongest is node ${node} of ${overview.layers[layer].name}: ` +
     "without it the score falls by " +

@@ -41,14 +41,19 @@ function zoom(factor) {
   cy.zoom({ level: cy.zoom() * factor, renderedPosition: { x: cy.width() / 2, y: cy.height() / 2 } });
 }
 
-/** Shows the whole graph, or its top where it is too tall to be read whole. */
+/** Shows the whole graph. */
 function fit() {
+  cy.resize();
+  cy.fit(undefined, MARGIN);
+}
+
+/** Shows a new graph: all of it, or its top where it is too tall to be read whole. */
+function begin() {
   cy.resize();
   const box = cy.elements().boundingBox();
   const least = Math.min(1, (cy.width() - 2 * MARGIN) / box.w);
   byId("canvas").style.height = `${Math.max(LOWEST, Math.min(TALLEST, box.h * least + 2 * MARGIN))}px`;
-  cy.resize();
-  cy.fit(undefined, MARGIN);
+  fit();
   if (cy.zoom() < 0.6 * least) {
     cy.zoom(least);
     cy.pan({ x: MARGIN - box.x1 * least, y: MARGIN - box.y1 * least });
@@ -85,7 +90,7 @@ function drawGraph() {
   if (before.isSame) {
     cy.viewport({ zoom: before.zoom, pan: before.pan });
   } else {
-    fit();
+    begin();
   }
   drawLegend(state.other ? COMPARED : ROLES);
   tellDrawn(scene);
@@ -330,6 +335,9 @@ function tellDrawn(scene) {
   }
   if (unreached) {
     parts.push(`${counted(unreached, "layer")} not reached`);
+  }
+  if (cy.elements().renderedBoundingBox().h > cy.height()) {
+    parts.push("the graph goes on below: drag it, or choose Whole graph");
   }
   byId("drawn").textContent = `${parts.join("; ")}.`;
 }

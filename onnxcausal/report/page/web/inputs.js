@@ -1,6 +1,8 @@
 // Inputs that were explained: themselves, their map, the nodes that respond most.
 
 const MOST_NAMED = 12;
+/** Inputs of a class that are shown until all are asked for. */
+const FIRST_SHOWN = 6;
 const GLOW = [
   [0, 0, 4],
   [87, 16, 110],
@@ -47,10 +49,27 @@ function drawInputs() {
     const heading = el("h3", {}, `Explained for class ${graph.info.title}`);
     const none = `No input was explained for this class, but for ${listed(explainedClasses())}.`;
     return inputs.length
-      ? [heading, el("ul", { class: "cards" }, ...inputs.map((input) => card(graph, input)))]
+      ? [heading, ...cards(graph, inputs)]
       : [heading, el("p", {}, none)];
   });
   fill(byId("inputs-body"), ...parts);
+}
+
+/** Returns the first inputs of a class, and the means to see the others. */
+function cards(graph, inputs) {
+  const list = el("ul", { class: "cards" }, ...inputs.slice(0, FIRST_SHOWN).map((input) => card(graph, input)));
+  if (inputs.length <= FIRST_SHOWN) {
+    return [list];
+  }
+  const showAll = () => {
+    list.append(...inputs.slice(FIRST_SHOWN).map((input) => card(graph, input)));
+    more.replaceWith();
+    list.children[FIRST_SHOWN].setAttribute("tabindex", "-1");
+    list.children[FIRST_SHOWN].focus();
+  };
+  const options = { type: "button", class: "more", on: { click: showAll } };
+  const more = el("button", options, `Show all ${inputs.length} inputs`);
+  return [list, more];
 }
 
 function card(graph, input) {
