@@ -5,6 +5,7 @@
 command line `onnxcausal` does the same. Importing this package loads neither onnx nor ONNX Runtime; using a job does.
 """
 
+import os
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from onnxcausal.pipeline.repair import repair
     from onnxcausal.pipeline.unmask import unmask
     from onnxcausal.pipeline.verify import verify
+
+# Since 1.29 ONNX Runtime collects for its maker what models it opens (names, hashes, ops), unless this is set before
+# its library is loaded: nothing that is analysed here is told to anyone. Processes started from here inherit it.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __all__ = [
     "__version__",

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,14 +95,20 @@ class Explanation:
         return np.flatnonzero((self.labels != UNKNOWN) & (self.labels != self.predicted) & decided)
 
 
+def necessary_nodes(steps: Iterable[Iterable[int]]) -> NDArray[np.int64]:
+    """Return the necessary nodes of tested layers as `[nodes, 2]`: position of the layer, node, ascending."""
+    found = [(position, int(node)) for position, nodes in enumerate(steps) for node in nodes]
+    return np.array(sorted(found), np.int64).reshape(-1, 2)
+
+
 def attributions_archive(explanation: Explanation) -> bytes:
     """Return `attributions.npz`.
 
     `map [inputs, ...]`, `names`, `targets`, `predicted` and `labels` of all inputs, and of images `pictures [inputs,
     height, width, 3]`; for each class `CLASS`:
     `inputs/CLASS`, `node_maps/CLASS [inputs, nodes, ...]`, `nodes/CLASS`, `node_layer/CLASS`, `layers/CLASS`,
-    `samples/CLASS` (positions of those that the graph was inferred from), and `map/CLASS`, which holds those explained
-    for another class too. An input without a map for its class has NaN.
+    `necessary/CLASS [nodes, 2]` (the graph's necessary nodes: position of the tested layer, node), and
+    `map/CLASS`, which holds those explained for another class too. An input without a map for its class has NaN.
     """
     space = explanation.classes[0].maps.shape[1:]
     whole = np.full((len(explanation.names), *space), np.nan, np.float32)
@@ -128,7 +135,7 @@ def attributions_archive(explanation: Explanation) -> bytes:
             f"nodes/{target}": held.nodes,
             f"node_layer/{target}": np.array(held.node_layer),
             f"layers/{target}": np.array(held.layers),
-            f"samples/{target}": held.route.samples,
+            f"necessary/{target}": necessary_nodes(step.necessary for step in held.route.steps),
         }
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, **arrays)

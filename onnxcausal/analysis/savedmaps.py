@@ -22,7 +22,7 @@ class SavedClass:
         node_layer: the layer whose children are shown on their own.
         nodes: those children, those that respond most first.
         node_maps: signed response of each, `[inputs, nodes, ...]`.
-        samples: positions of the samples that the graph was inferred from; None where that is not known.
+        necessary: necessary nodes of the graph that they are of, `[nodes, 2]`; None where that is not known.
     """
 
     inputs: NDArray[np.int64]
@@ -30,7 +30,7 @@ class SavedClass:
     node_layer: str
     nodes: NDArray[np.int64]
     node_maps: NDArray[np.float32]
-    samples: NDArray[np.int64] | None = None
+    necessary: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +87,7 @@ def _saved(arrays: Mapping[str, NDArray[np.generic]]) -> SavedMaps:
                 node_layer=str(arrays[f"node_layer/{target}"]),
                 nodes=arrays[f"nodes/{target}"].astype(np.int64),
                 node_maps=arrays[f"node_maps/{target}"].astype(np.float32),
-                samples=arrays[f"samples/{target}"].astype(np.int64) if f"samples/{target}" in arrays else None,
+                necessary=arrays[f"necessary/{target}"].astype(np.int64) if f"necessary/{target}" in arrays else None,
             )
             for target in targets
         },

@@ -113,7 +113,7 @@ def _run(
     from onnxcausal.analysis.file import to_json  # noqa: PLC0415  # --help must not load it
     from onnxcausal.analysis.folder import write_file  # noqa: PLC0415
     from onnxcausal.pipeline.analyze import run  # noqa: PLC0415
-    from onnxcausal.pipeline.belonging import left_behind  # noqa: PLC0415
+    from onnxcausal.pipeline.belonging import PAGE_FILE, left_behind  # noqa: PLC0415
     from onnxcausal.pipeline.gates import check_passed  # noqa: PLC0415
     from onnxcausal.pipeline.reports import parse_reports  # noqa: PLC0415
     from onnxcausal.report.summary import summary  # noqa: PLC0415
@@ -132,10 +132,10 @@ def _run(
             f"{progress.interventions:,} interventions in {progress.seconds:.1f} s, written to {folder}",
             file=sys.stderr,
         )
-    if left := left_behind(folder):
-        remedy = f"the page is written anew by: onnxcausal report {folder}"
-        print(f"note: of an earlier analysis, not this one: {printable(', '.join(left))}; {remedy}", file=sys.stderr)
     checks = _report(analysis, asked, reports, model, machine=machine, stream=sys.stderr if as_json else sys.stdout)
+    if left := left_behind(folder):
+        remedy = f"; the page is written anew by: onnxcausal report {folder}" if PAGE_FILE in left else ""
+        print(f"note: of an earlier analysis, not this one: {printable(', '.join(left))}{remedy}", file=sys.stderr)
     check_passed(checks, model.name)
 
 
@@ -172,7 +172,7 @@ def _report(
     from onnxcausal.report.comparison import table  # noqa: PLC0415
 
     for note in write_graphs(reports, analysis, model, caution=machine.caution):
-        print(f"note: {note}", file=sys.stderr)
+        print(f"note: {printable(note)}", file=sys.stderr)
     gated = check(analysis, asked)
     checked = checked_of(model, analysis.model_sha256, gated.checks)
     write_reports(reports, checked)

@@ -64,16 +64,18 @@ def _reason(index: GraphIndex, op: onnx.NodeProto, stored: Sequence[TensorProto]
         (op.op_type in RECURRENT, "a weight is used again at every step: a path has no single place"),
         (op.op_type == "Einsum", "which axes are parents depends on its equation"),
         (op.op_type in LOOKING_UP, "rows of a table are looked up, not weighed"),
-        (op.op_type in LAYER_OPS, _unusable(index, op, kinds)),
     )
-    return next((reason for applies, reason in reasons if applies), "not a Conv, ConvTranspose, Gemm or MatMul")
+    other = _unusable(index, op, kinds) if op.op_type in LAYER_OPS else "not a Conv, ConvTranspose, Gemm or MatMul"
+    return next((reason for applies, reason in reasons if applies), other)
 
 
 def _unusable(index: GraphIndex, op: onnx.NodeProto, kinds: str) -> str:
     """Return why the weight of an op that could be a layer cannot be used; `kinds` are the types it is stored in."""
-    unknown, waiting = set(), [name for name in op.input if name in index.leaves]
+    unknown, seen, waiting = set(), set(), [name for name in op.input if name in index.leaves]
     while waiting:
-        made = index.producing(waiting.pop())
+        name = waiting.pop()
+        made = None if name in seen else index.producing(name)
+        seen.add(name)
         if made is not None:
             waiting += [name for name in made.input if name in index.leaves]
             if made.domain not in (*OWN_DOMAINS, FUSED_DOMAIN):

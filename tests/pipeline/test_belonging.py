@@ -46,8 +46,19 @@ def test_what_is_of_an_earlier_analysis_is_named_and_marked(tmp_path: Path, caps
     assert anew.notes[0] in anew.path.read_text(encoding="utf-8")
 
 
+def test_other_settings_on_the_same_samples_are_another_analysis(tmp_path: Path) -> None:
+    analyse(tmp_path)
+    options = Options(count=5, portions=(0.2,))
+    onnxcausal.evaluate("fidelity", MODEL, analysis=tmp_path, out=tmp_path, options=options, targets=[3])
+    onnxcausal.explain(MODEL, MODEL.parent / "examples", analysis=tmp_path, out=tmp_path, target=3)
+    assert left_behind(tmp_path) == ()
+    analyse(tmp_path, "--rule", "welch")
+    assert left_behind(tmp_path) == ("evaluation-fidelity.json", "attributions.npz")
+
+
 def test_files_that_cannot_be_read_are_left_to_those_who_read_them(tmp_path: Path) -> None:
     analyse(tmp_path)
     (tmp_path / "evaluation-mine.json").write_text("{")
     (tmp_path / "report.html").write_text("my own notes")
+    (tmp_path / "attributions.npz").write_bytes(b"PK\x03\x04 no archive")
     assert left_behind(tmp_path) == ()

@@ -358,3 +358,17 @@ def test_a_weight_that_an_unknown_op_makes_is_left_out_and_the_op_named(tmp_path
     model.graph.node[1].input[1] = "decoded"
     (left_out,) = inspected(tmp_path, model).others
     assert left_out.reason == "its weight is made by ops of unknown domains: com.vendor::Secret"
+
+
+def test_a_weight_made_in_countless_ways_is_looked_at_once(tmp_path: Path) -> None:
+    b = Builder(np.random.default_rng(0))
+    hidden = b.add("MatMul", ["x", b.weight(6, 6)])
+    model = b.model(["N", 6], b.add("MatMul", [hidden, b.weight(6, 3)]))
+    made = [helper.make_node("Secret", [model.graph.node[0].input[1]], ["made_0"], domain="com.vendor")]
+    made += [helper.make_node("Add", [f"made_{depth}"] * 2, [f"made_{depth + 1}"]) for depth in range(60)]
+    model.graph.node[0].input[1] = "made_60"
+    for op in reversed(made):
+        model.graph.node.insert(0, op)
+    model.opset_import.append(helper.make_opsetid("com.vendor", 1))
+    found = inspected(tmp_path, model)
+    assert any("com.vendor::Secret" in other.reason for other in found.others)

@@ -14,7 +14,8 @@ from playwright.sync_api import Browser, Page, Route
 import onnxcausal
 from onnxcausal.analysis.result import Analysis
 from onnxcausal.pipeline.reports import Format, Report, write_graphs
-from onnxcausal.report.netron import LISTED, WIDTH, entries, is_attachment_of
+from onnxcausal.report import netron
+from onnxcausal.report.netron import WIDTH, entries, is_attachment_of
 from tests.networks import mlp
 from tests.report.page.chromium import needs_chromium
 
@@ -63,11 +64,19 @@ def test_an_entry_is_short_lines_of_one_class(analysed: tuple[Path, Analysis]) -
     assert not any(set(text) & set("\x1b\u202e") for texts in held.values() for text in texts.values())
 
 
-def test_of_many_nodes_the_first_are_named(analysed: tuple[Path, Analysis]) -> None:
+def test_of_many_nodes_the_first_are_named(analysed: tuple[Path, Analysis], monkeypatch: pytest.MonkeyPatch) -> None:
     _, found = analysed
-    texts = [text for held in entries(found).values() for text in held.values()]
-    counted = [int(count) for text in texts for count in re.findall(r"(\d+) necessary:", text)]
-    assert all(("more" in text) == (count > LISTED) for text, count in zip(texts, counted, strict=False) if count)
+    monkeypatch.setattr(netron, "LISTED", 3)
+    texts = [" ".join(text.split()) for held in entries(found).values() for text in held.values()]
+    named = [
+        match
+        for text in texts
+        for match in re.findall(r"(\d+) (?:necessary|noisy): (\d+(?:, \d+)*)(?: and (\d+) more)?", text)
+    ]
+    assert any(int(count) > 3 for count, *_ in named)
+    for count, nodes, more in named:
+        assert nodes.count(",") + 1 == min(int(count), 3)
+        assert int(more or 0) == max(0, int(count) - 3)
 
 
 def test_an_attachment_names_the_model_and_is_replaced_by_a_later_one_alone(analysed: tuple[Path, Analysis]) -> None:

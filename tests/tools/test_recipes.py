@@ -102,6 +102,7 @@ def test_the_gitlab_job_runs_on_the_shipped_model(tmp_path: Path, accuracy: floa
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(shutil.which("git") is None, reason="pre-commit needs git")
 def test_pre_commit_runs_the_hook_on_models_alone_and_refuses_a_broken_one(tmp_path: Path) -> None:
     """What is installed for the hook is replaced by what is here; all else is pre-commit itself."""
     hook, work = tmp_path / "hook", tmp_path / "work"

@@ -1,11 +1,5 @@
 """ONNX Runtime: sessions, providers, batches. The only package that imports it."""
 
-import os
-
-# Since 1.29 ONNX Runtime sends its maker what models it opens (names, hashes, ops), unless this is set before its
-# library is loaded: nothing that is analysed here is told to anyone. Processes started from here inherit it.
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-
 from onnxcausal.onnxgraph.runner.bound import BoundSession
 from onnxcausal.onnxgraph.runner.offered import Offer, offers
 from onnxcausal.onnxgraph.runner.plain import Runner

@@ -41,6 +41,7 @@ def test_a_large_analysis_answers_soon(sheet: Sheet, tmp_path: Path, classes: in
             "(cy.elements().renderedBoundingBox().h <= cy.height()) && (cy.elements().renderedBoundingBox().y1 >= 0)"
         )
         assert sheet.graph(whole)
+        assert "the graph goes on below" not in sheet.text("#drawn")
         assert "flow untracked" in str(sheet.graph("cy.getElementById('l1').data('label')"))
     sheet.tab.click("#unfold")
     assert sheet.graph("cy.nodes('.bar').length") == 0

@@ -2,6 +2,7 @@
 
 const [MARGIN, LOWEST, TALLEST] = [16, 240, 640];
 let cy = null;
+let drawn = null;
 
 /** Sets up the drawing and its buttons. */
 function setUpGraph() {
@@ -45,6 +46,9 @@ function zoom(factor) {
 function fit() {
   cy.resize();
   cy.fit(undefined, MARGIN);
+  if (drawn) {
+    tellDrawn(drawn);
+  }
 }
 
 /** Shows a new graph: all of it, or its top where it is too tall to be read whole. */
@@ -93,6 +97,7 @@ function drawGraph() {
     begin();
   }
   drawLegend(state.other ? COMPARED : ROLES);
+  drawn = scene;
   tellDrawn(scene);
   showChosen();
 }
