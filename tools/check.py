@@ -13,7 +13,7 @@ CHECKS = (
     ("ruff", "check", "."),
     ("mypy",),
     ("lint-imports",),
-    ("pytest", "-n", "2", "--dist", "loadfile", "-m", "slow or not slow"),
+    ("pytest", "-m", "slow or not slow"),
     ("python", "tools/fuzz.py", "--seconds", "30"),
     ("python", "tools/fuzz.py", "--mutate", "models/digits_lenet.onnx", "--count", "500"),
 )
