@@ -94,7 +94,7 @@ def test_a_schema_refuses_what_is_no_sarif() -> None:
 
 
 def test_sarif_names_the_file_and_the_op() -> None:
-    (run,) = json.loads(sarif(PLAIN, Path("/work")))["runs"]
+    (run,) = json.loads(sarif(PLAIN, Path("/project")))["runs"]
     failed, skipped = sorted(run["results"], key=lambda result: str(result["level"]))
     (location,) = failed["locations"]
     assert location["physicalLocation"]["artifactLocation"]["uri"] == "models/some%20model.onnx"
@@ -104,9 +104,9 @@ def test_sarif_names_the_file_and_the_op() -> None:
 
 
 def test_a_file_elsewhere_has_a_full_address() -> None:
-    for path, uri in (("/else/m.onnx", "file:///else/m.onnx"), ("../m.onnx", "file:///work/../m.onnx")):
+    for path, uri in (("/else/m.onnx", "file:///else/m.onnx"), ("../m.onnx", "file:///project/../m.onnx")):
         moved = Checked(path, "0" * 64, "0.1.0", PLAIN.checks)
-        (run,) = json.loads(sarif(moved, Path("/work")))["runs"]
+        (run,) = json.loads(sarif(moved, Path("/project")))["runs"]
         assert unquote(run["artifacts"][0]["location"]["uri"]) == uri
 
 
