@@ -1,5 +1,6 @@
 """Treatment effects of the nodes of one layer (Ahmad et al. 2023, eq. 2)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,18 +39,24 @@ class EffectTable:
     @property
     def ate(self) -> Floats:
         """Average treatment effect of each node, `[parents]`; NaN for a node that was not measured."""
-        if (self.used == self.te.shape[1]).all():
-            return np.asarray(self.te.mean(axis=1))
-        return np.array([row[~np.isnan(row)].mean() if not np.isnan(row).all() else np.nan for row in self.te])
+        return self._of_rows(lambda te: te.mean(axis=1), fewest=1)
 
     @property
     def spread(self) -> Floats:
         """Standard deviation of each node's effect, `[parents]`: exactly 0 for a constant one; NaN without samples."""
-        if (self.used == self.te.shape[1]).all():
-            # Two passes in float64; a constant row has a spread of exactly 0, whatever its mean rounds to.
-            return np.where(np.ptp(self.te, axis=1) == 0, 0.0, self.te.std(axis=1, ddof=1))
-        rows = [row[~np.isnan(row)] for row in self.te]
-        return np.array([(0.0 if np.ptp(row) == 0 else row.std(ddof=1)) if len(row) > 1 else np.nan for row in rows])
+        # Two passes in float64; a constant row has a spread of exactly 0, whatever its mean rounds to.
+        return self._of_rows(
+            lambda te: np.where(np.ptp(te, axis=1) == 0, 0.0, te.std(axis=1, ddof=1)), fewest=FEWEST_SAMPLES
+        )
+
+    def _of_rows(self, statistic: Callable[[Floats], Floats], fewest: int) -> Floats:
+        """Return a statistic of what was measured of each node, `[parents]`; NaN where that is less than asked for."""
+        used = self.used
+        found = np.full(len(used), np.nan)
+        for count in np.unique(used[used >= fewest]).tolist():
+            te = self.te[used == count]
+            found[used == count] = statistic(te[~np.isnan(te)].reshape(-1, count))
+        return found
 
     @property
     def under_do(self) -> Floats:

@@ -1,9 +1,11 @@
 """Treatment effects."""
 
+import statistics
+
 import numpy as np
 import pytest
 
-from onnxcausal.causal.effects import estimate_effects
+from onnxcausal.causal.effects import EffectTable, estimate_effects
 from onnxcausal.errors import SamplesError
 
 
@@ -30,3 +32,16 @@ def test_an_outcome_that_is_not_finite_is_refused(value: float) -> None:
     with pytest.raises(SamplesError) as caught:
         estimate_effects(np.zeros((2, 4)), te[1], floor=0.0)
     assert caught.value.where == "outcome without intervention"
+
+
+def test_each_node_is_averaged_over_what_was_measured_of_it() -> None:
+    rng = np.random.default_rng(0)
+    te = rng.normal(size=(6, 40))
+    te[1, 10:], te[2, 10:], te[3, 1:], te[4] = np.nan, np.nan, np.nan, np.nan
+    te[2, :10] = 0.1  # its mean rounds
+    table = EffectTable(te, np.zeros(40))
+    for row, ate, spread in zip(te, table.ate, table.spread, strict=True):
+        seen = [value for value in row.tolist() if not np.isnan(value)]
+        assert ate == pytest.approx(statistics.fmean(seen), rel=1e-14, nan_ok=True) if seen else np.isnan(ate)
+        assert spread == pytest.approx(statistics.stdev(seen), rel=1e-13) if len(seen) > 1 else np.isnan(spread)
+    assert table.spread[2] == 0
