@@ -105,6 +105,7 @@ def convolutional(widths: Sequence[int], *, size: int, classes: int, seed: int =
 BLOCKS = (
     "conv", "strided", "grouped", "depthwise", "dilated", "transposed", "batchnorm", "relu", "maxpool", "residual",
     "downsampled", "concat", "shuffle", "gate", "pad", "split", "shared", "nhwc", "softmax_rows", "resize", "same_pad",
+    "sliced",
 )  # fmt: skip
 HEADS = ("flatten", "average", "matmul", "left_matmul", "conv", "gemm_trans_a", "tokens", "weight_chain")
 
@@ -175,6 +176,17 @@ def _residual(b: Builder, x: str, size: int) -> tuple[str, int]:
 def _downsampled(b: Builder, x: str, size: int) -> tuple[str, int]:
     inner = _conv(b, b.add("Relu", [_conv(b, x, strides=[2, 2])]))
     return b.add("Relu", [b.add("Add", [inner, _conv(b, x, kernel=1, strides=[2, 2])])]), -(-size // 2)
+
+
+def _sliced(b: Builder, x: str, size: int) -> tuple[str, int]:
+    """Sixteen channels, which go into blocks, and a shortcut that takes every second place (ResNet's option A)."""
+    most = np.iinfo(np.int64).max
+    every_second = [b.integers(0, 0), b.integers(most, most), b.integers(2, 3), b.integers(2, 2)]
+    wide = b.add("Relu", [_conv(b, x, out=16)])
+    same = b.add("Relu", [b.add("Add", [_conv(b, wide, out=16, into=16), wide])])
+    half = _conv(b, b.add("Relu", [_conv(b, same, out=16, into=16, strides=[2, 2])]), out=16, into=16)
+    added = b.add("Relu", [b.add("Add", [half, b.add("Slice", [same, *every_second])])])
+    return b.add("Relu", [_conv(b, added, into=16, kernel=1)]), -(-size // 2)
 
 
 def _concat(b: Builder, x: str, size: int) -> tuple[str, int]:
@@ -249,6 +261,7 @@ _BLOCK = {
     "softmax_rows": _softmax_rows,
     "resize": _resize,
     "same_pad": _same_pad,
+    "sliced": _sliced,
 }
 
 

@@ -30,12 +30,14 @@ class Block:
         stop: position after the last.
         tensors: tensors by name.
         centred: data of layers less their mean over reference samples, by the layer's name, once they were asked for.
+        alive: on which samples features of layers are not 0 all over, by the layer's name, once they were asked for.
     """
 
     start: int
     stop: int
     tensors: Tensors
     centred: Tensors = field(default_factory=dict)
+    alive: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
 
 
 class Activations:

@@ -99,28 +99,16 @@ class Form:
         if probe.intervention.beta == 1:
             return np.zeros(len(probe.nodes), np.bool_)
         of_group = self._targets(probe).reshape(layer.groups, -1)[layer.group_of_parents()]
-        reaching = np.asarray((self.edges & of_group).any(axis=1))
-        return np.asarray(_padded(reaching)[feature_table(probe.nodes)].any(axis=1))
+        return of_nodes(np.asarray((self.edges & of_group).any(axis=1)), probe.nodes)
 
-    def live(self, data: NDArray[np.generic], probe: Probe) -> NDArray[np.bool_]:
-        """Return on which samples a node is not 0 all over, `[nodes, samples]`.
-
-        Args:
-            data: the layer's data.
-            probe: the nodes.
-        """
-        table = feature_table(probe.nodes)
-        asked = np.unique(table[table >= 0])
+    def alive(self, data: NDArray[np.generic]) -> NDArray[np.bool_]:
+        """Return on which samples a feature is not 0 all over, `[parents, samples]`, given the layer's data."""
         if self.convolves:
             held = data.reshape(-1, self.multiple, self.layer.parents, int(np.prod(self.data[1:])))
-            found = np.asarray(held[:, :, asked].any(axis=(1, 3)))
-        else:
-            rows = np.transpose(data, self.data_order)
-            by_sample = rows.reshape(len(rows) // self.multiple, -1, self.layer.parents)
-            found = np.asarray(by_sample[:, :, asked].any(axis=1))
-        features = np.zeros((self.layer.parents, len(found)), np.bool_)
-        features[asked] = found.T
-        return np.asarray(_padded(features)[table].any(axis=1))
+            return np.asarray(held.any(axis=(1, 3)).T)
+        rows = np.transpose(data, self.data_order)
+        by_sample = rows.reshape(len(rows) // self.multiple, -1, self.layer.parents)
+        return np.asarray(by_sample.any(axis=1).T)
 
     def positions(
         self, slots: NDArray[np.int64], samples: NDArray[np.int64], width: int, height: int
@@ -164,6 +152,16 @@ class Form:
         targets = np.zeros(self.layer.children, np.bool_)
         targets[probe.targets] = True
         return targets
+
+
+def of_nodes(features: NDArray[np.bool_], nodes: Sequence[NDArray[np.int64]]) -> NDArray[np.bool_]:
+    """Return what holds of a node, as it holds of any of its features: `[nodes, ...]` of `[parents, ...]`.
+
+    >>> of_nodes(np.array([False, True, False]), [np.array([0, 1]), np.array([2])]).tolist()
+    [True, False]
+    """
+    padded = np.concatenate([features, np.zeros((1, *features.shape[1:]), np.bool_)])  # what an index of -1 finds
+    return np.asarray(padded[feature_table(nodes)].any(axis=1))
 
 
 def feature_table(nodes: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
@@ -270,11 +268,6 @@ def _convolution(
 def _scaled(assembly: Assembly, contribution: gs.Variable, tensors: dict[str, gs.Tensor]) -> gs.Variable:
     """Return a contribution times each factor, `[factors, ...]`; as it is where there are none."""
     return assembly.add("Mul", [contribution, tensors["factors"]]) if "factors" in tensors else contribution
-
-
-def _padded(values: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return values with one more row, of nothing, at the end: what an index of -1 finds."""
-    return np.concatenate([values, np.zeros((1, *values.shape[1:]), np.bool_)])
 
 
 def _edges(weight: NDArray[np.floating]) -> NDArray[np.bool_]:

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
+from onnxcausal.onnxgraph.blocked import keep_in_blocks
 from onnxcausal.onnxgraph.contribution import Assembly, Form, add_grid, add_layout, dtype_of
 from onnxcausal.onnxgraph.rewrite import names_in
 from onnxcausal.onnxgraph.suffix import Suffix
@@ -24,7 +25,7 @@ class ProbeGraph:
         proto: the model; its one output is the tensor of the class scores, a row per pair.
         width: nodes of a run.
         data: input that takes the layer's data.
-        output: input that takes the layer's output.
+        output: input that takes what the paths are taken from: the layer's output, or the sum it goes into.
         crossing: input that takes each crossing tensor, by the tensor's name.
         features: input that takes the nodes' features.
         mask: input that takes what is taken away of each path.
@@ -47,7 +48,14 @@ class ProbeGraph:
 
 
 def build_probe_graph(
-    part: onnx.ModelProto, form: Form, suffix: Suffix, trace: Trace, width: int, *, swept: bool = False
+    part: onnx.ModelProto,
+    form: Form,
+    suffix: Suffix,
+    trace: Trace,
+    width: int,
+    *,
+    swept: bool = False,
+    in_blocks: bool = False,
 ) -> ProbeGraph:
     """Return the probe graph of a layer.
 
@@ -58,6 +66,7 @@ def build_probe_graph(
         trace: shapes and types of one run.
         width: nodes of a run.
         swept: take factors, and give a row per pair for each of them.
+        in_blocks: keep maps in the layout that convolutions on CPUs like.
     """
     layer = form.layer
     graph = gs.import_onnx(part)
@@ -72,10 +81,11 @@ def build_probe_graph(
     }
     if swept:
         inputs["factors"] = new.input("factors", dtype_of(layer), ["factors", 1, 1, 1])
-    op = tensors[layer.output].inputs[0]
-    tensors[layer.output].inputs.clear()
+    op, start = tensors[layer.output].inputs[0], tensors[suffix.start]
+    start.inputs.clear()
     grid = add_grid(new, form, op, inputs, width)
-    add_layout(new, form, new.add("Gather", [grid, inputs["positions"]], axis=0), tensors[layer.output])
+    add_layout(new, form, new.add("Gather", [grid, inputs["positions"]], axis=0), start)
+    _declare(start, trace)
     fed = list(inputs.values())
     crossing: dict[str, str] = {}
     samples = new.input("samples", np.dtype(np.int64), ["pairs"])
@@ -83,9 +93,15 @@ def build_probe_graph(
         source = new.input("crossing", trace.types[name], _open_shape(trace, name))
         tensors[name].inputs.clear()
         _spread(new, [source, samples], tensors[name], trace)
+        _declare(tensors[name], trace)
         crossing[name] = source.name
         fed.append(source)
-    graph.nodes = [*new.ops, *(graph.nodes[number] for number in suffix.ops)]
+    after = [graph.nodes[number] for number in suffix.ops]
+    if in_blocks:
+        keep_in_blocks(new, after, trace)
+    else:
+        new.ops += after
+    graph.nodes = new.ops
     graph.inputs = [*fed, samples] if crossing else fed
     outcome = tensors[part.graph.output[0].name]
     graph.outputs = [outcome]
@@ -99,6 +115,14 @@ def build_probe_graph(
         crossing=crossing,
         samples=samples.name if crossing else "",
     )
+
+
+def _declare(tensor: gs.Variable, trace: Trace) -> None:
+    """Note a tensor's type and shape: ONNX Runtime does in one op what it knows to be of one shape."""
+    rows = trace.rows[tensor.name]
+    count = "pairs" if rows.multiple == 1 else f"pairs * {rows.multiple}"
+    tensor.dtype = trace.types[tensor.name]
+    tensor.shape = _shape_with(count, trace, tensor.name)
 
 
 def _spread(new: Assembly, source: list[gs.Tensor], tensor: gs.Variable, trace: Trace) -> None:
@@ -116,8 +140,13 @@ def _spread(new: Assembly, source: list[gs.Tensor], tensor: gs.Variable, trace: 
 
 def _open_shape(trace: Trace, name: str) -> list[int | str]:
     """Return a tensor's shape with the samples' axis left open."""
+    return _shape_with(f"rows_{name}", trace, name)
+
+
+def _shape_with(count: str, trace: Trace, name: str) -> list[int | str]:
+    """Return a tensor's shape with a name for the size of the samples' axis."""
     axis = trace.rows[name].axis
-    return [f"rows_{name}" if number == axis else size for number, size in enumerate(trace.shapes[name])]
+    return [count if number == axis else size for number, size in enumerate(trace.shapes[name])]
 
 
 def _mask_shape(form: Form) -> list[int | str]:

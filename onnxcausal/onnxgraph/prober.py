@@ -40,6 +40,7 @@ class Prober:
         provider: Provider | None = None,
         precision: Precision = Precision.FP32,
         swept: bool = False,
+        in_blocks: bool = False,
         spins: bool = False,
         longest: float | None = None,
     ) -> None:
@@ -54,6 +55,7 @@ class Prober:
             provider: execution provider.
             precision: half precision converts the graph.
             swept: take several values of beta in one run.
+            in_blocks: keep maps in the layout that convolutions on CPUs like.
             spins: let threads that wait for work spin.
             longest: seconds that a run may take; None for any time.
 
@@ -66,7 +68,9 @@ class Prober:
         self.noise: float | None = None
         self._height = 0
         self._trace, self._rows = trace, rows
-        self._graph = build_probe_graph(part, route.form, route.suffix, trace, shape.width, swept=swept)
+        self._graph = build_probe_graph(
+            part, route.form, route.suffix, trace, shape.width, swept=swept, in_blocks=in_blocks
+        )
         proto = half_precision(self._graph.proto) if precision is Precision.FP16 else self._graph.proto
         self.bytes = sum(len(tensor.raw_data) for tensor in proto.graph.initializer)
         name = f"probe graph of {route.layer.name}"
@@ -80,10 +84,10 @@ class Prober:
             data: the layer's data, which may be centred.
             window: the samples.
         """
-        layer = self.route.layer
+        start = self.route.suffix.start
         self._height = window.stop - window.start
-        self._session.put(self._graph.data, self._part(data, layer.data, window))
-        self._session.put(self._graph.output, self._part(tensors[layer.output], layer.output, window))
+        self._session.put(self._graph.data, self._part(data, self.route.layer.data, window))
+        self._session.put(self._graph.output, self._part(tensors[start], start, window))
         for name, wanted in self._graph.crossing.items():
             self._session.put(wanted, self._part(tensors[name], name, window))
 

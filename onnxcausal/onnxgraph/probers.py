@@ -42,8 +42,8 @@ class Probers:
         self._network, self._wiring = network, wiring
         self._memory, self._precision = memory, precision
         self._provider = provider
-        on_device = network.plain.providers[0] != CPU
-        self.fixed_shapes = on_device if fixed_shapes is None else fixed_shapes
+        self._on_device = network.plain.providers[0] != CPU
+        self.fixed_shapes = self._on_device if fixed_shapes is None else fixed_shapes
         self._rows: dict[str, int] = {}
         self._kept_to_batch: set[str] = set()
         self._open: OrderedDict[str, Prober] = OrderedDict()
@@ -123,6 +123,7 @@ class Probers:
             provider=_with_precision(self._provider, precision, self._network.plain.providers[0]),
             precision=precision,
             swept=betas > 0,
+            in_blocks=not self._on_device and precision is Precision.FP32,
             spins=shape.width * shape.height * route.work > HEAVY,
             longest=self._network.longest,
         )

@@ -11,6 +11,7 @@ from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.activations import Activations, Block
 from onnxcausal.onnxgraph.bounds import contribution_bounds
 from onnxcausal.onnxgraph.closedform import closed_form
+from onnxcausal.onnxgraph.contribution import of_nodes
 from onnxcausal.onnxgraph.engine import EVERY, Cost, Findings, Observation, Probe, ScoresToOutcome
 from onnxcausal.onnxgraph.index import index_graph
 from onnxcausal.onnxgraph.layers import Layer
@@ -195,7 +196,7 @@ class SuffixEngine:
         effects = np.zeros((len(betas), len(probe.nodes), len(x)))
         for block in self._activations.blocks(route.layer.name, x) if acting.any() else ():
             data = self._data(route, block)
-            part = Part(route, probe, block, data, acting[:, None] & route.form.live(data, probe), outcome)
+            part = Part(route, probe, block, data, acting[:, None] & self._live(route, block, probe), outcome)
             prober = self._probers.of(route, part.asked)
             null = outcome(self._null_scores(prober, part, x))
             prober.release()
@@ -219,7 +220,7 @@ class SuffixEngine:
         for block in self._activations.blocks(route.layer.name, x) if acting.any() else ():
             data = self._data(route, block)
             places = np.arange(block.start, block.stop)
-            active = acting[:, None] & route.form.live(data, probe) & (places >= start) & (places < stop)
+            active = acting[:, None] & self._live(route, block, probe) & (places >= start) & (places < stop)
             part = Part(route, probe, block, data, active, outcome)
             if route.closed:
                 plain = self._plain_scores(x)[block.start : block.stop]
@@ -267,6 +268,13 @@ class SuffixEngine:
             self._samples, self._plain = x, self._network.scores(x)
             self._null.clear()
         return self._plain
+
+    def _live(self, route: Route, block: Block, probe: Probe) -> NDArray[np.bool_]:
+        """Return on which samples of a block a node is not 0 all over, `[nodes, samples]`."""
+        name = route.layer.name
+        if name not in block.alive:
+            block.alive[name] = route.form.alive(self._data(route, block))
+        return of_nodes(block.alive[name], probe.nodes)
 
     def _data(self, route: Route, block: Block) -> NDArray[np.generic]:
         """Return the layer's data on a block, less its mean over the reference samples where there are any."""

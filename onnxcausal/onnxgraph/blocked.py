@@ -1,0 +1,104 @@
+"""Maps kept in the layout that ONNX Runtime's convolutions like on CPUs.
+
+There ONNX Runtime holds the maps between convolutions in blocks of channels, and a sum and an activation after a
+convolution are done within it. It takes a map out of the blocks, and the next convolution puts it back, where an op
+does not know them or where a sum has one operand in blocks and one in the usual layout. In a part of a model that
+starts in its middle the maps that are given have the usual layout, and so has the residual stream that starts with
+them, to its end. Two rewrites keep maps in blocks; neither changes a number:
+
+- before such a sum, a pool over single places puts the other operand into blocks;
+- a slice that takes every n-th place is a pool over single places with that stride (and faster for it).
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import onnx_graphsurgeon as gs
+from numpy.typing import NDArray
+
+from onnxcausal.onnxgraph.contribution import Assembly
+from onnxcausal.onnxgraph.trace import Trace
+
+BLOCK = 16
+"""Maps go into blocks whose number of channels is a multiple of this; processors with AVX2 alone take half of it."""
+HAND_ON = frozenset(["Relu", "Clip", "Sigmoid", "Tanh", "LeakyRelu", "HardSigmoid", "BatchNormalization"])
+"""Ops whose result is in blocks where what they are given is."""
+POOLS = frozenset(["MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool"])
+"""Ops whose result is in blocks whatever they are given."""
+SLICED = 5
+"""Inputs of a slice with axes and steps."""
+
+
+def keep_in_blocks(assembly: Assembly, ops: Iterable[gs.Node], trace: Trace) -> None:
+    """Append the ops of a part of a model to an assembly, rewritten so that its maps stay in blocks.
+
+    Args:
+        assembly: takes the ops.
+        ops: the ops, in order.
+        trace: shapes and types of one run.
+    """
+    blocked: set[str] = set()
+    put: dict[str, gs.Variable] = {}
+    for op in ops:
+        result = op.outputs[0].name
+        strides = _strides(op, trace)
+        if strides:
+            op = _pool(op, strides)  # noqa: PLW2901  # stands for it from here on
+        if op.op == "Add" and _are_maps([*op.inputs, *op.outputs], trace):
+            if any(tensor.name in blocked for tensor in op.inputs):
+                for tensor in op.inputs:
+                    if tensor.name not in blocked | put.keys():
+                        put[tensor.name] = assembly.add("AveragePool", [tensor], kernel_shape=[1, 1])
+                op.inputs = [put.get(tensor.name, tensor) for tensor in op.inputs]
+                blocked.add(result)
+        elif _gives_blocks(op, blocked) and _are_maps(op.outputs[:1], trace):
+            blocked.add(result)
+        assembly.ops.append(op)
+
+
+def _gives_blocks(op: gs.Node, blocked: set[str]) -> bool:
+    """Whether the result of an op is in blocks, if it is a map."""
+    if op.op == "Conv":
+        return _stored(op.inputs[1]) is not None
+    return op.op in POOLS or (op.op in HAND_ON and op.inputs[0].name in blocked)
+
+
+def _pool(op: gs.Node, strides: list[int]) -> gs.Node:
+    """Return a pool over single places in the place of a slice."""
+    data, result = op.inputs[0], op.outputs[0]
+    op.outputs.clear()
+    return gs.Node("AveragePool", op.name, {"kernel_shape": [1, 1], "strides": strides}, [data], [result])
+
+
+def _strides(op: gs.Node, trace: Trace) -> list[int]:
+    """Return the strides of the pool that a slice is; none where it is no pool, or the op no slice."""
+    if op.op != "Slice" or len(op.inputs) != SLICED or not _are_maps(op.inputs[:1], trace):
+        return []
+    given = [_stored(tensor) for tensor in op.inputs[1:]]
+    shape = trace.shapes[op.inputs[0].name]
+    strides = [1, 1, 1, 1]
+    for start, end, axis, step in zip(*given, strict=True) if all(values is not None for values in given) else ():
+        if start or end < shape[axis] or step < 1:
+            return []
+        strides[axis] = int(step)
+    return strides[2:] if strides[:2] == [1, 1] != strides[2:] else []
+
+
+def _are_maps(tensors: Iterable[gs.Tensor], trace: Trace) -> bool:
+    """Whether tensors are maps of one shape, in two dimensions of space, that fit into blocks."""
+    names = {tensor.name for tensor in tensors}
+    shapes = {trace.shapes.get(name, ()) for name in names}
+    places = {trace.rows[name].axis if name in trace.rows else None for name in names}
+    types = {trace.types.get(name) for name in names}
+    (shape,) = shapes if len(shapes) == 1 else ((),)
+    return types == {np.dtype(np.float32)} and places == {0} and len(shape) == 4 and shape[1] % BLOCK == 0  # noqa: PLR2004  # samples, channels, space
+
+
+def _stored(tensor: gs.Tensor) -> NDArray[np.generic] | None:
+    """Return the values of a stored tensor; None for any other."""
+    if isinstance(tensor, gs.Constant):
+        return np.asarray(tensor.values)
+    if tensor.inputs and tensor.inputs[0].op == "Constant":
+        held = tensor.inputs[0].attrs.get("value")
+        return None if held is None else np.asarray(held.values)
+    return None
