@@ -1,6 +1,6 @@
 """What the unmodified model computes on the samples: run once, kept while memory allows."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -70,6 +70,7 @@ class Activations:
         self._needed = {layer: sorted(set(tensors)) for layer, tensors in needed.items()}
         self._all = sorted({name for tensors in self._needed.values() for name in tensors})
         self._twice: dict[str, str] = {}
+        self._bytes_of: dict[tuple[str, ...], int] = {}
         self._bytes_kept = memory.kept
         everything = sum(map(trace.of_sample, trace.rows))
         within = replace(memory, run=min(CAPTURE_BYTES, memory.run))
@@ -82,25 +83,28 @@ class Activations:
     def count_twice(self, tensors: Mapping[str, str]) -> None:
         """Count one tensor of each layer twice: it is also kept less its mean."""
         self._twice = dict(tensors)
+        self._bytes_of.clear()
 
-    def _of_sample(self, layers: Iterable[str]) -> int:
+    def _of_sample(self, *layers: str) -> int:
         """Return the bytes that one sample of what some layers need takes."""
-        held = {name for layer in layers for name in self._needed[layer]}
-        centred = [self._twice[layer] for layer in layers if layer in self._twice]
-        return sum(map(self._trace.of_sample, [*held, *centred]))
+        if layers not in self._bytes_of:
+            held = {name for layer in layers for name in self._needed[layer]}
+            centred = [self._twice[layer] for layer in layers if layer in self._twice]
+            self._bytes_of[layers] = sum(map(self._trace.of_sample, [*held, *centred]))
+        return self._bytes_of[layers]
 
     def blocks(self, layer: str, x: Inputs) -> Iterator[Block]:
         """Yield the tensors a layer needs, for all samples, in one block or, where memory is short, in several."""
         if self._samples is not x:
             self._samples = x
             self._kept.clear()
-        whole = self._of_sample(list(self._needed)) * len(x) <= self._bytes_kept
+        whole = self._of_sample(*self._needed) * len(x) <= self._bytes_kept
         names = self._all if whole else self._needed[layer]
         if tuple(names) in self._kept:
             yield self._kept[tuple(names)]
             return
         self._kept.clear()  # before the new tensors take their place
-        fitting = max(self._batch, self._bytes_kept // max(1, self._of_sample([layer])))
+        fitting = max(self._batch, self._bytes_kept // max(1, self._of_sample(layer)))
         size = len(x) if whole else max(1, fitting // self._batch * self._batch)
         for start in range(0, len(x), size):
             stop = min(start + size, len(x))

@@ -59,7 +59,7 @@ def keep_in_blocks(assembly: Assembly, ops: Iterable[gs.Node], trace: Trace) -> 
 def _gives_blocks(op: gs.Node, blocked: set[str]) -> bool:
     """Whether the result of an op is in blocks, if it is a map."""
     if op.op == "Conv":
-        return _stored(op.inputs[1]) is not None
+        return _is_stored(op.inputs[1])
     return op.op in POOLS or (op.op in HAND_ON and op.inputs[0].name in blocked)
 
 
@@ -74,10 +74,10 @@ def _strides(op: gs.Node, trace: Trace) -> list[int]:
     """Return the strides of the pool that a slice is; none where it is no pool, or the op no slice."""
     if op.op != "Slice" or len(op.inputs) != SLICED or not _are_maps(op.inputs[:1], trace):
         return []
-    given = [_stored(tensor) for tensor in op.inputs[1:]]
-    shape = trace.shapes[op.inputs[0].name]
-    strides = [1, 1, 1, 1]
-    for start, end, axis, step in zip(*given, strict=True) if all(values is not None for values in given) else ():
+    if not all(map(_is_stored, op.inputs[1:])):
+        return []
+    shape, strides = trace.shapes[op.inputs[0].name], [1, 1, 1, 1]
+    for start, end, axis, step in zip(*map(_values, op.inputs[1:]), strict=True):
         if start or end < shape[axis] or step < 1:
             return []
         strides[axis] = int(step)
@@ -94,11 +94,13 @@ def _are_maps(tensors: Iterable[gs.Tensor], trace: Trace) -> bool:
     return types == {np.dtype(np.float32)} and places == {0} and len(shape) == 4 and shape[1] % BLOCK == 0  # noqa: PLR2004  # samples, channels, space
 
 
-def _stored(tensor: gs.Tensor) -> NDArray[np.generic] | None:
-    """Return the values of a stored tensor; None for any other."""
-    if isinstance(tensor, gs.Constant):
-        return np.asarray(tensor.values)
-    if tensor.inputs and tensor.inputs[0].op == "Constant":
-        held = tensor.inputs[0].attrs.get("value")
-        return None if held is None else np.asarray(held.values)
-    return None
+def _is_stored(tensor: gs.Tensor) -> bool:
+    """Whether a tensor is stored; its values are not read, which would copy weights."""
+    makers = [op for op in tensor.inputs if op.op == "Constant" and "value" in op.attrs]
+    return isinstance(tensor, gs.Constant) or bool(makers)
+
+
+def _values(tensor: gs.Tensor) -> NDArray[np.generic]:
+    """Return the values of a small stored tensor."""
+    held = tensor if isinstance(tensor, gs.Constant) else tensor.inputs[0].attrs["value"]
+    return np.asarray(held.values)

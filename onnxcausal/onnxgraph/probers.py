@@ -11,8 +11,8 @@ from onnxcausal.onnxgraph.provider import CPU, CUDA, Provider
 from onnxcausal.onnxgraph.routes import Route
 from onnxcausal.onnxgraph.runs import shape_of_runs
 
-RUN_BYTES = 16 * 2**20
-"""What the tensors of one run should take on a CPU: fewer cost calls, more leave its caches (measured on ResNet-20)."""
+RUN_BYTES = 32 * 2**20
+"""What the tensors of one run should take on a CPU: fewer cost calls, more leave its caches (five networks)."""
 DEVICE_RUN_BYTES = 2**30
 """The same on a device, which wants much work at once."""
 HEAVY = 2 * 10**8
