@@ -337,18 +337,16 @@ def small(case: Case, few: int) -> dict[str, Any]:
     return {"ratios": ratios, "lines": [line], "floor": row}
 
 
-def large(case: Case, more: Case | None) -> dict[str, Any]:
+def large(case: Case, more: Case) -> dict[str, Any]:
     """Return what is reported of a large network; `more` holds the images of the adaptive runs."""
     ratios, line = compare_sampled(case, nodes=3, every=5)
-    lines = [line]
-    if more is not None:
-        share, part = adaptive_share(more, nodes=ADAPTIVE_NODES, every=4)
-        ratios["adaptive"] = ratios["reference"] / share
-        lines.append(
-            f"{case.name}, adaptive: {len(more.samples[0])} images, {ADAPTIVE_NODES} seeded nodes of every 4th layer: "
-            f"{share:.0%} of a full run's time, {part.samples:.0%} of its samples, {part.work:.0%} of its work"
-        )
-    return {"ratios": ratios, "lines": lines, "floor": ""}
+    share, part = adaptive_share(more, nodes=ADAPTIVE_NODES, every=4)
+    ratios["adaptive"] = ratios["reference"] / share
+    told = (
+        f"{case.name}, adaptive: {len(more.samples[0])} images, {ADAPTIVE_NODES} seeded nodes of every 4th layer: "
+        f"{share:.0%} of a full run's time, {part.samples:.0%} of its samples, {part.work:.0%} of its work"
+    )
+    return {"ratios": ratios, "lines": [line, told], "floor": ""}
 
 
 def measured_case(name: str, paths: list[Path]) -> tuple[str, dict[str, Any]]:
@@ -366,7 +364,7 @@ def measured_case(name: str, paths: list[Path]) -> tuple[str, dict[str, Any]]:
             return title, large(imagenet(title, model, images, 8), imagenet(title, model, images, SAMPLES))
         case "resnet18", [images]:
             case = resnet18(images, 8)
-            found = large(case, None)
+            found = large(case, resnet18(images, SAMPLES))
             command = [sys.executable, __file__, "peak", str(images)]
             told = subprocess.run(command, check=True, capture_output=True, text=True)
             found["lines"].append(told.stdout.strip())
