@@ -16,6 +16,7 @@ from onnxcausal.errors import ConfigError, SamplesError
 from onnxcausal.onnxgraph.external import check_mapped
 from onnxcausal.onnxgraph.memory import parse_size
 from onnxcausal.onnxgraph.provider import Provider
+from onnxcausal.onnxgraph.runner import idle_device
 from onnxcausal.pipeline.configuration import Configured, configure_by_name
 from onnxcausal.pipeline.infer import infer_graph
 from onnxcausal.pipeline.ledger import Ledger, open_ledger
@@ -125,6 +126,9 @@ def run(
     if out is not None:
         check_folder(out, model.sha256, force=force)
     prepared = prepare(model, configured.values, arrays=arrays, machine=machine)
+    idle = idle_device() if machine.provider is None and not machine.devices else ""
+    if idle:
+        progress.note(f"an NVIDIA device is here, but not used: {idle} (see onnxcausal doctor)")
     with open_ledger(out, prepared, progress) as ledger:
         inferred = infer_classes(prepared, progress, ledger)
         if not inferred.graphs:

@@ -1,7 +1,7 @@
 """ONNX Runtime: sessions, providers, batches. The only package that imports it."""
 
 from onnxcausal.onnxgraph.runner.bound import BoundSession
-from onnxcausal.onnxgraph.runner.offered import Offer, offers
+from onnxcausal.onnxgraph.runner.offered import Offer, idle_device, offers
 from onnxcausal.onnxgraph.runner.plain import Runner
 from onnxcausal.onnxgraph.runner.sessions import version
 from onnxcausal.onnxgraph.runner.single import half_precision, run_feeds, run_once, run_op, run_samples
@@ -11,6 +11,7 @@ __all__ = [
     "Offer",
     "Runner",
     "half_precision",
+    "idle_device",
     "offers",
     "run_feeds",
     "run_once",

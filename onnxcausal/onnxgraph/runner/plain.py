@@ -56,7 +56,7 @@ class Runner:
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
         self.dtype = numpy_type(next(i.type for i in self._session.get_inputs() if i.name == spec.name))
         if provider is not None and provider.name not in self.providers:
-            raise provider_missing(provider, self.providers)
+            raise provider_missing(provider, f"ONNX Runtime runs on {', '.join(self.providers)} in its place")
 
     @property
     def output_shape(self) -> tuple[int | None, ...] | None:

@@ -1,7 +1,5 @@
 """Opening sessions: options, providers, what goes wrong."""
 
-from collections.abc import Container, Sequence
-
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -10,6 +8,7 @@ from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.external import array_of, is_external
 from onnxcausal.onnxgraph.model import serialise
 from onnxcausal.onnxgraph.provider import CPU, CUDA, EXACT_CUDA, NVIDIA, DeviceMemoryError, Provider
+from onnxcausal.onnxgraph.runner.offered import why_not
 
 HELD_TYPES = frozenset(
     f"tensor({name})"
@@ -54,12 +53,11 @@ def open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spins)))
     options.add_session_config_entry("session.disable_quant_qdq", "1")
     options.log_severity_level = FATAL_ONLY
-    known = ort.get_available_providers()
-    devices = {device.ep_name for device in ort.get_ep_devices()}
-    if provider is not None and provider.name not in known:
-        raise provider_missing(provider, known)
-    if provider is not None and provider.name in NVIDIA and provider.name not in devices:
-        raise provider_missing(provider, sorted(devices))  # asking for it would log noise and run on the CPU
+    options.use_deterministic_compute = True
+    if provider is not None and (provider.name in NVIDIA or provider.name not in ort.get_available_providers()):
+        reason = why_not(provider.name)  # asking for what does not run would log noise and run on the CPU
+        if reason:
+            raise provider_missing(provider, reason)
     mapped = [tensor for tensor in proto.graph.initializer if is_external(tensor)]
     held = [ort.OrtValue.ortvalue_from_numpy(array_of(tensor)) for tensor in mapped]
     try:
@@ -68,8 +66,13 @@ def open_session(
             for tensor, value in zip(mapped, held, strict=True):
                 options.add_initializer(tensor.name, value)  # without it the weights would be copied
             options.add_session_config_entry("session.disable_prepacking", "1")  # it would copy them too
-        wanted = _wanted(provider, devices)
-        session = ort.InferenceSession(serialise(proto, name), options, providers=wanted, disabled_optimizers=INEXACT)
+        session = ort.InferenceSession(
+            serialise(proto, name),
+            options,
+            providers=_wanted(provider),
+            disabled_optimizers=INEXACT,
+            enable_fallback=0,  # a device that fails must not become a CPU in silence
+        )
         session.mapped = held  # they must live as long as the session
     except Exception as error:  # ONNX Runtime's exceptions share no base class
         raise out_of_memory(error) or ModelError(
@@ -97,22 +100,23 @@ def failing(where: str, error: Exception) -> ModelError:
     )
 
 
-def _wanted(provider: Provider | None, devices: Container[str]) -> list[tuple[str, dict[str, str]]]:
-    """Return the providers to ask for, CPU last; asking for CUDA without a device logs noise on every session."""
+def _wanted(provider: Provider | None) -> list[tuple[str, dict[str, str]]]:
+    """Return the providers to ask for, CPU last; by default CUDA where it runs."""
     if provider is None:
-        provider = Provider(CUDA if CUDA in devices else CPU)
+        provider = Provider(CPU if why_not(CUDA) else CUDA)
     defaults = EXACT_CUDA if provider.name == CUDA else {}
     wanted: list[tuple[str, dict[str, str]]] = [(provider.name, {**defaults, **provider.options})]
     return wanted if provider.name == CPU else [*wanted, (CPU, {})]
 
 
-def provider_missing(provider: Provider, present: Sequence[str]) -> ConfigError:
-    """Return the error for a provider that is not there."""
+def provider_missing(provider: Provider, why: str) -> ConfigError:
+    """Return the error for a provider that is not there, and why it is not."""
+    libraries = "pip install 'onnxruntime-gpu[cuda,cudnn]'" if provider.name == CUDA else "install its libraries"
     return ConfigError(
         f"the provider {provider.name} is not to be had",
         where=f"--provider {provider.name}",
-        why=f"ONNX Runtime offers {', '.join(present)} here",
-        remedy="leave --provider out to use what there is, or install the provider's libraries",
+        why=why,
+        remedy=f"leave --provider out to use what there is, or {libraries}",
     )
 
 
