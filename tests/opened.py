@@ -185,14 +185,16 @@ def assert_suffix_equals_reference(
     reference: Inputs | None = None,
     nodes: int = 10**6,
     every: int = 1,
+    elsewhere: Opened | None = None,
     **settings: Any,
 ) -> SuffixEngine:
     """Compare the two engines, on random targets and nodes with a random beta; return the fast one.
 
-    Every layer is compared, or every so many.
+    Every layer is compared, or every so many. The fast engine may be on the same model opened elsewhere.
     """
     rng = np.random.default_rng(seed)
-    fast = SuffixEngine(opened.network, opened.wiring, reference=reference, **settings)
+    place = elsewhere or opened
+    fast = SuffixEngine(place.network, place.wiring, reference=reference, **settings)
     slow = ReferenceEngine(opened.network, opened.wiring, reference=reference)
     replace = Replace.ZERO if reference is None else Replace.MEAN
 

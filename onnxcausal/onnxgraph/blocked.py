@@ -72,9 +72,9 @@ def _pool(op: gs.Node, strides: list[int]) -> gs.Node:
 
 def _strides(op: gs.Node, trace: Trace) -> list[int]:
     """Return the strides of the pool that a slice is; none where it is no pool, or the op no slice."""
-    if op.op != "Slice" or len(op.inputs) != SLICED or not _are_maps(op.inputs[:1], trace):
+    if op.op != "Slice" or op.domain not in (None, "", "ai.onnx") or len(op.inputs) != SLICED:
         return []
-    if not all(map(_is_stored, op.inputs[1:])):
+    if not (_are_maps(op.inputs[:1], trace) and all(map(_is_stored, op.inputs[1:]))):
         return []
     shape, strides = trace.shapes[op.inputs[0].name], [1, 1, 1, 1]
     for start, end, axis, step in zip(*map(_values, op.inputs[1:]), strict=True):

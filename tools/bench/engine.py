@@ -6,8 +6,9 @@
     python tools/bench/engine.py mobilenetv2 MOBILENETV2.onnx IMAGE_FOLDER
     python tools/bench/engine.py resnet18 IMAGE_FOLDER
 
-Each writes its column to engine.json, and engine.md anew, beside this file; resnet20 draws engine.png. Needs the
-`train` extra (PyTorch) and a machine with nothing else to do. An intervention is on one node, on all samples.
+Each writes its column to engine.json, and engine.md anew, beside this file; resnet20 draws engine.png. Where CUDA runs
+all ways are on the device, and the files are called engine-cuda. Needs the `train` extra (PyTorch) and a machine with
+nothing else to do. An intervention is on one node, on all samples.
 Ways that take long are timed on seeded nodes of every layer, and their time weighted by the layer's nodes.
 """
 
@@ -25,10 +26,10 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 import torch
-from cases import SAMPLES, SEED, Case, imagenet, lenet, resnet18, resnet20
+from cases import MODELS, SAMPLES, SEED, Case, imagenet, lenet, resnet18, resnet20
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from page import page
+from page import page, stem
 from rivals import InTorch, hooked_way, published_way, session_way
 
 from onnxcausal.analysis.result import Settings
@@ -37,6 +38,8 @@ from onnxcausal.causal.outcome import outcome_of
 from onnxcausal.causal.significance import Role
 from onnxcausal.onnxgraph.engine import Probe
 from onnxcausal.onnxgraph.memory import Memory, resident_memory
+from onnxcausal.onnxgraph.model import load_model
+from onnxcausal.onnxgraph.network import open_network
 from onnxcausal.onnxgraph.reference import ReferenceEngine
 from onnxcausal.onnxgraph.suffixengine import SuffixEngine
 from onnxcausal.pipeline.ledger import Ledger
@@ -287,7 +290,7 @@ def linearity(case: Case) -> None:
         axis.set_ylabel("seconds" if name == "nodes" else "")
     figure.suptitle(f"{case.name}, layer {layer.name}", fontsize=9)
     figure.tight_layout()
-    figure.savefig(HERE / "engine.png")
+    figure.savefig(HERE / f"{stem(case.network.plain.providers[0])}.png")
 
 
 def peak(images: Path) -> str:
@@ -372,17 +375,23 @@ def measured_case(name: str, paths: list[Path]) -> tuple[str, dict[str, Any]]:
     raise SystemExit(__doc__)
 
 
+def providers_here() -> tuple[str, ...]:
+    """Return the execution providers of sessions on this machine."""
+    return open_network(load_model(MODELS / "mnist_lenet.onnx")).plain.providers
+
+
 def main(name: str, paths: list[Path]) -> None:
     """Measure one case, and write all that were measured."""
     if name == "peak":
         print(peak(paths[0]))
         return
     title, told = measured_case(name, paths)
-    held = HERE / "engine.json"
+    provider = providers_here()[0]
+    held = HERE / f"{stem(provider)}.json"
     found = json.loads(held.read_text()) if held.exists() else {}
     found[title] = told
     held.write_text(json.dumps(found, indent=1) + "\n")
-    (HERE / "engine.md").write_text(page(found))
+    held.with_suffix(".md").write_text(page(found, provider))
 
 
 if __name__ == "__main__":

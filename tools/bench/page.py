@@ -32,19 +32,24 @@ needed whatever the engine does.
 """
 
 
-def page(found: dict[str, dict[str, Any]]) -> str:
-    """Return the results as Markdown."""
+def stem(provider: str) -> str:
+    """Return what the files of an execution provider are called."""
+    return "engine" if provider == "CPUExecutionProvider" else "engine-cuda"
+
+
+def page(found: dict[str, dict[str, Any]], provider: str) -> str:
+    """Return the results on an execution provider as Markdown."""
     lines = ["| against | " + " | ".join(found) + " |", "|---|" + "---|" * len(found)]
     for way, title in WAYS.items():
         cells = [f"{case['ratios'][way]:.1f}x" if way in case["ratios"] else "" for case in found.values()]
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    versions = f"ONNX Runtime {ort.__version__}, PyTorch {torch.__version__}, CPUExecutionProvider"
+    versions = f"ONNX Runtime {ort.__version__}, PyTorch {torch.__version__}, {provider}"
     return "\n".join(
         [
             "# Interventions per second: the suffix engine over the other ways",
             "",
             "An intervention is on one node, on all samples; the making of sessions and probe graphs is counted.",
-            "Each column is of one process.",
+            "Each column is of one process; the ways take turns, class by class or layer by layer.",
             "",
             *lines,
             "",
@@ -58,7 +63,7 @@ def page(found: dict[str, dict[str, Any]]) -> str:
             "",
             *READING.strip().splitlines(),
             "",
-            "![cost against nodes, samples and classes](engine.png)",
+            f"![cost against nodes, samples and classes]({stem(provider)}.png)",
             "",
             f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}.",
             "",

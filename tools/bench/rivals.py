@@ -35,6 +35,8 @@ class InTorch(torch.nn.Module):
         self.weights = torch.nn.ParameterDict({key(name): torch.tensor(value) for name, value in stored.items()})
         self.hooks: dict[int, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {}
         self.last = {name: number for number, op in enumerate(self.index.ops) for name in op.input}
+        self.device = torch.device("cuda" if network.plain.device is not None else "cpu")
+        self.to(self.device)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the class scores."""
@@ -110,20 +112,20 @@ def published_way(model: InTorch, probe: Probe, node: int, x: torch.Tensor) -> S
     The way of the authors' published code.
     """
     weight, rows = _weight(model, probe), []
-    mask = torch.tensor(_mask(probe, node), dtype=torch.float32)
+    mask = torch.tensor(_mask(probe, node), dtype=torch.float32, device=model.device)
     with torch.no_grad():
-        for sample in x:
+        for sample in x.to(model.device):
             before = weight.clone()
             weight.mul_(mask)
             rows.append(model(sample[None])[0])
             weight.copy_(before)
-    return torch.stack(rows).numpy()
+    return torch.stack(rows).cpu().numpy()
 
 
 def hooked_way(model: InTorch, probe: Probe, node: int, x: torch.Tensor, batch: int) -> Scores:
     """Change the layer's output in a forward hook, `z - op(a_j; W[T, j])`, and run the whole model, batched."""
     layer, op = probe.layer, model.index.ops[probe.layer.op]
-    kept = torch.tensor(1 - _mask(probe, node), dtype=torch.float32)
+    kept = torch.tensor(1 - _mask(probe, node), dtype=torch.float32, device=model.device)
     with torch.no_grad():
         path = _weight(model, probe) * kept
         if layer.op_type == "Conv" and layer.groups == 1:
@@ -137,9 +139,9 @@ def hooked_way(model: InTorch, probe: Probe, node: int, x: torch.Tensor, batch: 
             return output - F.linear(data, path if attribute(op, "transB", 0) else path.T)
 
         model.hooks = {layer.op: hook}
-        rows = [model(part) for part in x.split(batch)]
+        rows = [model(part) for part in x.to(model.device).split(batch)]
         model.hooks = {}
-    return torch.cat(rows).numpy()
+    return torch.cat(rows).cpu().numpy()
 
 
 def session_way(network: Network, probe: Probe, node: int, x: NDArray[np.floating], batch: int) -> Scores:
@@ -149,7 +151,7 @@ def session_way(network: Network, probe: Probe, node: int, x: NDArray[np.floatin
     stored = next(tensor for tensor in edited.graph.initializer if tensor.name == probe.layer.weight)
     values = numpy_helper.to_array(stored)
     stored.CopyFrom(numpy_helper.from_array((values * _mask(probe, node)).astype(values.dtype), stored.name))
-    session = ort.InferenceSession(edited.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(edited.SerializeToString(), providers=list(network.plain.providers))
     size = network.plain.batch or batch
     parts = [x[start : start + size] for start in range(0, len(x), size)]
     return np.concatenate([session.run(None, {network.spec.name: part})[0].reshape(len(part), -1) for part in parts])
