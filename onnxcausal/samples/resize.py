@@ -1,13 +1,17 @@
 """Resizing and cropping of images, with the numbers of Pillow's bilinear filter.
 
 OpenCV's bilinear resize skips pixels when it shrinks, so that a network trained on antialiased images sees another
-input; its area filter is a box, not a triangle. Both axes are therefore resampled with explicit weights.
+input; its area filter is a box, not a triangle. Both axes are therefore resampled with explicit weights, which are
+multiples of a power of two, as Pillow's are: sums of them are exact, and the same on every processor.
 """
 
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+STEP = 2.0**-22
+"""Pillow's weights are multiples of this."""
 
 
 def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
@@ -48,7 +52,7 @@ def center_crop(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np
 
 
 @lru_cache(maxsize=64)
-def _weights(size: int, wanted: int) -> NDArray[np.float32]:
+def _weights(size: int, wanted: int) -> NDArray[np.float64]:
     """Return the triangle filter's weights, `[wanted, size]`; wider than one pixel only when shrinking."""
     scale = size / wanted
     support = max(scale, 1.0)
@@ -60,8 +64,8 @@ def _weights(size: int, wanted: int) -> NDArray[np.float32]:
     distance = np.abs(pixels[None, :] + 0.5 - centres[:, None]) / support
     weights = np.clip(1.0 - distance, 0.0, None)
     weights[(pixels[None, :] < first[:, None]) | (pixels[None, :] >= last[:, None])] = 0.0
-    normalised: NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-    return normalised
+    normalised = weights / weights.sum(axis=1, keepdims=True)
+    return np.asarray(np.floor(normalised / STEP + 0.5) * STEP)
 
 
 def _round(values: NDArray[np.floating]) -> NDArray[np.uint8]:
