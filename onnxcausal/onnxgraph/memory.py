@@ -1,13 +1,13 @@
 """How much memory a run may take: what is free, what was asked for, what is in use."""
 
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from onnxcausal.errors import ConfigError
+from onnxcausal.onnxgraph.nvidia import free_device_memory
 
 LARGEST_BATCH = 64
 """Samples run at once by the unmodified model, at most."""
@@ -65,16 +65,6 @@ def free_memory() -> int:
         except (OSError, ValueError):
             continue  # no such file, or no limit
     return max(free, 0)
-
-
-def free_device_memory(device: int) -> int | None:
-    """Return the free bytes of an NVIDIA device; None where the driver's tool does not tell."""
-    command = ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits", "-i", str(device)]
-    try:
-        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout  # noqa: S603
-        return int(told.strip()) * 2**20
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None
 
 
 def resident_memory() -> int:
@@ -163,7 +153,7 @@ def _on_device(bound: int | None, device: int) -> int:
         raise ConfigError(
             "the device's free memory is not known",
             where=f"device {device}",
-            why="the driver's tool nvidia-smi did not tell",
+            why="the driver does not tell",
             remedy="give a bound with --memory",
         )
     shared = int(FREE_SHARE * free) if free is not None else bound

@@ -25,7 +25,7 @@ class ProbeGraph:
         proto: the model; its one output is the tensor of the class scores, a row per pair.
         width: nodes of a run.
         data: input that takes the layer's data.
-        output: input that takes what the paths are taken from: the layer's output, or the sum it goes into.
+        output: input that takes the layer's output.
         crossing: input that takes each crossing tensor, by the tensor's name.
         features: input that takes the nodes' features.
         mask: input that takes what is taken away of each path.
@@ -81,11 +81,12 @@ def build_probe_graph(
     }
     if swept:
         inputs["factors"] = new.input("factors", dtype_of(layer), ["factors", 1, 1, 1])
-    op, start = tensors[layer.output].inputs[0], tensors[suffix.start]
-    start.inputs.clear()
+    output = tensors[layer.output]
+    op = output.inputs[0]
+    output.inputs.clear()
     grid = add_grid(new, form, op, inputs, width)
-    add_layout(new, form, new.add("Gather", [grid, inputs["positions"]], axis=0), start)
-    _declare(start, trace)
+    add_layout(new, form, new.add("Gather", [grid, inputs["positions"]], axis=0), output)
+    _declare(output, trace)
     fed = list(inputs.values())
     crossing: dict[str, str] = {}
     samples = new.input("samples", np.dtype(np.int64), ["pairs"])

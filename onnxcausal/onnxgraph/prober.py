@@ -84,10 +84,10 @@ class Prober:
             data: the layer's data, which may be centred.
             window: the samples.
         """
-        start = self.route.suffix.start
+        layer = self.route.layer
         self._height = window.stop - window.start
-        self._session.put(self._graph.data, self._part(data, self.route.layer.data, window))
-        self._session.put(self._graph.output, self._part(tensors[start], start, window))
+        self._session.put(self._graph.data, self._part(data, layer.data, window))
+        self._session.put(self._graph.output, self._part(tensors[layer.output], layer.output, window))
         for name, wanted in self._graph.crossing.items():
             self._session.put(wanted, self._part(tensors[name], name, window))
 

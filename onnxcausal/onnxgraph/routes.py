@@ -39,7 +39,7 @@ class Route:
     @property
     def tensors(self) -> tuple[str, ...]:
         """What must be known of the unmodified run."""
-        return (self.layer.data, *(() if self.closed else (self.suffix.start, *self.suffix.crossing)))
+        return (self.layer.data, *(() if self.closed else (self.layer.output, *self.suffix.crossing)))
 
 
 def find_route(index: GraphIndex, layer: Layer, outcome: str, trace: Trace) -> Route | str:
@@ -56,12 +56,12 @@ def find_route(index: GraphIndex, layer: Layer, outcome: str, trace: Trace) -> R
     form = find_form(index, layer, weight, trace)
     if form is None:
         return "its data and its output are not laid out sample by sample"
-    suffix = find_suffix(index, layer, trace)
+    suffix = find_suffix(index, layer)
     mixed = [name for name in suffix.crossing if name not in trace.rows]
     if mixed:
         return f"tensor {mixed[0]}, which its suffix needs, is not laid out sample by sample"
     grid = 2 * trace.of_sample(layer.output)
-    peak = liveness_peak(index, suffix.ops, [suffix.start, *suffix.crossing], trace)
+    peak = liveness_peak(index, suffix.ops, [layer.output, *suffix.crossing], trace)
     own = multiply_adds(index, [layer.op], trace) // max(1, layer.parents)
     return Route(
         form=form,

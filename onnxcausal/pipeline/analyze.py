@@ -53,7 +53,7 @@ def analyze(
         out: folder to write the outputs to; default: nothing is written. A run that was interrupted goes on there.
         force: replace another model's analysis in `out`.
         config: a configuration file in place of the sidecar.
-        provider: execution provider, as `NAME` or `NAME:key=value`; default: CUDA where there is a device, else CPU.
+        provider: execution provider, as `NAME` or `NAME:key=value`; default: CUDA where it runs, else CPU.
         memory: bound on memory, like `2GiB`; default: 60 % of what is free.
         devices: numbers of the provider's devices that share the work; default: one.
         limits: what opening the file may take, like `time=60,memory=2GiB`; `none` opens it without a check.

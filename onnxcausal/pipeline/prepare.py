@@ -73,7 +73,7 @@ class Machine:
     """What of the machine a run may use; none of it changes the numbers beyond float noise.
 
     Attributes:
-        provider: execution provider; default: CUDA where there is a device, else CPU.
+        provider: execution provider; default: CUDA where it runs, else CPU.
         memory: bound on memory in bytes; default: a share of what is free.
         devices: devices of the provider that share the work; empty: one.
         caution: how far the model file is trusted.

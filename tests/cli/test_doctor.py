@@ -15,8 +15,8 @@ import onnxruntime as ort
 import pytest
 
 from onnxcausal.onnxgraph import memory, runner
+from onnxcausal.onnxgraph.nvidia import nvidia_devices
 from onnxcausal.onnxgraph.runner import Offer, offers
-from onnxcausal.onnxgraph.runner.nvidia import nvidia_devices
 from onnxcausal.pipeline import doctor
 from onnxcausal.pipeline.doctor import State, examine
 from tests.commands import run

@@ -1,17 +1,15 @@
 """Bounds on memory."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import onnx
 import pytest
 
 from onnxcausal.errors import ConfigError
 from onnxcausal.onnxgraph import memory
-from onnxcausal.onnxgraph.memory import Memory, batch_within, free_device_memory, free_memory, parse_size
+from onnxcausal.onnxgraph.memory import Memory, batch_within, free_memory, parse_size
 from tests.networks import convolutional
 
 
@@ -30,19 +28,13 @@ def test_a_container_limit_counts_as_what_is_free(tmp_path: Path, monkeypatch: p
     assert free_memory() > 3_000_000
 
 
-def test_free_device_memory_is_asked_of_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    def told(command: list[str], **_: Any) -> Any:
-        assert command[-1] == "1"
-        return subprocess.CompletedProcess(command, 0, stdout="2048\n")
-
-    monkeypatch.setattr(subprocess, "run", told)
-    assert free_device_memory(1) == 2**31
-
-
-def test_without_a_driver_free_device_memory_is_not_known() -> None:
-    if any(Path(folder, "nvidia-smi").exists() for folder in os.environ["PATH"].split(os.pathsep)):
-        pytest.skip("there is a driver here")
-    assert free_device_memory(0) is None
+def test_a_device_whose_free_memory_is_not_known_needs_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free_device_memory", lambda _: None)
+    with pytest.raises(ConfigError, match="free memory is not known"):
+        Memory.of(None, 0)
+    assert Memory.of(2**33, 0).device == 2**32
+    monkeypatch.setattr(memory, "free_device_memory", lambda _: 2**30)
+    assert Memory.of(2**33, 0).device == int(0.6 * 2**30) // 2
 
 
 def test_the_parts_of_a_bound_do_not_exceed_it() -> None:

@@ -1,16 +1,17 @@
 """NVIDIA devices: found by their driver, used where ONNX Runtime can."""
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import onnxruntime as ort
 import pytest
 
+from onnxcausal.onnxgraph import nvidia
+from onnxcausal.onnxgraph.nvidia import free_device_memory, nvidia_devices
 from onnxcausal.onnxgraph.provider import CPU, CUDA
-from onnxcausal.onnxgraph.runner import offered
-from onnxcausal.onnxgraph.runner.nvidia import load_libraries, nvidia_devices
+from onnxcausal.onnxgraph.runner import offered, offers
 from onnxcausal.onnxgraph.runner.offered import idle_device, why_not
 from onnxcausal.pipeline import analyze as analysing
 from onnxcausal.pipeline.progress import Silent
@@ -24,32 +25,67 @@ without_cuda = pytest.mark.skipif(
 @pytest.fixture(autouse=True)
 def _found_anew() -> Iterator[None]:
     """Forget what was found of this machine, before and after."""
-    for found in (nvidia_devices, load_libraries, why_not):
+    kept = (nvidia_devices, nvidia.driver, offered.load_libraries, why_not)
+    for found in kept:
         found.cache_clear()
     yield
-    for found in (nvidia_devices, load_libraries, why_not):
+    for found in kept:
         found.cache_clear()
 
 
-def driver(monkeypatch: pytest.MonkeyPatch, *, starts: int = 0, devices: int = 0, answers: int = 0) -> None:
-    """Put a driver in place that answers so; its functions give 0 where they succeed."""
-
-    def count(place: object) -> int:
-        ctypes.cast(place, ctypes.POINTER(ctypes.c_int)).contents.value = devices  # type: ignore[arg-type]  # by reference
-        return answers
-
-    held = SimpleNamespace(cuInit=lambda _: starts, cuDeviceGetCount=count)
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: held)
+def put(place: Any, kind: type[Any], value: int) -> None:
+    """Write a number where a driver was told to."""
+    ctypes.cast(place, ctypes.POINTER(kind)).contents.value = value
 
 
-def test_the_driver_says_how_many_devices_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    driver(monkeypatch, devices=2)
+def with_driver(monkeypatch: pytest.MonkeyPatch, *, devices: int = 0, free: int = 0, **failing: int) -> list[str]:
+    """Put a driver in place that answers so; return the names of its functions in the order they are called.
+
+    Its functions give 0 where they succeed, what is asked for where they fail.
+    """
+    called: list[str] = []
+    writes: dict[str, Callable[..., None]] = {
+        "cuDeviceGetCount": lambda count: put(count, ctypes.c_int, devices),
+        "cuDeviceGet": lambda handle, number: put(handle, ctypes.c_int, number),
+        "cuMemGetInfo_v2": lambda place, _: put(place, ctypes.c_size_t, free),
+    }
+
+    class Held:
+        def __getattr__(self, name: str) -> Callable[..., int]:
+            def answered(*given: Any) -> int:
+                called.append(name)
+                if name in writes:
+                    writes[name](*given)
+                return failing.get(name, 0)
+
+            return answered
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: Held())
+    return called
+
+
+def test_the_driver_says_how_many_devices_there_are_and_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = with_driver(monkeypatch, devices=2, free=2**35)
     assert nvidia_devices() == 2
+    assert free_device_memory(1) == 2**35
+    assert free_device_memory(2) is None
+    taken, given_back = (
+        ("cuDevicePrimaryCtxRetain", "cuCtxPushCurrent_v2"),
+        ("cuDevicePrimaryCtxRelease_v2", "cuCtxPopCurrent_v2"),
+    )
+    assert [called.count(name) for name in (*taken, *given_back)] == [1, 1, 1, 1]
 
 
-@pytest.mark.parametrize("failing", [{"starts": 100}, {"answers": 3}])
-def test_a_driver_that_does_not_work_has_no_devices(failing: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    driver(monkeypatch, devices=2, **failing)
+@pytest.mark.parametrize("name", ["cuDeviceGet", "cuDevicePrimaryCtxRetain", "cuCtxPushCurrent_v2", "cuMemGetInfo_v2"])
+def test_what_a_driver_does_not_tell_is_not_known(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = with_driver(monkeypatch, devices=1, free=2**35, **{name: 1})
+    assert free_device_memory(0) is None
+    assert ("cuDevicePrimaryCtxRelease_v2" in called) is (name.startswith(("cuCtx", "cuMem")))
+
+
+@pytest.mark.parametrize("name", ["cuInit", "cuDeviceGetCount"])
+def test_a_driver_that_does_not_work_has_no_devices(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_driver(monkeypatch, devices=2, **{name: 100})
     assert nvidia_devices() == 0
 
 
@@ -59,6 +95,7 @@ def test_without_a_driver_there_are_no_devices(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(ctypes, "CDLL", lacking)
     assert nvidia_devices() == 0
+    assert free_device_memory(0) is None
     assert idle_device() == ""
     if CUDA in ort.get_available_providers():
         assert why_not(CUDA) == "no device"
@@ -84,8 +121,28 @@ def test_a_device_without_libraries_is_told_once_without_noise(
     assert capfd.readouterr() == ("", "")
 
 
+def test_each_device_is_tried_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[dict[str, str]] = []
+    monkeypatch.setattr(offered, "nvidia_devices", lambda: 2)
+
+    def succeeds(_: str, settings: dict[str, str]) -> str:
+        tried.append(settings)
+        return ""
+
+    monkeypatch.setattr(offered, "_tried", succeeds)
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
+    assert [why_not(CUDA, device) for device in (1, 1, 0, 2)] == ["", "", "", "no device 2"]
+    assert [settings["device_id"] for settings in tried] == ["1", "0"]
+
+
+def test_cuda_is_told_of_where_there_is_a_device_but_no_build_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offered, "nvidia_devices", lambda: 1)
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CPU])
+    assert {offer.name: offer.why_not for offer in offers()} == {CPU: "", CUDA: f"ONNX Runtime offers {CPU} here"}
+
+
 def test_looking_for_libraries_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    load_libraries()
+    offered.load_libraries()
     assert capfd.readouterr() == ("", "")
 
 

@@ -25,7 +25,7 @@ def session_providers(monkeypatch: pytest.MonkeyPatch, why_no_cuda: str, asked: 
         return real(content, options, providers=[CPU])
 
     monkeypatch.setattr(ort, "InferenceSession", session)
-    monkeypatch.setattr(sessions, "why_not", lambda _: why_no_cuda)
+    monkeypatch.setattr(sessions, "why_not", lambda *_: why_no_cuda)
     b = Builder(np.random.default_rng(0))
     return requested, Runner(b.model(["N", 4], b.add("Relu", ["x"])), SPEC, "m.onnx", asked)
 

@@ -50,6 +50,8 @@ HERE = Path(__file__).parent
 SLOW = ("published", "session", "reference", "hooks")
 ADAPTIVE_NODES = 32
 """Nodes of a layer of a large network that adaptive runs are timed on: a strong node is one among many."""
+EACH = 8 * 2**30
+"""Memory bound of each of two engines that take turns, in bytes."""
 BOUND = 2 * 2**30
 """Memory bound of the ResNet-18 at 224, in bytes."""
 
@@ -312,23 +314,23 @@ def peak(images: Path) -> str:
 
 
 def adaptive_share(case: Case, *, nodes: int, every: int) -> tuple[float, Spent]:
-    """Return the time of adaptive runs, and what they ran, over full ones, on seeded nodes of some layers."""
+    """Return the time of adaptive runs, and what they ran, over full ones, on seeded nodes of some layers.
+
+    Each way has an engine, whose sessions are counted.
+    """
     rng = np.random.default_rng(SEED)
     x, outcome, flow = case.samples[0], partial(outcome_of, target=0), case.wiring.flow
-    engine = SuffixEngine(case.network, case.wiring)
-    bench = Bench(engine, x, outcome, engine.observe(x, outcome), Ledger(), Silent())
-    seconds = {True: 0.0, False: 0.0}
-    spent = {True: Spent(), False: Spent()}
+    engines = {way: SuffixEngine(case.network, case.wiring, memory=Memory.of(EACH)) for way in (True, False)}
+    benches = {way: Bench(one, x, outcome, one.observe(x, outcome), Ledger(), Silent()) for way, one in engines.items()}
+    seconds, spent = dict.fromkeys(engines, 0.0), {way: Spent() for way in engines}
     for layer in flow.layers[::every]:
-        found = flow.nodes[layer.name]
-        probe = Probe(layer, found, np.arange(layer.children), Intervention())
-        some = probe.of(np.sort(rng.permutation(len(found))[:nodes]))
-        engine.effects(some, x, outcome, columns=slice(2))  # opens the session
-        for adaptive in seconds:
+        probe = Probe(layer, flow.nodes[layer.name], np.arange(layer.children), Intervention())
+        some = probe.of(np.sort(rng.permutation(len(probe.nodes))[:nodes]))
+        for way, bench in benches.items():
             start = time.perf_counter()
-            measured = measure(some, bench, Settings(adaptive=adaptive))
-            seconds[adaptive] += time.perf_counter() - start
-            spent[adaptive].add(int(measured.effects.used.sum()), engine.cost(layer).work)
+            measured = measure(some, bench, Settings(adaptive=way))
+            seconds[way] += time.perf_counter() - start
+            spent[way].add(int(measured.effects.used.sum()), bench.engine.cost(layer).work)
     part, full = spent[True], spent[False]
     return seconds[True] / seconds[False], Spent(part.samples / full.samples, part.work / full.work)
 

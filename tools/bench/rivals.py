@@ -18,6 +18,7 @@ from onnxcausal.onnxgraph.engine import Probe
 from onnxcausal.onnxgraph.index import attribute, index_graph, integers
 from onnxcausal.onnxgraph.masks import path_mask
 from onnxcausal.onnxgraph.network import Network, Wiring
+from onnxcausal.onnxgraph.provider import CUDA, EXACT_CUDA
 
 Scores = NDArray[np.floating]
 
@@ -93,7 +94,7 @@ def run(op: onnx.NodeProto, given: list, fixed: dict, shapes: dict) -> torch.Ten
         case "Slice":
             starts, _, axes, steps = (fixed[name].tolist() for name in op.input[1:5])
             for start, axis, step in zip(starts, axes, steps, strict=True):
-                places = torch.arange(start, x.shape[axis], step)
+                places = torch.arange(start, x.shape[axis], step, device=x.device)
                 x = x.index_select(axis, places)
             return x
         case "Pad":
@@ -151,7 +152,8 @@ def session_way(network: Network, probe: Probe, node: int, x: NDArray[np.floatin
     stored = next(tensor for tensor in edited.graph.initializer if tensor.name == probe.layer.weight)
     values = numpy_helper.to_array(stored)
     stored.CopyFrom(numpy_helper.from_array((values * _mask(probe, node)).astype(values.dtype), stored.name))
-    session = ort.InferenceSession(edited.SerializeToString(), providers=list(network.plain.providers))
+    providers = [(name, EXACT_CUDA if name == CUDA else {}) for name in network.plain.providers]
+    session = ort.InferenceSession(edited.SerializeToString(), providers=providers)
     size = network.plain.batch or batch
     parts = [x[start : start + size] for start in range(0, len(x), size)]
     return np.concatenate([session.run(None, {network.spec.name: part})[0].reshape(len(part), -1) for part in parts])

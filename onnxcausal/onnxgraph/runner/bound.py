@@ -31,7 +31,7 @@ class BoundSession:
         Args:
             proto: the model; its outputs are bound in the order they are listed.
             name: its name, for errors.
-            provider: default: CUDA where there is a device, else CPU.
+            provider: default: CUDA where it runs, else CPU.
             spins: let threads that wait for work spin.
             longest: seconds that a run may take; None for any time.
 

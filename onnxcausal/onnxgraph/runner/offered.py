@@ -10,8 +10,8 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
+from onnxcausal.onnxgraph.nvidia import nvidia_devices
 from onnxcausal.onnxgraph.provider import CPU, CUDA, NVIDIA
-from onnxcausal.onnxgraph.runner.nvidia import load_libraries, nvidia_devices
 
 IR_VERSION, OPSET = 8, 17
 """Of the model that is tried: old enough for every version of ONNX Runtime that is supported."""
@@ -33,26 +33,35 @@ class Offer:
 
 
 def offers() -> tuple[Offer, ...]:
-    """Return all providers that ONNX Runtime was built with, and whether they run.
+    """Return all providers that ONNX Runtime was built with, and CUDA where it could be used; and whether they run.
 
     What ONNX Runtime lists as available are those it was built with: without a device it runs on the CPU in silence.
     """
-    return tuple(Offer(name, why_not(name)) for name in ort.get_available_providers())
+    names = list(ort.get_available_providers())
+    if nvidia_devices() and CUDA not in names:
+        names.append(CUDA)
+    return tuple(Offer(name, why_not(name)) for name in names)
 
 
 @cache
-def why_not(name: str) -> str:
-    """Return why a provider does not run here; empty where it does. It is tried once."""
-    if name not in ort.get_available_providers():
-        return f"ONNX Runtime offers {', '.join(ort.get_available_providers())} here"
-    if name in NVIDIA and not nvidia_devices():
-        return "no device"
-    if name in NVIDIA:
-        load_libraries()
+def why_not(name: str, device: int = 0) -> str:
+    """Return why a provider does not run here; empty where it does. It is tried once.
+
+    Args:
+        name: the provider.
+        device: the device's number, of providers of NVIDIA.
+    """
+    offered = ort.get_available_providers()
+    if name not in offered:
+        return f"ONNX Runtime offers {', '.join(offered)} here"
+    if name not in NVIDIA:
+        return _tried(name, {})
+    if device >= nvidia_devices():
+        return "no device" if device == 0 else f"no device {device}"
+    load_libraries()
     ort.set_default_logger_severity(FATAL_ONLY)  # what goes wrong is told once, and not by its log
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            return _tried(name)
+        return _tried(name, {"device_id": str(device)})
     finally:
         ort.set_default_logger_severity(WARNINGS)
 
@@ -62,13 +71,22 @@ def idle_device() -> str:
     return why_not(CUDA) if nvidia_devices() else ""
 
 
-def _tried(name: str) -> str:
+@cache
+def load_libraries() -> None:
+    """Load CUDA and cuDNN from where pip puts them, in which ONNX Runtime does not look of itself."""
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
+        ort.preload_dlls()
+
+
+def _tried(name: str, settings: dict[str, str]) -> str:
     """Return why a provider does not run; empty where it does."""
     options = ort.SessionOptions()
     options.log_severity_level = FATAL_ONLY
     options.intra_op_num_threads = 1
     try:
-        session = ort.InferenceSession(_model().SerializeToString(), options, providers=[(name, {})], enable_fallback=0)
+        session = ort.InferenceSession(
+            _model().SerializeToString(), options, providers=[(name, settings)], enable_fallback=0
+        )
         session.run(None, {"x": np.ones(1, np.float32)})
     except Exception as error:  # noqa: BLE001  # ONNX Runtime's exceptions share no base class
         return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

@@ -42,7 +42,7 @@ class Runner:
             proto: the model.
             spec: the input that takes the samples.
             name: the model's name, for errors.
-            provider: default: CUDA where there is a device, else CPU.
+            provider: default: CUDA where it runs, else CPU.
             longest: seconds that a run may take; None for any time.
 
         Raises:

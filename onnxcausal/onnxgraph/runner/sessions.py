@@ -8,7 +8,7 @@ from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.external import array_of, is_external
 from onnxcausal.onnxgraph.model import serialise
 from onnxcausal.onnxgraph.provider import CPU, CUDA, EXACT_CUDA, NVIDIA, DeviceMemoryError, Provider
-from onnxcausal.onnxgraph.runner.offered import why_not
+from onnxcausal.onnxgraph.runner.offered import FATAL_ONLY, why_not
 
 HELD_TYPES = frozenset(
     f"tensor({name})"
@@ -30,8 +30,6 @@ OUT_OF_MEMORY = (
 INEXACT = ["ConvMulFusion", "MatMulScaleFusion"]
 """Optimisations that put a factor into the weights: products of whole numbers would be exact no longer. Quantised ops
 are left as they stand for the same reason."""
-FATAL_ONLY = 4
-"""Severity from which ONNX Runtime logs: errors are raised, and told once."""
 
 
 def version() -> str:
@@ -55,7 +53,9 @@ def open_session(
     options.log_severity_level = FATAL_ONLY
     options.use_deterministic_compute = True
     if provider is not None and (provider.name in NVIDIA or provider.name not in ort.get_available_providers()):
-        reason = why_not(provider.name)  # asking for what does not run would log noise and run on the CPU
+        # Asking for what does not run would log noise and run on the CPU.
+        device = provider.options.get("device_id", "0")
+        reason = why_not(provider.name, int(device) if device.isdecimal() else 0)
         if reason:
             raise provider_missing(provider, reason)
     mapped = [tensor for tensor in proto.graph.initializer if is_external(tensor)]
