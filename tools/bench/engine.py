@@ -335,10 +335,10 @@ def adaptive_share(case: Case, *, nodes: int, every: int) -> tuple[float, Spent]
     return seconds[True] / seconds[False], Spent(part.samples / full.samples, part.work / full.work)
 
 
-def small(case: Case, few: int) -> dict[str, Any]:
+def small(case: Case, few: int, per_layer: int) -> dict[str, Any]:
     """Return what is reported of a network whose analysis is run whole."""
     row = floor(case)
-    ratios, line = compare(case, few=few, per_layer=2)
+    ratios, line = compare(case, few=few, per_layer=per_layer)
     return {"ratios": ratios, "lines": [line], "floor": row}
 
 
@@ -359,11 +359,11 @@ def measured_case(name: str, paths: list[Path]) -> tuple[str, dict[str, Any]]:
     match name, paths:
         case "lenet", [images]:
             case = lenet(images)
-            return case.name, small(case, 20)
+            return case.name, small(case, 20, 10)
         case "resnet20", [model, images]:
             case = resnet20(model, images)
             linearity(case)
-            return case.name, small(case, 4)
+            return case.name, small(case, 4, 2)
         case (("squeezenet" | "mobilenetv2"), [model, images]):
             title = {"squeezenet": "SqueezeNet", "mobilenetv2": "MobileNetV2"}[name]
             return title, large(imagenet(title, model, images, 8), imagenet(title, model, images, SAMPLES))
