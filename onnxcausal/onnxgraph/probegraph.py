@@ -87,23 +87,15 @@ def build_probe_graph(
     grid = add_grid(new, form, op, inputs, width)
     add_layout(new, form, new.add("Gather", [grid, inputs["positions"]], axis=0), output)
     _declare(output, trace)
-    fed = list(inputs.values())
-    crossing: dict[str, str] = {}
     samples = new.input("samples", np.dtype(np.int64), ["pairs"])
-    for name in suffix.crossing:
-        source = new.input("crossing", trace.types[name], _open_shape(trace, name))
-        tensors[name].inputs.clear()
-        _spread(new, [source, samples], tensors[name], trace)
-        _declare(tensors[name], trace)
-        crossing[name] = source.name
-        fed.append(source)
+    crossing = {name: _cross(new, tensors[name], samples, trace) for name in suffix.crossing}
     after = [graph.nodes[number] for number in suffix.ops]
     if in_blocks:
         keep_in_blocks(new, after, trace)
     else:
         new.ops += after
     graph.nodes = new.ops
-    graph.inputs = [*fed, samples] if crossing else fed
+    graph.inputs = [*inputs.values(), *crossing.values(), *([samples] if crossing else [])]
     outcome = tensors[part.graph.output[0].name]
     graph.outputs = [outcome]
     outcome.shape = None
@@ -113,7 +105,7 @@ def build_probe_graph(
         proto=proto,
         width=width,
         **{key: tensor.name for key, tensor in inputs.items()},
-        crossing=crossing,
+        crossing={name: source.name for name, source in crossing.items()},
         samples=samples.name if crossing else "",
     )
 
@@ -126,17 +118,29 @@ def _declare(tensor: gs.Variable, trace: Trace) -> None:
     tensor.shape = _shape_with(count, trace, tensor.name)
 
 
-def _spread(new: Assembly, source: list[gs.Tensor], tensor: gs.Variable, trace: Trace) -> None:
-    """Make a crossing tensor with a row for each pair out of one with a row for each sample, and each pair's sample."""
-    rows, shape = trace.rows[tensor.name], trace.shapes[tensor.name]
+def _cross(new: Assembly, tensor: gs.Variable, samples: gs.Variable, trace: Trace) -> gs.Variable:
+    """Make a crossing tensor with a row for each pair; return the input that takes it with a row for each sample.
+
+    Args:
+        new: takes the ops.
+        tensor: the tensor, which gets a row for each pair.
+        samples: each pair's sample.
+        trace: shapes and types of one run.
+    """
+    name = tensor.name
+    source = new.input("crossing", trace.types[name], _open_shape(trace, name))
+    tensor.inputs.clear()
+    _declare(tensor, trace)
+    rows, shape = trace.rows[name], trace.shapes[name]
+    if rows.axis == 0 and rows.multiple == 1:
+        new.into(tensor, "Gather", [source, samples], axis=0)
+        return source
     order = [rows.axis, *(axis for axis in range(len(shape)) if axis != rows.axis)]
     rest = [shape[axis] for axis in order[1:]]
-    if rows.axis == 0 and rows.multiple == 1:
-        new.into(tensor, "Gather", source, axis=0)
-        return
-    by_sample = new.reshape(new.transpose(source[0], order), -1, rows.multiple * int(np.prod(rest)))
-    spread = new.reshape(new.add("Gather", [by_sample, source[1]], axis=0), -1, *rest)
+    by_sample = new.reshape(new.transpose(source, order), -1, rows.multiple * int(np.prod(rest)))
+    spread = new.reshape(new.add("Gather", [by_sample, samples], axis=0), -1, *rest)
     new.into(tensor, "Transpose", [spread], perm=[order.index(axis) for axis in range(len(shape))])
+    return source
 
 
 def _open_shape(trace: Trace, name: str) -> list[int | str]:
