@@ -35,15 +35,6 @@ def free_device_memory(device: int) -> int | None:
         library.cuDevicePrimaryCtxRelease_v2(handle)
 
 
-def _free_in(library: ctypes.CDLL, context: ctypes.c_void_p) -> int | None:
-    free, total = ctypes.c_size_t(0), ctypes.c_size_t(0)
-    if library.cuCtxPushCurrent_v2(context):
-        return None
-    told = library.cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total))
-    library.cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p()))
-    return None if told else free.value
-
-
 @cache
 def driver() -> ctypes.CDLL | None:
     """Return the driver's library; None where there is none."""
@@ -51,3 +42,12 @@ def driver() -> ctypes.CDLL | None:
         return ctypes.CDLL(DRIVER)
     except OSError:
         return None
+
+
+def _free_in(library: ctypes.CDLL, context: ctypes.c_void_p) -> int | None:
+    free, total = ctypes.c_size_t(0), ctypes.c_size_t(0)
+    if library.cuCtxPushCurrent_v2(context):
+        return None
+    told = library.cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total))
+    library.cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p()))
+    return None if told else free.value

@@ -68,20 +68,11 @@ def build_probe_graph(
         swept: take factors, and give a row per pair for each of them.
         in_blocks: keep maps in the layout that convolutions on CPUs like.
     """
-    layer = form.layer
     graph = gs.import_onnx(part)
     tensors = graph.tensors()
     new = Assembly(names_in(part.graph))
-    inputs = {
-        "data": new.input("data", trace.types[layer.data], _open_shape(trace, layer.data)),
-        "output": new.input("output", trace.types[layer.output], _open_shape(trace, layer.output)),
-        "features": new.input("features", np.dtype(np.int64), ["nodes"] if form.convolves else ["nodes", "features"]),
-        "mask": new.input("mask", dtype_of(layer), ["nodes", *_mask_shape(form)]),
-        "positions": new.input("positions", np.dtype(np.int64), ["rows"]),
-    }
-    if swept:
-        inputs["factors"] = new.input("factors", dtype_of(layer), ["factors", 1, 1, 1])
-    output = tensors[layer.output]
+    inputs = _inputs(new, form, trace, swept=swept)
+    output = tensors[form.layer.output]
     op = output.inputs[0]
     output.inputs.clear()
     grid = add_grid(new, form, op, inputs, width)
@@ -108,6 +99,21 @@ def build_probe_graph(
         crossing={name: source.name for name, source in crossing.items()},
         samples=samples.name if crossing else "",
     )
+
+
+def _inputs(new: Assembly, form: Form, trace: Trace, *, swept: bool) -> dict[str, gs.Variable]:
+    """Return the inputs that every probe graph has, and the factors if it is swept."""
+    layer = form.layer
+    inputs = {
+        "data": new.input("data", trace.types[layer.data], _open_shape(trace, layer.data)),
+        "output": new.input("output", trace.types[layer.output], _open_shape(trace, layer.output)),
+        "features": new.input("features", np.dtype(np.int64), ["nodes"] if form.convolves else ["nodes", "features"]),
+        "mask": new.input("mask", dtype_of(layer), ["nodes", *_mask_shape(form)]),
+        "positions": new.input("positions", np.dtype(np.int64), ["rows"]),
+    }
+    if swept:
+        inputs["factors"] = new.input("factors", dtype_of(layer), ["factors", 1, 1, 1])
+    return inputs
 
 
 def _declare(tensor: gs.Variable, trace: Trace) -> None:

@@ -1,4 +1,4 @@
-"""Maps kept in blocks: what ONNX Runtime makes of a probe graph, and that no number changes."""
+"""Maps kept in blocks: what ONNX Runtime makes of a probe graph, and that slices give the same values as pools."""
 
 from pathlib import Path
 

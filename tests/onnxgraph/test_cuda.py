@@ -26,10 +26,6 @@ def images(seed: int, count: int = 5) -> NDArray[np.float32]:
     return np.random.default_rng(seed).normal(size=(count, 4, 6, 6)).astype(np.float32)
 
 
-def first_class(scores: NDArray[np.floating]) -> Array:
-    return outcome_of(scores, 0)
-
-
 def on_device(opened: Opened, x: NDArray[np.float32]) -> Opened:
     """Return a model opened on the device."""
     network = open_network(opened.network.model, provider=DEVICE)
