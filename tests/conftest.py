@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from onnxcausal.onnxgraph import trial
-from onnxcausal.onnxgraph.limits import Limits
-from onnxcausal.onnxgraph.model import load_model
-from onnxcausal.onnxgraph.reading import Reading
+from onnxcausal.onnxgraph.file.model import load_model
+from onnxcausal.onnxgraph.network.io_spec import Reading
+from onnxcausal.onnxgraph.runner.limits import Limits
+from onnxcausal.onnxgraph.sandbox import open_model
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +16,7 @@ def _opened_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
     def opened(path: Path, limits: Limits, *, output: str | None = None, follow_links: bool = False) -> str:
         del limits
-        return trial.open_and_run(path, output=output, follow_links=follow_links)
+        return open_model.open_and_run(path, output=output, follow_links=follow_links)
 
     def inspected(path: Path, reading: Reading, limits: Limits, *, follow_links: bool) -> str:
         del reading, limits
@@ -27,6 +27,6 @@ def _opened_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         return load_model(path, follow_links=follow_links).sha256
 
     if "in_its_own_process" not in request.keywords:
-        monkeypatch.setattr("onnxcausal.pipeline.opening.try_model", opened)
-        monkeypatch.setattr("onnxcausal.pipeline.opening.try_loading", loaded)
+        monkeypatch.setattr("onnxcausal.pipeline.preparing.opening.try_model", opened)
+        monkeypatch.setattr("onnxcausal.pipeline.preparing.opening.try_loading", loaded)
         monkeypatch.setattr("onnxcausal.pipeline.inspect.try_inspecting", inspected)

@@ -10,7 +10,7 @@ import onnxruntime as ort
 import pytest
 
 from onnxcausal.samples.resize import resize
-from tests.assets import mnist, needs_assets
+from tests.support.assets import mnist, needs_assets
 
 MODELS = Path(__file__).parent.parent / "models"
 RECORDED = (MODELS / "README.md").read_text(encoding="utf-8")

@@ -16,12 +16,12 @@ import yaml
 from PIL import Image
 
 import onnxcausal
-from onnxcausal.analysis.gates import parse_gate
-from onnxcausal.analysis.masks import read_masks, to_json
-from onnxcausal.analysis.measures import MEANING
+from onnxcausal.analysis.formats.masks import read_masks, to_json
+from onnxcausal.analysis.gating.gates import parse_gate
+from onnxcausal.analysis.gating.measures import MEANING
 from onnxcausal.errors import OnnxCausalError
-from onnxcausal.pipeline.configuration import AnalysisSection, configure
-from tests.tools.options import commands, flags_of, parse
+from onnxcausal.pipeline.preparing.configuration import AnalysisSection, configure
+from tests.support.options import commands, flags_of, parse
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

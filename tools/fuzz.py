@@ -136,12 +136,12 @@ def _inside(settings: argparse.Namespace) -> int:
 def _opener() -> Callable[[Path], tuple[str, str]]:
     """Return what opens a file as far as its layers and returns where and why it went wrong, empty where not."""
     from onnxcausal.errors import OnnxCausalError  # noqa: PLC0415  # imported where it is instrumented
-    from onnxcausal.onnxgraph.feeds import with_one_input  # noqa: PLC0415
-    from onnxcausal.onnxgraph.index import index_graph  # noqa: PLC0415
-    from onnxcausal.onnxgraph.layers import find_layers  # noqa: PLC0415
-    from onnxcausal.onnxgraph.model import damage_told, load_model  # noqa: PLC0415
-    from onnxcausal.onnxgraph.network import WHOLE_MODEL, cut_model  # noqa: PLC0415
-    from onnxcausal.pipeline.classes import names_in_metadata  # noqa: PLC0415
+    from onnxcausal.onnxgraph.file.model import damage_told, load_model  # noqa: PLC0415
+    from onnxcausal.onnxgraph.flow.layers import find_layers  # noqa: PLC0415
+    from onnxcausal.onnxgraph.graph.index import index_graph  # noqa: PLC0415
+    from onnxcausal.onnxgraph.network.feeds import with_one_input  # noqa: PLC0415
+    from onnxcausal.onnxgraph.network.network import WHOLE_MODEL, cut_model  # noqa: PLC0415
+    from onnxcausal.pipeline.preparing.targets import names_in_metadata  # noqa: PLC0415
 
     def open_file(path: Path) -> tuple[str, str]:
         try:

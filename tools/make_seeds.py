@@ -57,7 +57,7 @@ def main() -> None:
 def _broken() -> dict[str, bytes]:
     """Return the hostile files that are small, by a name fit for a file."""
     sys.path.insert(0, str(ROOT))
-    from tests.hostile import HOSTILE  # noqa: PLC0415  # found only by the path above
+    from tests.support.hostile import HOSTILE  # noqa: PLC0415  # found only by the path above
 
     contents = {}
     for hostile in HOSTILE:

@@ -15,13 +15,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from onnxcausal.analysis.sideeffects import SideEffectsFile
+from onnxcausal.analysis.formats.side_effects import SideEffectsFile
 from onnxcausal.causal.graph import CausalGraph, LayerResult
 from onnxcausal.causal.significance import Role
 from onnxcausal.pipeline.analyze import analyze
 from onnxcausal.pipeline.repair import repair
-from onnxcausal.pipeline.repairing.settings import Options
-from onnxcausal.report.canvas import COLOURS, to_png
+from onnxcausal.pipeline.repairing.options import Options
+from onnxcausal.report.figures.canvas import COLOURS, to_png
 
 MODELS = Path(__file__).parent.parent / "models"
 PICTURE = MODELS / "overview.png"

@@ -13,8 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.support import Verdict, verdict  # noqa: E402  # found beside this folder
-from tests.zoo import ZOO, Kind, Specimen  # noqa: E402
+from tests.support.support import Verdict, verdict  # noqa: E402  # found beside this folder
+from tests.support.zoo import ZOO, Kind, Specimen  # noqa: E402
 
 FILE = ROOT / "models" / "SUPPORT.md"
 BEGINNING = """\
@@ -30,9 +30,10 @@ run op by op without optimisation, and in every layer, once it stands in standar
 (*float64*). Where a model rounds to steps, a value at the border of two takes the one that the model's float type gives
 it: there each op's result is rounded to that type, and averages over places are summed in ONNX Runtime's order.
 *around*: the same, but the weights in the ops named are not intervened on. *refused*: with the reason. Quantised models
-are also held to the file itself with its quantised weights edited (`tests/onnxgraph/test_lowering.py`), and effects of
-QDQ models to those of their float parents: each within what half a step of every value and weight can add up to, and
-beyond it by no more than what interventions push out of the calibrated ranges (`tests/onnxgraph/test_float_parent.py`).
+are also held to the file itself with its quantised weights edited (`test_lowering.py`), and effects of QDQ models to
+those of their float parents: each within what half a step of every value and weight can add up to, and beyond it by no
+more than what interventions push out of the calibrated ranges (`test_float_parent.py`; both in
+`tests/onnxgraph/lowering`).
 """
 HOSTILE = """
 ## Files that are broken or hostile
@@ -59,7 +60,7 @@ def hostile_row(answer: Mapping[str, object]) -> str:
 
 def hostile_answers() -> Iterator[dict[str, object]]:
     """Yield what becomes of every hostile file."""
-    command = [sys.executable, "-m", "tests.hostile_runner"]
+    command = [sys.executable, "-m", "tests.support.hostile_runner"]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     yield from map(json.loads, told.splitlines())
 

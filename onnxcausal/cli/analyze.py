@@ -16,12 +16,12 @@ from onnxcausal.errors import printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from onnxcausal.analysis.checks import Check
-    from onnxcausal.analysis.result import Analysis
-    from onnxcausal.pipeline.configuration import Configured
-    from onnxcausal.pipeline.gates import Asked
-    from onnxcausal.pipeline.prepare import Machine
-    from onnxcausal.pipeline.reports import Report
+    from onnxcausal.analysis.gating.checks import Check
+    from onnxcausal.analysis.result.analysis import Analysis
+    from onnxcausal.pipeline.gating.ci_reports import Report
+    from onnxcausal.pipeline.gating.gates import Asked
+    from onnxcausal.pipeline.preparing.configuration import Configured
+    from onnxcausal.pipeline.preparing.machine import Machine
 
 
 def analyze_command(
@@ -110,12 +110,12 @@ def _run(
     quiet: bool,
 ) -> None:
     """Run the job, then print its result to stdout and its timing to stderr."""
-    from onnxcausal.analysis.file import to_json  # noqa: PLC0415  # --help must not load it
-    from onnxcausal.analysis.folder import write_file  # noqa: PLC0415
+    from onnxcausal.analysis.formats.analysis_file import to_json  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.analysis.formats.output_folder import write_file  # noqa: PLC0415
     from onnxcausal.pipeline.analyze import run  # noqa: PLC0415
-    from onnxcausal.pipeline.belonging import PAGE_FILE, left_behind  # noqa: PLC0415
-    from onnxcausal.pipeline.gates import check_passed  # noqa: PLC0415
-    from onnxcausal.pipeline.reports import parse_reports  # noqa: PLC0415
+    from onnxcausal.pipeline.gating.ci_reports import parse_reports  # noqa: PLC0415
+    from onnxcausal.pipeline.gating.gates import check_passed  # noqa: PLC0415
+    from onnxcausal.pipeline.writing.stale_results import PAGE_FILE, left_behind  # noqa: PLC0415
     from onnxcausal.report.summary import summary  # noqa: PLC0415
 
     folder = out or Path(f"{model.stem}.causal")
@@ -141,8 +141,8 @@ def _run(
 
 def _asked(gating: Gating, configured: "Configured", out: Path, model: Path) -> "Asked":
     """Return what the model must meet."""
-    from onnxcausal.pipeline.configuration import project_gates  # noqa: PLC0415  # --help must not load it
-    from onnxcausal.pipeline.gates import ask  # noqa: PLC0415
+    from onnxcausal.pipeline.gating.gates import ask  # noqa: PLC0415
+    from onnxcausal.pipeline.preparing.configuration import project_gates  # noqa: PLC0415  # --help must not load it
 
     return ask(
         configured,
@@ -166,8 +166,8 @@ def _report(
     stream: TextIO,
 ) -> "tuple[Check, ...]":
     """Check the gates, write all reports, and return the checks."""
-    from onnxcausal.pipeline.gates import check  # noqa: PLC0415  # --help must not load it
-    from onnxcausal.pipeline.reports import checked_of, tell_github, write_graphs, write_reports  # noqa: PLC0415
+    from onnxcausal.pipeline.gating.ci_reports import checked_of, tell_github, write_graphs, write_reports  # noqa: PLC0415
+    from onnxcausal.pipeline.gating.gates import check  # noqa: PLC0415  # --help must not load it
     from onnxcausal.report.checks import listed  # noqa: PLC0415
     from onnxcausal.report.comparison import table  # noqa: PLC0415
 
@@ -185,8 +185,8 @@ def _report(
 
 def _show(model: Path, configured: "Configured", machine: "Machine", *, settings_alone: bool, as_json: bool) -> None:
     """Print the settings, or what a run would take."""
-    from onnxcausal.pipeline.configuration import show  # noqa: PLC0415  # --help must not load it
     from onnxcausal.pipeline.estimate import estimate  # noqa: PLC0415
+    from onnxcausal.pipeline.preparing.configuration import show  # noqa: PLC0415  # --help must not load it
     from onnxcausal.report.estimate import as_table, to_json  # noqa: PLC0415
 
     if settings_alone:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from onnxcausal.cli import options
 
 if TYPE_CHECKING:
-    from onnxcausal.pipeline.apply import Applied, Smaller
+    from onnxcausal.pipeline.apply import Applied
+    from onnxcausal.pipeline.writing.pruned import Smaller
 
 MOST_SHOWN = 8
 """Nodes of a layer that are listed."""
@@ -35,7 +36,7 @@ def apply_command(
 
 def _tell(applied: "Applied") -> None:
     """Print what was done, a layer a line."""
-    from onnxcausal.analysis.repair import Form  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.analysis.formats.repair_metadata import Form  # noqa: PLC0415  # --help must not load it
     from onnxcausal.report.text import printable  # noqa: PLC0415
 
     print(f"{printable(applied.model_file)}: masks on {len(applied.layers)} layer(s), form {applied.form}")

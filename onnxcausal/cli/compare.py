@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from onnxcausal.analysis.comparison import ComparisonFile
-    from onnxcausal.pipeline.reports import Report
+    from onnxcausal.analysis.comparing.comparison import ComparisonFile
+    from onnxcausal.pipeline.gating.ci_reports import Report
 
 
 def compare_command(
@@ -54,11 +54,11 @@ def compare_command(
     debug: options.Debug = False,  # read by the program's entry, which sees every error
 ) -> None:
     """Tell how two models differ, class by class, beyond what sampling explains: exit code 0 if they do not, else 1."""
-    from onnxcausal.analysis.comparison import strongest_only, to_json  # noqa: PLC0415  # --help must not load it
-    from onnxcausal.analysis.contrast import Criterion  # noqa: PLC0415
-    from onnxcausal.analysis.folder import write_file  # noqa: PLC0415
+    from onnxcausal.analysis.comparing.comparison import strongest_only, to_json  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.analysis.comparing.contrast import Criterion  # noqa: PLC0415
+    from onnxcausal.analysis.formats.output_folder import write_file  # noqa: PLC0415
     from onnxcausal.pipeline.compare import check_same, compare  # noqa: PLC0415
-    from onnxcausal.pipeline.reports import parse_reports  # noqa: PLC0415
+    from onnxcausal.pipeline.gating.ci_reports import parse_reports  # noqa: PLC0415
 
     reports = parse_reports(report or [], analysed=False)
     arguments = locals()
@@ -83,8 +83,8 @@ def _tell(
     comparison: "ComparisonFile", new: "Path", reports: "Sequence[Report]", shown: "ComparisonFile | None"
 ) -> None:
     """Write the reports that were asked for, and print the comparison, or what is shown of it as JSON."""
-    from onnxcausal.analysis.comparison import to_json  # noqa: PLC0415  # --help must not load it
-    from onnxcausal.pipeline.reports import checked_comparison, tell_github, write_reports  # noqa: PLC0415
+    from onnxcausal.analysis.comparing.comparison import to_json  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.pipeline.gating.ci_reports import checked_comparison, tell_github, write_reports  # noqa: PLC0415
     from onnxcausal.report.comparison import table  # noqa: PLC0415
 
     checked = checked_comparison(new, comparison)

@@ -9,7 +9,7 @@ from onnxcausal.cli.progress import ConsoleProgress
 from onnxcausal.cli.settings import configured_by, machine_by, share
 
 if TYPE_CHECKING:
-    from onnxcausal.pipeline.compressing.settings import Options
+    from onnxcausal.pipeline.compressing.options import Options
 
 
 def compress_command(
@@ -51,7 +51,7 @@ def compress_command(
     debug: options.Debug = False,  # read by the program's entry, which sees every error
 ) -> None:
     """Remove channels that no class needs much, report on other samples what it costs, and write the smaller model."""
-    from onnxcausal.analysis.compression import to_json  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.analysis.formats.compression import to_json  # noqa: PLC0415  # --help must not load it
     from onnxcausal.pipeline.compress import run  # noqa: PLC0415
     from onnxcausal.report.compress import table  # noqa: PLC0415
 
@@ -75,7 +75,7 @@ def compress_command(
 
 def _options(arguments: dict[str, object]) -> "Options":
     """Return the settings of a compression."""
-    from onnxcausal.pipeline.compressing.settings import Options  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.pipeline.compressing.options import Options  # noqa: PLC0415  # --help must not load it
 
     return Options(
         target_size=share(arguments["target_size"], "--target-size"),

@@ -12,10 +12,10 @@ from onnxcausal.cli.settings import configured_by, machine_by
 from onnxcausal.errors import ConfigError
 
 if TYPE_CHECKING:
-    from onnxcausal.analysis.evaluation import Protocol
-    from onnxcausal.pipeline.configuration import Configured
+    from onnxcausal.analysis.formats.evaluation import Protocol
     from onnxcausal.pipeline.evaluate import Options
-    from onnxcausal.pipeline.prepare import Machine
+    from onnxcausal.pipeline.preparing.configuration import Configured
+    from onnxcausal.pipeline.preparing.machine import Machine
 
 OWN = {
     "count": "--count",
@@ -99,7 +99,7 @@ def _run(
     quiet: bool,
 ) -> None:
     """Run the job, then print what was measured."""
-    from onnxcausal.analysis.evaluation import to_json  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.analysis.formats.evaluation import to_json  # noqa: PLC0415  # --help must not load it
     from onnxcausal.pipeline.evaluate import run  # noqa: PLC0415
     from onnxcausal.report.evaluation import table  # noqa: PLC0415
 
@@ -126,7 +126,7 @@ def _protocol(name: str) -> "Protocol":
     Raises:
         ConfigError: there is none.
     """
-    from onnxcausal.analysis.evaluation import Protocol  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.analysis.formats.evaluation import Protocol  # noqa: PLC0415  # --help must not load it
 
     known = [protocol.value for protocol in Protocol]
     if name in known:

@@ -10,7 +10,7 @@ from onnxcausal.cli.progress import ConsoleProgress
 from onnxcausal.cli.settings import configured_by, machine_by
 
 if TYPE_CHECKING:
-    from onnxcausal.analysis.explanation import Explanation
+    from onnxcausal.analysis.result.explanation import Explanation
 
 MOST_LINES = 20
 """Inputs told one by one."""
@@ -55,7 +55,7 @@ def explain_command(
 ) -> None:
     """Show which places of inputs the necessary nodes of a class respond to."""
     from onnxcausal.pipeline.explain import run  # noqa: PLC0415  # --help must not load it
-    from onnxcausal.pipeline.question import Question  # noqa: PLC0415
+    from onnxcausal.pipeline.explaining.question import Question  # noqa: PLC0415
 
     arguments = locals() | {"target": None}  # here the class to explain for, not those to analyse
     machine = machine_by(arguments)

@@ -10,7 +10,7 @@ from onnxcausal.cli.settings import given_settings
 from onnxcausal.errors import ConfigError, OnnxCausalError, OutputError
 
 if TYPE_CHECKING:
-    from onnxcausal.analysis.inspection import Inspection
+    from onnxcausal.analysis.result.inspection import Inspection
 
 PNG = b"\x89PNG"
 """How such files begin."""
@@ -31,9 +31,9 @@ def inspect_command(
     debug: options.Debug = False,  # read by the program's entry, which sees every error
 ) -> None:
     """Show what is in model files: inputs, outcome, layers and their flow, and what to know before trusting them."""
-    from onnxcausal.pipeline.configuration import configure  # noqa: PLC0415  # --help must not load it
     from onnxcausal.pipeline.inspect import inspect  # noqa: PLC0415
-    from onnxcausal.pipeline.opening import caution_of  # noqa: PLC0415
+    from onnxcausal.pipeline.preparing.configuration import configure  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.pipeline.preparing.opening import caution_of  # noqa: PLC0415
 
     _check_alone(model, {"--picture": picture is not None, "--json": as_json})
     flags = given_settings(locals())
@@ -58,14 +58,14 @@ def _show(found: "Inspection", picture: Path | None, *, as_json: bool) -> None:
     from onnxcausal.report.inspection import as_text  # noqa: PLC0415  # --help must not load it
 
     if picture is not None:
-        from onnxcausal.analysis.folder import write_file  # noqa: PLC0415
-        from onnxcausal.report.layergraph import layer_graph  # noqa: PLC0415
+        from onnxcausal.analysis.formats.output_folder import write_file  # noqa: PLC0415
+        from onnxcausal.report.figures.layer_graph import layer_graph  # noqa: PLC0415
 
         _check_picture(picture)
         write_file(picture, layer_graph(found))
     if as_json:
         from onnxcausal import __version__  # noqa: PLC0415
-        from onnxcausal.analysis.inspectionfile import to_json  # noqa: PLC0415
+        from onnxcausal.analysis.formats.inspection_file import to_json  # noqa: PLC0415
 
         print(to_json(found, __version__), end="")
     else:

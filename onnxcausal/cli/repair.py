@@ -13,9 +13,9 @@ from onnxcausal.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from onnxcausal.pipeline.configuration import Configured
-    from onnxcausal.pipeline.prepare import Machine
-    from onnxcausal.pipeline.repairing.settings import Options
+    from onnxcausal.pipeline.preparing.configuration import Configured
+    from onnxcausal.pipeline.preparing.machine import Machine
+    from onnxcausal.pipeline.repairing.options import Options
 
 
 def repair_command(
@@ -93,7 +93,7 @@ def _run(
     quiet: bool,
 ) -> None:
     """Run the job, then print what the repair changes."""
-    from onnxcausal.analysis.sideeffects import to_json  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.analysis.formats.side_effects import to_json  # noqa: PLC0415  # --help must not load it
     from onnxcausal.pipeline.repair import run  # noqa: PLC0415
     from onnxcausal.report.repair import table  # noqa: PLC0415
 
@@ -121,7 +121,7 @@ def _options(arguments: dict[str, object]) -> "Options":
     """Return the settings of a repair."""
     from onnxcausal.causal.intervention import Replace  # noqa: PLC0415  # --help must not load it
     from onnxcausal.pipeline.apply import parse_form  # noqa: PLC0415
-    from onnxcausal.pipeline.repairing.settings import Options  # noqa: PLC0415
+    from onnxcausal.pipeline.repairing.options import Options  # noqa: PLC0415
 
     replaced = arguments["replaced"]
     if replaced is not None and replaced not in list(Replace):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from onnxcausal.errors import ConfigError
 
 if TYPE_CHECKING:
-    from onnxcausal.pipeline.configuration import Configured
-    from onnxcausal.pipeline.prepare import Machine
+    from onnxcausal.pipeline.preparing.configuration import Configured
+    from onnxcausal.pipeline.preparing.machine import Machine
 
 FLAGS = {
     "data": ("data.source", "--data"),
@@ -55,7 +55,7 @@ def configured_by(model: Path, arguments: Mapping[str, Any]) -> "Configured":
     Raises:
         ConfigError: an option or the file cannot be read.
     """
-    from onnxcausal.pipeline.configuration import configure  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.pipeline.preparing.configuration import configure  # noqa: PLC0415  # --help must not load it
 
     return configure(model, arguments["config"], given_settings(arguments))
 
@@ -69,7 +69,7 @@ def machine_by(arguments: Mapping[str, Any]) -> "Machine":
     Raises:
         ConfigError: one cannot be read.
     """
-    from onnxcausal.pipeline.analyze import machine_of  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.pipeline.preparing.machine import machine_of  # noqa: PLC0415  # --help must not load it
 
     return machine_of(
         arguments["provider"],

@@ -53,7 +53,7 @@ def verify_command(
     if no_data:
         return
     if configured.values.data.source is not None:
-        from onnxcausal.analysis.sideeffects import to_json  # noqa: PLC0415
+        from onnxcausal.analysis.formats.side_effects import to_json  # noqa: PLC0415
         from onnxcausal.pipeline.remeasure import remeasure  # noqa: PLC0415
         from onnxcausal.report.repair import table  # noqa: PLC0415
 

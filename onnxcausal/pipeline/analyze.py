@@ -1,32 +1,25 @@
 """The main job: from a model file and samples to the causal graph of every class."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from onnxcausal.analysis.folder import check_folder, save
-from onnxcausal.analysis.result import Analysis, LayerShape, Skipped, title_of
+from onnxcausal.analysis.formats.output_folder import check_folder, save
+from onnxcausal.analysis.result.analysis import Analysis, LayerShape, Skipped
 from onnxcausal.causal.effects import FEWEST_SAMPLES
-from onnxcausal.causal.graph import CausalGraph
-from onnxcausal.causal.task import Task, is_right
 from onnxcausal.errors import ConfigError, SamplesError
-from onnxcausal.onnxgraph.external import check_mapped
-from onnxcausal.onnxgraph.memory import parse_size
-from onnxcausal.onnxgraph.provider import Provider
+from onnxcausal.onnxgraph.file.external import check_mapped
 from onnxcausal.onnxgraph.runner import idle_device
-from onnxcausal.pipeline.configuration import Configured, configure_by_name
-from onnxcausal.pipeline.infer import infer_graph
-from onnxcausal.pipeline.ledger import Ledger, open_ledger
-from onnxcausal.pipeline.opening import caution_of, open_model
-from onnxcausal.pipeline.prepare import HERE, Machine, Prepared, prepare
+from onnxcausal.pipeline.inferring.checkpoint import open_ledger
+from onnxcausal.pipeline.inferring.classes import Inferred, infer_classes
+from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
+from onnxcausal.pipeline.preparing.data import Arrays
+from onnxcausal.pipeline.preparing.machine import HERE, Machine, machine_of
+from onnxcausal.pipeline.preparing.opening import open_model
+from onnxcausal.pipeline.preparing.prepare import Prepared, prepare
 from onnxcausal.pipeline.progress import Progress, Silent
-from onnxcausal.pipeline.supply import Arrays
 from onnxcausal.report.files import report_files
-from onnxcausal.samples.choose import Chosen, choose_correct
-from onnxcausal.samples.synthetic import SOURCE
 
 
 def analyze(
@@ -140,86 +133,6 @@ def run(
     return analysis
 
 
-def machine_of(
-    provider: str | None,
-    memory: str | None,
-    devices: Sequence[int],
-    limits: str | None = None,
-    *,
-    follow_links: bool = False,
-) -> Machine:
-    """Return what of the machine may be used, as a user writes it.
-
-    Raises:
-        ConfigError: a part cannot be read.
-    """
-    return Machine(
-        provider=Provider.parse(provider) if provider else None,
-        memory=parse_size(memory) if memory else None,
-        devices=tuple(devices),
-        caution=caution_of(limits, follow_links=follow_links),
-    )
-
-
-TASKS = {
-    Task.BINARY: "a single score decides between two classes by its sign; effects on class 0 are those on it negated",
-    Task.MULTILABEL: "each class is decided on its own, by the sign of its score",
-    Task.REGRESSION: "the outcome is the value of an output: every sample is used, however right the model is",
-}
-"""What a reader must know of models that do not choose one of several classes."""
-LOW_ACCURACY = 0.5
-"""Below this share of correctly classified samples the reader is warned."""
-
-
-@dataclass(slots=True, eq=False)
-class Inferred:
-    """What has been found so far, class by class.
-
-    Attributes:
-        graphs: graphs of the classes that could be analysed.
-        skipped: the others.
-        notes: what a reader must know, one sentence each.
-    """
-
-    graphs: list[CausalGraph]
-    skipped: list[Skipped]
-    notes: list[str]
-
-
-def infer_classes(prepared: Prepared, progress: Progress, ledger: Ledger) -> Inferred:
-    """Infer the graph of every target class that has enough samples.
-
-    Args:
-        prepared: the model, its layers and flow, the engine, the samples and the targets.
-        progress: told what happens.
-        ledger: keeps finished chunks.
-    """
-    settings = prepared.settings
-    nodes = sum(map(len, prepared.wiring.flow.nodes.values()))
-    inferred = Inferred([], [], _notes(prepared))
-    unreadable = list(prepared.reference.unreadable if prepared.reference else ())
-    correct = examined = 0
-    progress.begin(nodes * len(prepared.targets))
-    for target in prepared.targets:
-        title = title_of(target, prepared.class_names)
-        progress.target(title)
-        right = partial(is_right, target=target, task=settings.task)
-        scores = prepared.network.scores
-        chosen = choose_correct(prepared.samples, target, settings.samples, settings.seed, scores, right=right)
-        unreadable += chosen.unreadable
-        correct, examined = correct + chosen.correct, examined + chosen.examined
-        usable = len(chosen.indices)
-        if usable < FEWEST_SAMPLES:
-            inferred.skipped.append(Skipped(target, _too_few(chosen), chosen.examined, chosen.correct))
-            progress.skip(nodes)
-            continue
-        if usable < settings.samples:
-            inferred.notes.append(f"class {title}: {usable} usable samples, {settings.samples} asked for")
-        inferred.graphs.append(infer_graph(prepared, target, chosen, progress, ledger))
-    inferred.notes += [*_note_accuracy(correct, examined), *_note_unreadable(unreadable), *prepared.engine.notes]
-    return inferred
-
-
 def _analysis(prepared: Prepared, inferred: Inferred) -> Analysis:
     """Put the graphs together with all it takes to repeat them."""
     model, samples, flow = prepared.network.model, prepared.samples, prepared.wiring.flow
@@ -247,46 +160,6 @@ def _analysis(prepared: Prepared, inferred: Inferred) -> Analysis:
         skipped=tuple(inferred.skipped),
         notes=tuple(inferred.notes),
     )
-
-
-def _notes(prepared: Prepared) -> list[str]:
-    """Return what a reader must know before the first number."""
-    notes = [*prepared.samples.notes, *prepared.network.notes]
-    if remark := TASKS.get(prepared.settings.task):
-        notes.append(remark)
-    if prepared.samples.synthetic:
-        notes.append(f"{SOURCE}: no data was given, so effects are those on noise that the model labelled itself")
-    if passed_over := prepared.wiring.passed_over:
-        shown = ", ".join(passed_over[:5]) + (" ..." if len(passed_over) > 5 else "")  # noqa: PLR2004
-        notes.append(f"{len(passed_over)} op(s) with weights are no layers and were not intervened on: {shown}")
-    if prepared.holds_probabilities:
-        notes.append(
-            f"tensor {prepared.network.outcome.tensor} holds probabilities, whose effects shrink near 0 and 1; "
-            "name the scores before them with --output if the model has them"
-        )
-    if squashed_by := prepared.network.outcome.squashed_by:
-        notes.append(f"effects are measured before the final {squashed_by}, which is cut off")
-    return notes
-
-
-def _note_accuracy(correct: int, examined: int) -> list[str]:
-    if correct >= LOW_ACCURACY * examined:
-        return []
-    share = f"{correct} of {examined} samples tried ({correct / examined:.0%})"
-    check = "check the preprocessing, the order of the classes, and that the data is what the model was made for"
-    return [f"the model is right on only {share}: {check}"]
-
-
-def _note_unreadable(unreadable: list[str]) -> list[str]:
-    names = sorted({Path(name).name for name in unreadable})
-    return [f"{len(set(unreadable))} unreadable image(s) were left out, e.g. {names[0]}"] if names else []
-
-
-def _too_few(chosen: Chosen) -> str:
-    if not len(chosen.indices):
-        return f"no correctly classified sample among {chosen.examined}"
-    usable = f"{len(chosen.indices)} correctly classified sample(s) among {chosen.examined}"
-    return f"{usable}, at least {FEWEST_SAMPLES} needed"
 
 
 def _nothing_usable(prepared: Prepared, skipped: list[Skipped]) -> SamplesError:

@@ -4,21 +4,14 @@ from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
 
-import numpy as np
-
-from onnxcausal.analysis.masks import MasksFile, check_model, read_masks
-from onnxcausal.analysis.repair import Form
-from onnxcausal.errors import ConfigError, ModelError
-from onnxcausal.onnxgraph.original import Original, repairs
-from onnxcausal.onnxgraph.pruning import Removed, with_weights
-from onnxcausal.onnxgraph.repairforms import Repaired, repair
-from onnxcausal.onnxgraph.sameness import compare_outputs
-from onnxcausal.onnxgraph.stored import count_parameters
-from onnxcausal.pipeline.opening import caution_of, open_original
-from onnxcausal.pipeline.placing import check_place, files_of, put
-
-SEED = 0
-"""Of the random inputs on which a pruned file is compared."""
+from onnxcausal.analysis.formats.masks import check_model, read_masks
+from onnxcausal.analysis.formats.repair_metadata import Form
+from onnxcausal.errors import ConfigError
+from onnxcausal.onnxgraph.forms.masked_file import repair
+from onnxcausal.onnxgraph.original.original import repairs
+from onnxcausal.pipeline.preparing.opening import caution_of, open_original
+from onnxcausal.pipeline.writing.placing import check_place, files_of, put
+from onnxcausal.pipeline.writing.pruned import Smaller, compare_pruned
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,41 +33,6 @@ class MaskedLayer:
     mask: str
     shift: str = ""
     replaced: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class KeptNodes:
-    """Nodes of a layer that are masked in full and stay in a pruned file, with weights of 0.
-
-    Attributes:
-        layer: the layer.
-        nodes: the nodes.
-        why: the op that needs them, and what for.
-    """
-
-    layer: str
-    nodes: tuple[int, ...]
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Smaller:
-    """What was taken out of a pruned file.
-
-    Attributes:
-        lost: parents and children that layers lost, of how many, in file order; those that lost nothing are absent.
-        kept: nodes that could not go.
-        parameters: stored numbers before and after.
-        difference: the largest difference of outputs from those of the folded form on random inputs, as a share of
-            the largest output; None where they were not compared.
-        why_not_compared: why not, then.
-    """
-
-    lost: tuple[Removed, ...]
-    kept: tuple[KeptNodes, ...]
-    parameters: tuple[int, int]
-    difference: float | None
-    why_not_compared: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,29 +122,3 @@ def apply(
         for name, mask in repaired.masks.items()
     )
     return Applied(original.model.name, chosen, layers, digest, smaller)
-
-
-def compare_pruned(repaired: Repaired, original: Original, masks: MasksFile) -> Smaller:
-    """Return what was taken out of a file.
-
-    Raises:
-        ModelError: without it the file computes something else.
-    """
-    folded = repair(original, masks, Form.FOLDED, repaired.record.onnxcausal)
-    one, other = (with_weights(form.proto, original, form.data) for form in (folded, repaired))
-    same = compare_outputs(one, other, original.model.name, np.random.default_rng(SEED))
-    if same.difference is not None and not same.difference <= same.allowed:
-        raise ModelError(
-            "the pruned file would not compute what the folded one does",
-            where=original.model.name,
-            why=f"on random inputs its outputs differ by {same.difference:.2g} of the largest; rounding may make "
-            f"{same.allowed:.2g} of it",
-            remedy="use --form folded; please report the model, since this should not happen",
-        )
-    return Smaller(
-        lost=repaired.removed,
-        kept=tuple(KeptNodes(kept.layer, kept.nodes, kept.reason.told()) for kept in repaired.kept),
-        parameters=(count_parameters(original.proto).number, count_parameters(repaired.proto).number),
-        difference=same.difference,
-        why_not_compared=same.why,
-    )

@@ -1,18 +1,18 @@
 """The job `compare`: two models, or analyses of them, and what differs beyond sampling."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from onnxcausal.analysis.comparison import ComparisonFile
-from onnxcausal.analysis.contrast import USUAL, Criterion, contrast, targets_of
-from onnxcausal.analysis.file import AnalysisFile
-from onnxcausal.analysis.read import check_settings
-from onnxcausal.analysis.snapshot import Snapshot, read_snapshot, snapshot_of
+from onnxcausal.analysis.comparing.comparison import ComparisonFile
+from onnxcausal.analysis.comparing.contrast import USUAL, Criterion, contrast, targets_of
+from onnxcausal.analysis.comparing.snapshot import Snapshot, read_snapshot, snapshot_of
+from onnxcausal.analysis.formats.analysis_file import AnalysisFile
+from onnxcausal.analysis.formats.saved_analysis import check_settings
 from onnxcausal.errors import ConfigError, GateError
 from onnxcausal.pipeline import analyze
-from onnxcausal.pipeline.configuration import AnalysisSection, Configured, configure
-from onnxcausal.pipeline.prepare import HERE, Machine
+from onnxcausal.pipeline.preparing.configuration import AnalysisSection, Configured, configure
+from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.saved_analysis import is_analysis
 from onnxcausal.pipeline.progress import Progress, Silent
 
 SHOWN = 3
@@ -80,11 +80,6 @@ def check_same(comparison: ComparisonFile) -> None:
         why="; ".join(why),
         remedy="look at what changed; if it is meant, take the new analysis as the one to compare with",
     )
-
-
-def is_analysis(path: Path) -> bool:
-    """Return whether a path is of an analysis, and not of a model."""
-    return os.path.isdir(path) or path.suffix == ".json"  # noqa: PTH112  # unlike Path, it takes any name
 
 
 def _of_both(old: Path, new: Path, config: Path | None, flags: Mapping[str, tuple[str, object]]) -> Configured:

@@ -4,32 +4,31 @@ from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
 
-from onnxcausal.analysis.compression import CompressionFile, to_json
-from onnxcausal.analysis.folder import write_file
-from onnxcausal.analysis.masks import MasksFile
-from onnxcausal.analysis.read import analysis_sha256
-from onnxcausal.analysis.refit import REFIT_KEY
-from onnxcausal.analysis.repair import KEY
+from onnxcausal.analysis.formats.compression import CompressionFile, to_json
+from onnxcausal.analysis.formats.masks import MasksFile
+from onnxcausal.analysis.formats.output_folder import write_file
+from onnxcausal.analysis.formats.refit_metadata import REFIT_KEY
+from onnxcausal.analysis.formats.repair_metadata import KEY
+from onnxcausal.analysis.formats.saved_analysis import analysis_sha256
 from onnxcausal.errors import ConfigError, GateError
-from onnxcausal.onnxgraph.original import Original, repairs
-from onnxcausal.onnxgraph.refittedfile import refits
-from onnxcausal.pipeline.analyze import machine_of
-from onnxcausal.pipeline.apply import compare_pruned
+from onnxcausal.onnxgraph.original.original import Original, repairs
+from onnxcausal.onnxgraph.refitting.refitted_file import refits
 from onnxcausal.pipeline.compressing.channels import causal_order, find_channels
 from onnxcausal.pipeline.compressing.choose import Chosen, choose_size
-from onnxcausal.pipeline.compressing.compare import compare
-from onnxcausal.pipeline.compressing.record import compression_file
-from onnxcausal.pipeline.compressing.settings import Options
+from onnxcausal.pipeline.compressing.controls import compare
+from onnxcausal.pipeline.compressing.options import Options
+from onnxcausal.pipeline.compressing.records import compression_file
 from onnxcausal.pipeline.compressing.smaller import Press
-from onnxcausal.pipeline.configuration import Configured, configure_by_name
-from onnxcausal.pipeline.opening import open_original
-from onnxcausal.pipeline.placing import check_place, files_of, put
-from onnxcausal.pipeline.prepare import HERE, Machine
+from onnxcausal.pipeline.heldout.changes import SideEffects
+from onnxcausal.pipeline.heldout.split import split_held_out
+from onnxcausal.pipeline.heldout.subject import Subject, subject_of
+from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
+from onnxcausal.pipeline.preparing.machine import HERE, Machine, machine_of
+from onnxcausal.pipeline.preparing.opening import open_original
 from onnxcausal.pipeline.progress import Progress, Silent
-from onnxcausal.pipeline.protocols.subject import Subject, subject_of
-from onnxcausal.pipeline.repairing.files import costs_of
-from onnxcausal.pipeline.repairing.parts import split_held_out
-from onnxcausal.pipeline.repairing.sideeffects import SideEffects
+from onnxcausal.pipeline.writing.placing import check_place, files_of, put
+from onnxcausal.pipeline.writing.pruned import compare_pruned
+from onnxcausal.pipeline.writing.trial_file import costs_of
 from onnxcausal.report.compress import figure
 
 RECORD, FIGURE = ".compress.json", ".compress.png"

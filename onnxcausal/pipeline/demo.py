@@ -9,23 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 import onnxcausal
-from onnxcausal.analysis.explanation import Explanation
-from onnxcausal.analysis.folder import ANALYSIS_FILE, check_writable, save_files
-from onnxcausal.analysis.journal import JOURNAL_FILE
-from onnxcausal.analysis.read import read_analysis
-from onnxcausal.analysis.result import Analysis
+from onnxcausal.analysis.formats.journal import JOURNAL_FILE
+from onnxcausal.analysis.formats.output_folder import ANALYSIS_FILE, check_writable, save_files
+from onnxcausal.analysis.formats.saved_analysis import read_analysis
+from onnxcausal.analysis.result.analysis import Analysis
+from onnxcausal.analysis.result.explanation import Explanation
 from onnxcausal.errors import ConfigError, OutputError
 from onnxcausal.pipeline.analyze import analyze
-from onnxcausal.pipeline.belonging import PAGE_FILE
 from onnxcausal.pipeline.explain import explain
 from onnxcausal.pipeline.progress import Progress, Silent
 from onnxcausal.pipeline.repair import RECORD, Repair, repair
-from onnxcausal.pipeline.repairing.settings import Options
+from onnxcausal.pipeline.repairing.options import Options
 from onnxcausal.pipeline.report import Written, report
+from onnxcausal.pipeline.writing.stale_results import PAGE_FILE
 from onnxcausal.samples.arrays import read_npz
-from onnxcausal.samples.choose import tried
 from onnxcausal.samples.load import load_samples
 from onnxcausal.samples.preprocess import Preprocess
+from onnxcausal.samples.selection import tried
 from onnxcausal.samples.source import InputSpec
 
 MODEL, DATA = "digits_mislabelled.onnx", "digits.npz"

@@ -15,7 +15,7 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 
 from onnxcausal.errors import GateError
-from onnxcausal.onnxgraph.provider import CPU, NVIDIA
+from onnxcausal.onnxgraph.runner.provider import CPU, NVIDIA
 
 NEEDED = ("onnx", "numpy", "scipy", "onnx-graphsurgeon", "pydantic", "matplotlib", "pillow", "psutil", "typer")
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
@@ -166,7 +166,7 @@ def _extras() -> Iterator[Finding]:
 
 def _memory() -> Finding:
     try:
-        from onnxcausal.onnxgraph.memory import free_memory  # noqa: PLC0415
+        from onnxcausal.onnxgraph.runner.memory import free_memory  # noqa: PLC0415
     except ImportError as error:
         return Finding("memory", State.BROKEN, str(error), "pip install --force-reinstall psutil")
     free = free_memory()

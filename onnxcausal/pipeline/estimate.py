@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from onnxcausal.analysis.estimate import Estimate, LayerEstimate
-from onnxcausal.onnxgraph.memory import Memory
-from onnxcausal.pipeline.configuration import Configured
-from onnxcausal.pipeline.opening import open_model
-from onnxcausal.pipeline.prepare import Machine, Prepared, prepare
-from onnxcausal.pipeline.supply import first_samples
+from onnxcausal.analysis.result.run_estimate import Estimate, LayerEstimate
+from onnxcausal.onnxgraph.runner.memory import Memory
+from onnxcausal.pipeline.preparing.configuration import Configured
+from onnxcausal.pipeline.preparing.data import first_samples
+from onnxcausal.pipeline.preparing.machine import Machine
+from onnxcausal.pipeline.preparing.opening import open_model
+from onnxcausal.pipeline.preparing.prepare import Prepared, prepare
 
 TIMED = 16
 """Samples of the timed pass."""

@@ -4,21 +4,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from onnxcausal.analysis.evaluation import Evaluation, Measured, Protocol, model_of_evaluation, to_json
-from onnxcausal.analysis.file import ModelRecord, SettingsRecord
-from onnxcausal.analysis.folder import check_own_files, check_writable, save_files
+from onnxcausal.analysis.formats.analysis_file import ModelRecord, SettingsRecord
+from onnxcausal.analysis.formats.evaluation import Evaluation, Measured, Protocol, model_of_evaluation, to_json
+from onnxcausal.analysis.formats.output_folder import check_own_files, check_writable, save_files
 from onnxcausal.errors import NothingToAnalyseError
 from onnxcausal.evaluation.maps import Explain
-from onnxcausal.pipeline.analyze import machine_of
-from onnxcausal.pipeline.configuration import Configured, configure_by_name
-from onnxcausal.pipeline.prepare import HERE, Machine
+from onnxcausal.pipeline.heldout.subject import Subject, open_subject
+from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
+from onnxcausal.pipeline.preparing.machine import HERE, Machine, machine_of
+from onnxcausal.pipeline.preparing.provenance import data_record, tool_record
 from onnxcausal.pipeline.progress import Progress, Silent
 from onnxcausal.pipeline.protocols.fidelity import fidelity
 from onnxcausal.pipeline.protocols.maps import METHODS, MapOptions, faithfulness, stability
 from onnxcausal.pipeline.protocols.reliability import reliability
-from onnxcausal.pipeline.protocols.subject import Subject, open_subject
 from onnxcausal.pipeline.protocols.sufficiency import sufficiency
-from onnxcausal.pipeline.records import data_record, tool_record
 from onnxcausal.report.evaluation import figure
 
 PORTIONS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)

@@ -6,7 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxcausal.analysis.explanation import (
+from onnxcausal.analysis.formats.output_folder import check_own_files, check_writable, save_files
+from onnxcausal.analysis.formats.saved_analysis import read_analysis
+from onnxcausal.analysis.result.analysis import title_of
+from onnxcausal.analysis.result.explanation import (
     ARCHIVE,
     UNKNOWN,
     ClassMaps,
@@ -14,27 +17,23 @@ from onnxcausal.analysis.explanation import (
     attributions_archive,
     read_archive,
 )
-from onnxcausal.analysis.folder import check_own_files, check_writable, save_files
-from onnxcausal.analysis.read import read_analysis
-from onnxcausal.analysis.result import title_of
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.errors import ConfigError
-from onnxcausal.pipeline.analyze import machine_of
-from onnxcausal.pipeline.attribute import Attributor, open_attributor
-from onnxcausal.pipeline.configuration import Configured, configure_by_name
-from onnxcausal.pipeline.opening import open_model
-from onnxcausal.pipeline.prepare import HERE, Machine
-from onnxcausal.pipeline.progress import Progress, Silent
-from onnxcausal.pipeline.question import (
+from onnxcausal.pipeline.explaining.attribute import Attributor, open_attributor
+from onnxcausal.pipeline.explaining.question import (
     Opened,
     Question,
     check_labels,
-    check_saved,
     open_for_inputs,
     open_with_inference,
     predicted_by,
     targets_of,
 )
+from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
+from onnxcausal.pipeline.preparing.machine import HERE, Machine, machine_of
+from onnxcausal.pipeline.preparing.opening import open_model
+from onnxcausal.pipeline.preparing.saved_analysis import check_saved
+from onnxcausal.pipeline.progress import Progress, Silent
 from onnxcausal.report.explanation import explanation_files, pictures_of
 from onnxcausal.samples.inputs import pictures
 

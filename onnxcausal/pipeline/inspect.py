@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from onnxcausal.analysis.inspection import Branch, Inspection, LayerFacts, OpFacts
+from onnxcausal.analysis.result.inspection import Branch, Inspection, LayerFacts, OpFacts
 from onnxcausal.errors import ModelError
-from onnxcausal.onnxgraph.branches import find_branches, find_ways
-from onnxcausal.onnxgraph.findings import find_findings
-from onnxcausal.onnxgraph.inspection import (
+from onnxcausal.onnxgraph.file.model import Model, damage_told, load_model
+from onnxcausal.onnxgraph.inspecting.bypasses import find_branches, find_ways
+from onnxcausal.onnxgraph.inspecting.file_facts import (
     file_facts,
     input_facts,
     no_outcome,
@@ -17,17 +17,17 @@ from onnxcausal.onnxgraph.inspection import (
     outcome_facts,
     output_facts,
 )
-from onnxcausal.onnxgraph.layerfacts import layer_facts
-from onnxcausal.onnxgraph.limits import Limits
-from onnxcausal.onnxgraph.model import Model, damage_told, load_model
-from onnxcausal.onnxgraph.network import Cut, cut_model
-from onnxcausal.onnxgraph.reading import Reading
-from onnxcausal.onnxgraph.trial import Job, answer, ask
-from onnxcausal.onnxgraph.unmaskable import find_unmaskable
-from onnxcausal.onnxgraph.wired import Wired, told, wire_by_run, wire_nothing, wire_statically
-from onnxcausal.pipeline.configuration import Configured
-from onnxcausal.pipeline.fitting import check_fixed
-from onnxcausal.pipeline.opening import CAREFUL, Caution, check_unchanged, open_model
+from onnxcausal.onnxgraph.inspecting.findings import find_findings
+from onnxcausal.onnxgraph.inspecting.layer_facts import layer_facts
+from onnxcausal.onnxgraph.inspecting.static_wiring import Wired, told, wire_by_run, wire_nothing, wire_statically
+from onnxcausal.onnxgraph.inspecting.unmaskable import find_unmaskable
+from onnxcausal.onnxgraph.network.io_spec import Reading
+from onnxcausal.onnxgraph.network.network import Cut, cut_model
+from onnxcausal.onnxgraph.runner.limits import Limits
+from onnxcausal.onnxgraph.sandbox.open_model import Job, answer, ask
+from onnxcausal.pipeline.preparing.compatibility import check_fixed
+from onnxcausal.pipeline.preparing.configuration import Configured
+from onnxcausal.pipeline.preparing.opening import CAREFUL, Caution, check_unchanged, open_model
 
 INSPECTING = Job("onnxcausal.pipeline.inspect", "inspecting the model")
 

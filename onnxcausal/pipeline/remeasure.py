@@ -2,19 +2,20 @@
 
 from pathlib import Path
 
-from onnxcausal.analysis.masks import ReadingRecord
-from onnxcausal.analysis.sideeffects import SideEffectsFile
+from onnxcausal.analysis.formats.masks import ReadingRecord
+from onnxcausal.analysis.formats.side_effects import SideEffectsFile
 from onnxcausal.errors import ConfigError
-from onnxcausal.onnxgraph.memory import free_memory
-from onnxcausal.onnxgraph.original import record_of
-from onnxcausal.pipeline.configuration import Configuration, Configured
-from onnxcausal.pipeline.opening import open_original
-from onnxcausal.pipeline.prepare import HERE, Machine, prepare
+from onnxcausal.onnxgraph.original.original import record_of
+from onnxcausal.onnxgraph.runner.memory import free_memory
+from onnxcausal.pipeline.heldout.changes import side_effects
+from onnxcausal.pipeline.heldout.split import KEPT_SHARE, Part, decide
+from onnxcausal.pipeline.preparing.configuration import Configuration, Configured
+from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.opening import open_original
+from onnxcausal.pipeline.preparing.prepare import prepare
 from onnxcausal.pipeline.repairing.assess import Assessed
-from onnxcausal.pipeline.repairing.files import costs_of, opened
-from onnxcausal.pipeline.repairing.parts import KEPT_SHARE, Part, decide
-from onnxcausal.pipeline.repairing.record import side_effects_file
-from onnxcausal.pipeline.repairing.sideeffects import side_effects
+from onnxcausal.pipeline.repairing.records import side_effects_file
+from onnxcausal.pipeline.writing.trial_file import costs_of, opened
 
 
 def remeasure(

@@ -4,30 +4,29 @@ from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
 
-from onnxcausal.analysis.folder import write_file
-from onnxcausal.analysis.masks import MasksFile, read_masks
-from onnxcausal.analysis.masks import to_json as masks_json
-from onnxcausal.analysis.repair import Form
-from onnxcausal.analysis.result import title_of
-from onnxcausal.analysis.sideeffects import SideEffectsFile, read_side_effects, to_json
+from onnxcausal.analysis.formats.masks import MasksFile, read_masks
+from onnxcausal.analysis.formats.masks import to_json as masks_json
+from onnxcausal.analysis.formats.output_folder import write_file
+from onnxcausal.analysis.formats.repair_metadata import Form
+from onnxcausal.analysis.formats.side_effects import SideEffectsFile, read_side_effects, to_json
+from onnxcausal.analysis.result.analysis import title_of
 from onnxcausal.errors import ConfigError, GateError, OutputError
-from onnxcausal.onnxgraph import repairforms
-from onnxcausal.onnxgraph.original import Original, repairs
-from onnxcausal.pipeline.analyze import machine_of
-from onnxcausal.pipeline.apply import Smaller
-from onnxcausal.pipeline.configuration import Configured, configure_by_name
-from onnxcausal.pipeline.opening import open_original
-from onnxcausal.pipeline.placing import check_place, files_of, put
-from onnxcausal.pipeline.prepare import HERE, Machine
+from onnxcausal.onnxgraph.forms import masked_file
+from onnxcausal.onnxgraph.original.original import Original, repairs
+from onnxcausal.pipeline.heldout.subject import Subject, subject_of
+from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
+from onnxcausal.pipeline.preparing.machine import HERE, Machine, machine_of
+from onnxcausal.pipeline.preparing.opening import open_original
 from onnxcausal.pipeline.progress import Progress, Silent
-from onnxcausal.pipeline.protocols.subject import Subject, subject_of
 from onnxcausal.pipeline.repairing.assess import Assessed, assess
 from onnxcausal.pipeline.repairing.choose import Chosen, choose
-from onnxcausal.pipeline.repairing.files import try_out
+from onnxcausal.pipeline.repairing.controls import broken
+from onnxcausal.pipeline.repairing.options import Options
 from onnxcausal.pipeline.repairing.provenance import provenance_of
-from onnxcausal.pipeline.repairing.record import masks_file, side_effects_of
-from onnxcausal.pipeline.repairing.settings import Options
-from onnxcausal.pipeline.repairing.sideeffects import broken
+from onnxcausal.pipeline.repairing.records import masks_file, side_effects_of
+from onnxcausal.pipeline.writing.placing import check_place, files_of, put
+from onnxcausal.pipeline.writing.pruned import Smaller
+from onnxcausal.pipeline.writing.trial_file import try_out
 from onnxcausal.report.repair import figure
 
 RECORD, FIGURE = ".repair.json", ".repair.png"
@@ -169,7 +168,7 @@ def run(
     known = subject.prepared.holds_probabilities
     tried = None
     if not plan_only:
-        made = repairforms.repair(original, masks, options.form, version_of("onnxcausal"))
+        made = masked_file.repair(original, masks, options.form, version_of("onnxcausal"))
         tried = try_out(original, made, out, chosen.report, configured, machine=machine, probabilities=known)
     progress.layer("other choices of nodes")
     assessed = assess(subject, chosen, None if tried is None else tried.decisions)
@@ -188,7 +187,7 @@ def run(
 def _write(original: Original, found: Repair, form: Form, out: Path, machine: Machine) -> None:
     """Write the file and what stands beside it; nothing of an earlier repair stays beside a later one."""
     beside = {out.with_suffix(RECORD): to_json(found.record).encode(), out.with_suffix(FIGURE): figure(found.record)}
-    repaired = repairforms.repair(original, found.masks, form, version_of("onnxcausal"))
+    repaired = masked_file.repair(original, found.masks, form, version_of("onnxcausal"))
     for place in beside:
         place.unlink(missing_ok=True)
     put(out, repaired.proto, original, repaired.data, follow_links=machine.caution.follow_links)

@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxcausal.analysis.evaluation import Protocol, read_evaluation
-from onnxcausal.analysis.explanation import ARCHIVE, UNKNOWN
-from onnxcausal.analysis.file import AnalysisFile
-from onnxcausal.analysis.folder import ANALYSIS_FILE, EFFECTS_FILE, write_file
-from onnxcausal.analysis.read import read_analysis
-from onnxcausal.analysis.savedeffects import SavedEffects
-from onnxcausal.analysis.savedmaps import read_maps
-from onnxcausal.analysis.sideeffects import RECORDS, read_side_effects
+from onnxcausal.analysis.formats.analysis_file import AnalysisFile
+from onnxcausal.analysis.formats.evaluation import Protocol, read_evaluation
+from onnxcausal.analysis.formats.output_folder import ANALYSIS_FILE, EFFECTS_FILE, write_file
+from onnxcausal.analysis.formats.saved_analysis import read_analysis
+from onnxcausal.analysis.formats.saved_effects import SavedEffects
+from onnxcausal.analysis.formats.saved_maps import read_maps
+from onnxcausal.analysis.formats.side_effects import RECORDS, read_side_effects
+from onnxcausal.analysis.result.explanation import ARCHIVE, UNKNOWN
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError, OutputError, SamplesError
-from onnxcausal.pipeline.belonging import EVALUATIONS, HEAD, PAGE_FILE, digest_of, evaluates, explains
-from onnxcausal.pipeline.belonging import repairs as is_repair_of
+from onnxcausal.pipeline.writing.stale_results import EVALUATIONS, HEAD, PAGE_FILE, digest_of, evaluates, explains
+from onnxcausal.pipeline.writing.stale_results import repairs as is_repair_of
 from onnxcausal.report.page.assemble import model_of_page, page
 from onnxcausal.report.page.found import Found, Pictures
 from onnxcausal.samples.inputs import Named, pictures

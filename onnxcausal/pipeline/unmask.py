@@ -3,11 +3,11 @@
 from hashlib import sha256
 from pathlib import Path
 
-from onnxcausal.onnxgraph.model import serialise
-from onnxcausal.onnxgraph.original import message_sha256, record_of
-from onnxcausal.onnxgraph.repairforms import altered, without_masks
-from onnxcausal.pipeline.opening import caution_of, open_original
-from onnxcausal.pipeline.placing import check_place, files_of, has_content, put
+from onnxcausal.onnxgraph.file.model import serialise
+from onnxcausal.onnxgraph.forms.masked_file import altered, without_masks
+from onnxcausal.onnxgraph.original.original import message_sha256, record_of
+from onnxcausal.pipeline.preparing.opening import caution_of, open_original
+from onnxcausal.pipeline.writing.placing import check_place, files_of, has_content, put
 
 
 def unmask(

@@ -4,12 +4,12 @@ from hashlib import sha256
 from pathlib import Path
 
 from onnxcausal.errors import GateError
-from onnxcausal.onnxgraph.beside import hash_beside, locations_in
-from onnxcausal.onnxgraph.difference import first_difference
-from onnxcausal.onnxgraph.model import serialise
-from onnxcausal.onnxgraph.original import Original, record_of
-from onnxcausal.onnxgraph.repairforms import Repaired, repair
-from onnxcausal.pipeline.opening import Caution, caution_of, open_original
+from onnxcausal.onnxgraph.file.model import serialise
+from onnxcausal.onnxgraph.forms.masked_file import Repaired, repair
+from onnxcausal.onnxgraph.original.diff import first_difference
+from onnxcausal.onnxgraph.original.external_bytes import hash_beside, locations_in
+from onnxcausal.onnxgraph.original.original import Original, record_of
+from onnxcausal.pipeline.preparing.opening import Caution, caution_of, open_original
 
 
 def verify(repaired: str | Path, against: str | Path, *, limits: str | None = None, follow_links: bool = False) -> bool:

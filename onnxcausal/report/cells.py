@@ -1,6 +1,6 @@
 """A change of accuracy as cells of a table, the same wherever one is told."""
 
-from onnxcausal.analysis.sideeffects import ChangeRecord
+from onnxcausal.analysis.formats.side_effects import ChangeRecord
 
 
 def change_cells(change: ChangeRecord) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from onnxcausal.analysis.checks import Check, Status
+from onnxcausal.analysis.gating.checks import Check, Status
 from onnxcausal.report.text import printable
 
 ORDER = (Status.FAILED, Status.SKIPPED, Status.PASSED)

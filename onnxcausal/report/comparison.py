@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from onnxcausal.analysis.checks import what_changed
-from onnxcausal.analysis.comparison import ClassChange, ComparisonFile
-from onnxcausal.analysis.result import titled
+from onnxcausal.analysis.comparing.comparison import ClassChange, ComparisonFile
+from onnxcausal.analysis.gating.checks import what_changed
+from onnxcausal.analysis.result.analysis import titled
 from onnxcausal.report.text import printable, shortened
 
 NAME_WIDTH = 28

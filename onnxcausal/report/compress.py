@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from onnxcausal.analysis.compression import CompressionFile, OtherOrderRecord
-from onnxcausal.analysis.result import title_of
-from onnxcausal.analysis.sideeffects import ClassRecord
+from onnxcausal.analysis.formats.compression import CompressionFile, OtherOrderRecord
+from onnxcausal.analysis.formats.side_effects import ClassRecord
+from onnxcausal.analysis.result.analysis import title_of
 from onnxcausal.report.cells import change_cells
-from onnxcausal.report.classchanges import Beside, figure_of_classes, most_changed
+from onnxcausal.report.figures.class_changes import Beside, figure_of_classes, most_changed
 from onnxcausal.report.text import printable, shortened
 
 MOST_LAYERS = 40

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 
-from onnxcausal.analysis.estimate import Estimate
+from onnxcausal.analysis.result.run_estimate import Estimate
 from onnxcausal.report.text import printable, shortened
 
 MINUTE, HOUR = 60, 3600

@@ -4,9 +4,9 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 
-from onnxcausal.analysis.evaluation import Evaluation, Measured, Protocol
-from onnxcausal.analysis.result import title_of
-from onnxcausal.report.canvas import new_figure, to_png
+from onnxcausal.analysis.formats.evaluation import Evaluation, Measured, Protocol
+from onnxcausal.analysis.result.analysis import title_of
+from onnxcausal.report.figures.canvas import new_figure, to_png
 from onnxcausal.report.text import printable, shortened
 
 WIDTH_OF_NAME = 30

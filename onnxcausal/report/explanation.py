@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 from matplotlib import rc_context
 
-from onnxcausal.analysis.explanation import UNKNOWN, ClassMaps, Explanation
-from onnxcausal.analysis.result import title_of
+from onnxcausal.analysis.result.analysis import title_of
+from onnxcausal.analysis.result.explanation import UNKNOWN, ClassMaps, Explanation
 from onnxcausal.causal.attribution import peak_of
 from onnxcausal.causal.outcome import Floats
-from onnxcausal.report.plots import place_plot
+from onnxcausal.report.figures.plots import place_plot
+from onnxcausal.report.figures.tiles import Pixels, Tile, coloured, page
+from onnxcausal.report.figures.why import why_wrong
 from onnxcausal.report.text import shortened
-from onnxcausal.report.tiles import Pixels, Tile, coloured, page
-from onnxcausal.report.why import why_wrong
 
 MOST_PANELS = 6
 """Nodes shown for an input."""

@@ -2,10 +2,10 @@
 
 from matplotlib import rc_context
 
-from onnxcausal.analysis.result import Analysis
-from onnxcausal.report.graphml import graphml
-from onnxcausal.report.heatmap import heatmap
-from onnxcausal.report.picture import picture
+from onnxcausal.analysis.result.analysis import Analysis
+from onnxcausal.report.figures.causal_graph import picture
+from onnxcausal.report.figures.heatmap import heatmap
+from onnxcausal.report.machine.graphml import graphml
 
 
 def report_files(analysis: Analysis) -> dict[str, bytes]:

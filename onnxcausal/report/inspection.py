@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from onnxcausal.analysis.inspection import (
+from onnxcausal.analysis.result.inspection import (
     FileFacts,
     InputFacts,
     InputUse,

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from onnxcausal.analysis.result import title_of
-from onnxcausal.analysis.sideeffects import ChangeRecord, ClassRecord, SideEffectsFile
+from onnxcausal.analysis.formats.side_effects import ChangeRecord, ClassRecord, SideEffectsFile
+from onnxcausal.analysis.result.analysis import title_of
 from onnxcausal.report.cells import change_cells, points
-from onnxcausal.report.classchanges import Beside, figure_of_classes, most_changed
+from onnxcausal.report.figures.class_changes import Beside, figure_of_classes, most_changed
 from onnxcausal.report.text import printable, shortened
 
 MOST_MOVED = 6

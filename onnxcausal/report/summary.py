@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from onnxcausal.analysis.result import Analysis
+from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.causal.graph import CausalGraph, LayerResult
 from onnxcausal.causal.significance import Role
 from onnxcausal.causal.task import Task

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.errors import OnnxCausalError, SamplesError
-from onnxcausal.samples.classnames import index_of_names
+from onnxcausal.samples.class_names import index_of_names
 from onnxcausal.samples.preprocess import Preprocess, image_to_input
 from onnxcausal.samples.source import NOT_RESCALED, Batch, Indices, InputSpec, Samples, fit_to_input
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onnxcausal.errors import SamplesError
 from onnxcausal.samples.arrays import array_samples, read_idx_pair, read_npz
-from onnxcausal.samples.classnames import read_class_names
+from onnxcausal.samples.class_names import read_class_names
 from onnxcausal.samples.images import image_folder
 from onnxcausal.samples.preprocess import Preprocess
 from onnxcausal.samples.source import InputSpec, Samples

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.errors import ConfigError, SamplesError
-from onnxcausal.samples.classnames import index_of_names
+from onnxcausal.samples.class_names import index_of_names
 
 LABEL_COLUMNS = ("label", "class", "target", "y")
 """Names by which the label column is recognised, in this order; else it is the last column."""

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from onnxcausal.analysis.result import EngineKind
+from onnxcausal.analysis.result.analysis import EngineKind
 from onnxcausal.causal.effects import EffectTable, estimate_effects
 from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import outcome_of
@@ -19,10 +19,10 @@ from onnxcausal.causal.sequential import (
     looks,
 )
 from onnxcausal.causal.significance import Role, Verdicts
-from onnxcausal.onnxgraph.engine import Probe
-from tests.assets import mnist, model_path, needs_assets, prepared
-from tests.opened import open_proto
-from tests.oracles import Array
+from onnxcausal.onnxgraph.engine.interface import Probe
+from tests.support.assets import mnist, model_path, needs_assets, prepared
+from tests.support.opened import open_proto
+from tests.support.oracles import Array
 
 
 def sampled(te: Array, alpha: float = 0.05, coverage: float = 0.8) -> tuple[Evidence, Verdicts]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import onnx
 import pytest
 
-from onnxcausal.analysis.file import ModelRecord
-from onnxcausal.analysis.masks import MaskRecord, MasksFile, MeanRecord, to_json
-from tests.commands import run
+from onnxcausal.analysis.formats.analysis_file import ModelRecord
+from onnxcausal.analysis.formats.masks import MaskRecord, MasksFile, MeanRecord, to_json
+from tests.support.commands import run
 
 DIGITS = Path(__file__).parent.parent.parent / "models" / "digits_lenet.onnx"
 

@@ -14,12 +14,12 @@ from typing import Any
 import onnxruntime as ort
 import pytest
 
-from onnxcausal.onnxgraph import memory, runner
-from onnxcausal.onnxgraph.nvidia import nvidia_devices
-from onnxcausal.onnxgraph.runner import Offer, offers
+from onnxcausal.onnxgraph import runner
+from onnxcausal.onnxgraph.runner import Offer, memory, offers
+from onnxcausal.onnxgraph.runner.nvidia import nvidia_devices
 from onnxcausal.pipeline import doctor
 from onnxcausal.pipeline.doctor import State, examine
-from tests.commands import run
+from tests.support.commands import run
 
 Usage = namedtuple("Usage", ["total", "used", "free"])  # noqa: PYI024  # as shutil has it
 

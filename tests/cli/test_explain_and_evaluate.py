@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from onnxcausal.cli import main
-from tests.commands import run
+from tests.support.commands import run
 
 MODELS = Path(__file__).parent.parent.parent / "models"
 

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto
 
 from onnxcausal.cli import main
-from tests.networks import Builder, mlp
+from tests.support.networks import Builder, mlp
 
 RNG = np.random.default_rng(0)
 FIRST, SECOND = RNG.normal(size=(8, 6)), RNG.normal(size=(3, 8))

@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from onnxcausal.cli import main
-from tests.networks import mlp
+from tests.support.networks import mlp
 
 DIGITS = Path(__file__).parent.parent.parent / "models" / "digits_lenet.onnx"
 

@@ -16,9 +16,9 @@ import onnx
 import pytest
 from rich.markup import render
 
-from tests.commands import run
-from tests.networks import Builder, mlp
-from tests.tools.options import commands, helped
+from tests.support.commands import run
+from tests.support.networks import Builder, mlp
+from tests.support.options import commands, helped
 
 MODELS = Path(__file__).parent.parent.parent / "models"
 DIGITS = MODELS / "digits_lenet.onnx"
@@ -331,7 +331,7 @@ def loaded_by(code: str) -> set[str]:
 HEAVY = {"onnx", "onnxruntime", "onnx_graphsurgeon"}
 
 
-@pytest.mark.parametrize("package", ["causal", "samples.load", "analysis.folder", "report.files"])
+@pytest.mark.parametrize("package", ["causal", "samples.load", "analysis.formats.output_folder", "report.files"])
 def test_the_numerics_the_data_and_the_report_load_no_onnx(package: str) -> None:
     loaded = loaded_by(f"import onnxcausal.{package}")
     assert not loaded & (HEAVY | {"cv2"})

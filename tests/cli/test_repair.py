@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 import pytest
 
-from tests.commands import run
-from tests.networks import mlp
+from tests.support.commands import run
+from tests.support.networks import mlp
 
 SETTINGS = ("--class", "0", "--samples", "40", "--outcome", "margin")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from onnxcausal import analyze
-from tests.commands import run
+from tests.support.commands import run
 
 MODELS = Path(__file__).parent.parent.parent / "models"
 

@@ -8,7 +8,7 @@ import pytest
 
 import onnxcausal
 from onnxcausal import analyze
-from onnxcausal.analysis.file import to_json
+from onnxcausal.analysis.formats.analysis_file import to_json
 from onnxcausal.errors import ConfigError, NothingToAnalyseError, OnnxCausalError
 
 DIGITS = Path(__file__).parent.parent.parent / "models" / "digits_lenet.onnx"

@@ -11,19 +11,19 @@ import pytest
 from onnx import TensorProto, helper
 
 import onnxcausal
-from onnxcausal.analysis.masks import MaskRecord, MeanRecord
-from onnxcausal.analysis.repair import Form
+from onnxcausal.analysis.formats.masks import MaskRecord, MeanRecord
+from onnxcausal.analysis.formats.repair_metadata import Form
 from onnxcausal.errors import ConfigError, ModelError, OutputError
-from onnxcausal.onnxgraph.index import index_graph
-from onnxcausal.onnxgraph.layers import find_layers
-from onnxcausal.onnxgraph.model import load_model
-from onnxcausal.onnxgraph.network import cut_model
-from onnxcausal.onnxgraph.sameness import Sameness
+from onnxcausal.onnxgraph.file.model import load_model
+from onnxcausal.onnxgraph.flow.layers import find_layers
+from onnxcausal.onnxgraph.forms.equivalence import Sameness
+from onnxcausal.onnxgraph.graph.index import index_graph
+from onnxcausal.onnxgraph.network.network import cut_model
 from onnxcausal.pipeline.apply import apply, parse_form
 from onnxcausal.pipeline.unmask import unmask
 from onnxcausal.pipeline.verify import verify
-from tests.networks import Builder
-from tests.repairs import SOME_MEANS, edited_by_hand, replaced_by_hand, scores_of, write_masks, write_model
+from tests.support.networks import Builder
+from tests.support.repairs import SOME_MEANS, edited_by_hand, replaced_by_hand, scores_of, write_masks, write_model
 
 SEEDS = sorted((Path(__file__).parent.parent / "seeds").glob("*.onnx"))
 
@@ -240,7 +240,7 @@ def test_a_pruned_file_that_computes_something_else_is_not_written(
     def apart(*_: object) -> Sameness:
         return Sameness(difference=0.2, allowed=1e-4)
 
-    monkeypatch.setattr("onnxcausal.pipeline.apply.compare_outputs", apart)
+    monkeypatch.setattr("onnxcausal.pipeline.writing.pruned.compare_outputs", apart)
     with pytest.raises(ModelError, match="would not compute what the folded one does"):
         apply(model, model.with_name("masks.json"), model.with_name("out.onnx"), form=Form.PRUNED)
     assert not model.with_name("out.onnx").exists()

@@ -12,21 +12,21 @@ import numpy as np
 import onnx
 import pytest
 
-import onnxcausal.analysis.comparison as comparison_format
+import onnxcausal.analysis.comparing.comparison as comparison_format
 from onnxcausal import analyze
-from onnxcausal.analysis.comparison import SCHEMA_FILE, ComparisonFile, LayerChange, schema, to_json
-from onnxcausal.analysis.contrast import contrast
-from onnxcausal.analysis.file import LayerRecord
-from onnxcausal.analysis.folder import save
-from onnxcausal.analysis.snapshot import Snapshot, read_snapshot, snapshot_of
+from onnxcausal.analysis.comparing.comparison import SCHEMA_FILE, ComparisonFile, LayerChange, schema, to_json
+from onnxcausal.analysis.comparing.contrast import contrast
+from onnxcausal.analysis.comparing.snapshot import Snapshot, read_snapshot, snapshot_of
+from onnxcausal.analysis.formats.analysis_file import LayerRecord
+from onnxcausal.analysis.formats.output_folder import save
 from onnxcausal.causal.alignment import MatchedBy
 from onnxcausal.causal.significance import Role
 from onnxcausal.errors import ConfigError, GateError
 from onnxcausal.pipeline.compare import check_same, compare
 from onnxcausal.report.comparison import table
-from tests import variants
-from tests.networks import classifier
-from tests.variants import trained, written
+from tests.support import variants
+from tests.support.networks import classifier
+from tests.support.variants import trained, written
 
 
 @pytest.fixture(scope="module")

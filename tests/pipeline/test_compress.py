@@ -12,22 +12,22 @@ import pytest
 from numpy.typing import NDArray
 
 from onnxcausal import analyze, apply, compress, verify
-from onnxcausal.analysis.compression import SCHEMA_FILE, schema, to_json
-from onnxcausal.analysis.masks import MaskRecord
-from onnxcausal.analysis.masks import to_json as masks_json
-from onnxcausal.analysis.refit import REFIT_KEY
-from onnxcausal.analysis.repair import KEY
+from onnxcausal.analysis.formats.compression import SCHEMA_FILE, schema, to_json
+from onnxcausal.analysis.formats.masks import MaskRecord
+from onnxcausal.analysis.formats.masks import to_json as masks_json
+from onnxcausal.analysis.formats.refit_metadata import REFIT_KEY
+from onnxcausal.analysis.formats.repair_metadata import KEY
 from onnxcausal.cli import main
 from onnxcausal.errors import ConfigError, GateError, ModelError, OutputError, SamplesError
-from onnxcausal.onnxgraph.masked import with_masks
-from onnxcausal.onnxgraph.model import load_model
-from onnxcausal.onnxgraph.stored import count_parameters
+from onnxcausal.onnxgraph.file.model import load_model
+from onnxcausal.onnxgraph.graph.tensors import count_parameters
+from onnxcausal.onnxgraph.masking.masked import with_masks
 from onnxcausal.pipeline.compress import FIGURE, RECORD, Compression
-from onnxcausal.pipeline.compressing.settings import Options
-from onnxcausal.pipeline.repairing.masking import masks_of
+from onnxcausal.pipeline.compressing.options import Options
+from onnxcausal.pipeline.repairing.plan import masks_of
 from onnxcausal.report.compress import figure, table
-from tests.networks import mlp
-from tests.opened import open_proto
+from tests.support.networks import mlp
+from tests.support.opened import open_proto
 
 ROOT = Path(__file__).parent.parent.parent
 MODEL = ROOT / "models" / "digits_lenet.onnx"
@@ -101,7 +101,7 @@ def test_the_record_is_of_its_format_and_stands_beside_the_file(found: Compressi
     written = json.loads((place / f"small{RECORD}").read_text())
     assert written == json.loads(to_json(found.record))
     jsonschema.validate(written, json.loads(schema()))
-    assert (ROOT / "onnxcausal" / "analysis" / SCHEMA_FILE).read_text() == schema()
+    assert (ROOT / "onnxcausal" / "analysis" / "formats" / SCHEMA_FILE).read_text() == schema()
     assert (place / f"small{FIGURE}").read_bytes() == figure(found.record)
     assert [cost.bytes for cost in found.record.cost] == [
         MODEL.stat().st_size,

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from onnxcausal.cli import main
-from onnxcausal.pipeline.configuration import configure
 from onnxcausal.pipeline.estimate import estimate
-from onnxcausal.pipeline.prepare import HERE
+from onnxcausal.pipeline.preparing.configuration import configure
+from onnxcausal.pipeline.preparing.machine import HERE
 
 DIGITS = Path(__file__).parent.parent.parent / "models" / "digits_lenet.onnx"
 

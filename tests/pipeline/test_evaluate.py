@@ -9,15 +9,17 @@ import onnx
 import pytest
 
 from onnxcausal import analyze, evaluate
-from onnxcausal.analysis.evaluation import SCHEMA_FILE, Evaluation, Protocol, schema, to_json
-from onnxcausal.analysis.read import read_analysis
+from onnxcausal.analysis.formats.evaluation import SCHEMA_FILE, Evaluation, Protocol, schema, to_json
+from onnxcausal.analysis.formats.saved_analysis import read_analysis
 from onnxcausal.errors import ConfigError, OutputError, SamplesError
-from onnxcausal.onnxgraph.model import load_model
-from onnxcausal.onnxgraph.network import find_wiring, open_network
+from onnxcausal.onnxgraph.file.model import load_model
+from onnxcausal.onnxgraph.network.network import open_network
+from onnxcausal.onnxgraph.network.wiring import find_wiring
 from onnxcausal.pipeline.evaluate import Options
-from onnxcausal.pipeline.protocols.fidelity import neurons, portion_of
+from onnxcausal.pipeline.heldout.subject import neurons
+from onnxcausal.pipeline.protocols.fidelity import portion_of
 from onnxcausal.report.evaluation import figure, table
-from tests.networks import mlp
+from tests.support.networks import mlp
 
 ROOT = Path(__file__).parent.parent.parent
 DIGITS = ROOT / "models" / "digits_lenet.onnx"
@@ -67,7 +69,7 @@ def test_every_protocol_is_recorded_on_held_out_samples(
 
 
 def test_the_schema_shipped_is_current() -> None:
-    assert (ROOT / "onnxcausal" / "analysis" / SCHEMA_FILE).read_text() == schema()
+    assert (ROOT / "onnxcausal" / "analysis" / "formats" / SCHEMA_FILE).read_text() == schema()
 
 
 def test_the_same_evaluation_gives_the_same_bytes(analysis: Path, tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 from onnxcausal import analyze, explain
-from onnxcausal.analysis.explanation import UNKNOWN, Explanation
-from onnxcausal.analysis.read import read_analysis, routes_of
+from onnxcausal.analysis.formats.saved_analysis import read_analysis, routes_of
+from onnxcausal.analysis.result.explanation import UNKNOWN, Explanation
 from onnxcausal.causal.route import route_of
 from onnxcausal.errors import ConfigError, OutputError, SamplesError
-from onnxcausal.onnxgraph.model import load_model
-from onnxcausal.onnxgraph.network import open_network
-from tests.networks import Builder, mlp
+from onnxcausal.onnxgraph.file.model import load_model
+from onnxcausal.onnxgraph.network.network import open_network
+from tests.support.networks import Builder, mlp
 
 MODELS = Path(__file__).parent.parent.parent / "models"
 DIGITS = MODELS / "digits_lenet.onnx"

@@ -12,18 +12,18 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from onnxcausal.analysis.inspection import Finding, FindingKind, InputUse, Inspection, LinkKind
+from onnxcausal.analysis.result.inspection import Finding, FindingKind, InputUse, Inspection, LinkKind
 from onnxcausal.errors import ConfigError, ModelError
-from onnxcausal.onnxgraph.model import Model
-from onnxcausal.onnxgraph.network import cut_model
-from onnxcausal.onnxgraph.reading import Reading
+from onnxcausal.onnxgraph.file.model import Model
+from onnxcausal.onnxgraph.inspecting.static_wiring import wire_by_run, wire_statically
+from onnxcausal.onnxgraph.network.io_spec import Reading
+from onnxcausal.onnxgraph.network.network import cut_model
 from onnxcausal.onnxgraph.runner import Runner
-from onnxcausal.onnxgraph.wired import wire_by_run, wire_statically
-from onnxcausal.pipeline.configuration import configure
 from onnxcausal.pipeline.inspect import inspect
-from tests.assets import ASSETS, needs_assets
-from tests.networks import Builder, classifier, convolutional, mlp
-from tests.zoo import ZOO, Specimen
+from onnxcausal.pipeline.preparing.configuration import configure
+from tests.support.assets import ASSETS, needs_assets
+from tests.support.networks import Builder, classifier, convolutional, mlp
+from tests.support.zoo import ZOO, Specimen
 
 SHIPPED = Path(__file__).parent.parent.parent / "models"
 DIGITS = SHIPPED / "digits_lenet.onnx"
@@ -86,7 +86,7 @@ def test_no_session_is_opened_on_the_model(monkeypatch: pytest.MonkeyPatch) -> N
         raise AssertionError
 
     monkeypatch.setattr(Runner, "__init__", refuse)
-    monkeypatch.setattr("onnxcausal.onnxgraph.trial.try_model", refuse)
+    monkeypatch.setattr("onnxcausal.onnxgraph.sandbox.open_model.try_model", refuse)
     assert inspect(DIGITS, configure(DIGITS, None, {})).work == 416520
 
 

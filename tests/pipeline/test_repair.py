@@ -12,16 +12,16 @@ import onnxruntime as ort
 import pytest
 
 from onnxcausal import analyze, apply, repair, verify
-from onnxcausal.analysis.masks import read_masks
-from onnxcausal.analysis.read import read_analysis, routes_of
-from onnxcausal.analysis.repair import KEY, Form
-from onnxcausal.analysis.sideeffects import SCHEMA_FILE, schema, to_json
+from onnxcausal.analysis.formats.masks import read_masks
+from onnxcausal.analysis.formats.repair_metadata import KEY, Form
+from onnxcausal.analysis.formats.saved_analysis import read_analysis, routes_of
+from onnxcausal.analysis.formats.side_effects import SCHEMA_FILE, schema, to_json
 from onnxcausal.causal.intervention import Replace
 from onnxcausal.errors import ConfigError, GateError, NothingToAnalyseError, OutputError, SamplesError
 from onnxcausal.pipeline.repair import FIGURE, RECORD, Repair
-from onnxcausal.pipeline.repairing.settings import Options
+from onnxcausal.pipeline.repairing.options import Options
 from onnxcausal.report.repair import figure, table
-from tests.networks import mlp
+from tests.support.networks import mlp
 
 ROOT = Path(__file__).parent.parent.parent
 DEFECT = ROOT / "models" / "digits_mislabelled.onnx"
@@ -85,7 +85,7 @@ def test_the_record_is_of_its_format_and_stands_beside_the_file(found: Repair, p
     written = json.loads((place / f"fixed{RECORD}").read_text())
     assert written == json.loads(to_json(found.record))
     jsonschema.validate(written, json.loads(schema()))
-    assert (ROOT / "onnxcausal" / "analysis" / SCHEMA_FILE).read_text() == schema()
+    assert (ROOT / "onnxcausal" / "analysis" / "formats" / SCHEMA_FILE).read_text() == schema()
     assert (place / f"fixed{FIGURE}").read_bytes() == figure(found.record)
     assert [cost.bytes for cost in found.record.cost] == [
         DEFECT.stat().st_size,

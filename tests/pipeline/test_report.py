@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import onnxcausal
-from onnxcausal.analysis.read import read_analysis
-from onnxcausal.analysis.sideeffects import to_json
+from onnxcausal.analysis.formats.saved_analysis import read_analysis
+from onnxcausal.analysis.formats.side_effects import to_json
 from onnxcausal.errors import ConfigError, OutputError, SamplesError
 from onnxcausal.pipeline.report import report
 from onnxcausal.report.page.assemble import model_of_page
-from tests.recorded import recorded
+from tests.support.recorded import recorded
 
 MODELS = Path(__file__).parent.parent.parent / "models"
 

@@ -6,11 +6,11 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxcausal.analysis.repair import Form
+from onnxcausal.analysis.formats.repair_metadata import Form
 from onnxcausal.errors import ModelError, OutputError
 from onnxcausal.pipeline.apply import apply
 from onnxcausal.pipeline.unmask import unmask
-from tests.repairs import SOME_MEANS, scores_of, write_masks, write_model, written_otherwise
+from tests.support.repairs import SOME_MEANS, scores_of, write_masks, write_model, written_otherwise
 
 
 @pytest.fixture

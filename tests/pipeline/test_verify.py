@@ -9,14 +9,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from onnxcausal.analysis.masks import MaskRecord
-from onnxcausal.analysis.repair import KEY, Form
+from onnxcausal.analysis.formats.masks import MaskRecord
+from onnxcausal.analysis.formats.repair_metadata import KEY, Form
 from onnxcausal.errors import GateError
 from onnxcausal.pipeline.apply import apply
 from onnxcausal.pipeline.unmask import unmask
 from onnxcausal.pipeline.verify import verify
-from tests.networks import Builder
-from tests.repairs import SOME_MEANS, write_masks, write_model, written_otherwise
+from tests.support.networks import Builder
+from tests.support.repairs import SOME_MEANS, write_masks, write_model, written_otherwise
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 import onnxcausal
-from onnxcausal.analysis.sideeffects import to_json
+from onnxcausal.analysis.formats.side_effects import to_json
 from onnxcausal.pipeline.evaluate import Options
 from onnxcausal.pipeline.report import report
-from tests.recorded import recorded
 from tests.report.page.chromium import FOUND
 from tests.report.page.sheet import Sheet
+from tests.support.recorded import recorded
 
 MODELS = Path(__file__).parent.parent.parent / "models"
 

@@ -11,14 +11,14 @@ import onnx
 import pytest
 from onnx import helper
 
-import onnxcausal.analysis.inspectionfile as inspection_file
-from onnxcausal.analysis.inspection import Inspection
-from onnxcausal.analysis.inspectionfile import SCHEMA_FILE, InspectionFile, schema, to_json
-from onnxcausal.pipeline.configuration import configure
+from onnxcausal.analysis.formats import inspection_file
+from onnxcausal.analysis.formats.inspection_file import SCHEMA_FILE, InspectionFile, schema, to_json
+from onnxcausal.analysis.result.inspection import Inspection
 from onnxcausal.pipeline.inspect import inspect
+from onnxcausal.pipeline.preparing.configuration import configure
+from onnxcausal.report.figures.layer_graph import layer_graph
 from onnxcausal.report.inspection import as_text
-from onnxcausal.report.layergraph import layer_graph
-from tests.networks import classifier, convolutional, mlp
+from tests.support.networks import classifier, convolutional, mlp
 
 DIGITS = Path(__file__).parent.parent.parent / "models" / "digits_lenet.onnx"
 SCHEMA = Path(inspection_file.__file__).with_name(SCHEMA_FILE)

@@ -11,11 +11,11 @@ import onnx
 import pytest
 
 from onnxcausal import analyze
-from onnxcausal.analysis.result import Analysis
+from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.report.files import report_files
-from onnxcausal.report.graphml import graphml
+from onnxcausal.report.machine.graphml import graphml
 from onnxcausal.report.summary import summary
-from tests.networks import classifier, mlp
+from tests.support.networks import classifier, mlp
 
 SHIPPED = Path(__file__).parent.parent.parent / "models"
 

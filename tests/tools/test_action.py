@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.tools.options import flags_of
-from tests.tools.shell import REAL, ROOT, calls, run_lines
+from tests.support.options import flags_of
+from tests.support.shell import REAL, ROOT, calls, run_lines
 
 TEXT = (ROOT / "tools" / "action" / "action.yml").read_text(encoding="utf-8")
 ACTION: dict[str, Any] = yaml.safe_load(TEXT)

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from onnxcausal.cli import main
-from tests.tools.options import flags_of
-from tests.tools.shell import REAL, ROOT, calls, run_lines
+from tests.support.options import flags_of
+from tests.support.shell import REAL, ROOT, calls, run_lines
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCKERFILE = (ROOT / "tools" / "Dockerfile").read_text(encoding="utf-8")

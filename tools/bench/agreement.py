@@ -2,7 +2,7 @@
 
 python tools/bench/agreement.py
 
-Takes the models and data beside the project (tests/assets.py); writes agreement.md.
+Takes the models and data beside the project (tests/support/assets.py); writes agreement.md.
 """
 
 import io
@@ -20,8 +20,8 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 import onnxcausal  # noqa: E402  # found beside this folder
-from onnxcausal.analysis.result import Analysis  # noqa: E402
-from tests import assets  # noqa: E402
+from onnxcausal.analysis.result.analysis import Analysis  # noqa: E402
+from tests.support import assets  # noqa: E402
 
 FILE = Path(__file__).with_name("agreement.md")
 CIFAR_CLASSES = (0, 3, 5)

@@ -8,8 +8,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from onnxcausal.onnxgraph.model import Model, load_model
-from onnxcausal.onnxgraph.network import Network, Wiring, find_wiring, open_network
+from onnxcausal.onnxgraph.file.model import Model, load_model
+from onnxcausal.onnxgraph.network.network import Network, open_network
+from onnxcausal.onnxgraph.network.wiring import Wiring, find_wiring
 from onnxcausal.samples.arrays import read_idx_pair
 from onnxcausal.samples.images import image_folder
 from onnxcausal.samples.preprocess import Preprocess

@@ -4,7 +4,7 @@
     python tools/bench/compare.py FOLDER
 
 Each run analyses the shipped digits LeNet with one seed and another model with the next seed, so that the samples
-differ too. Writes compare.md. The rows of MNIST need the data beside the project (tests/assets.py).
+differ too. Writes compare.md. The rows of MNIST need the data beside the project (tests/support/assets.py).
 """
 
 import argparse
@@ -26,10 +26,10 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 import onnxcausal  # noqa: E402  # found beside this folder
-from onnxcausal.analysis.comparison import ComparisonFile  # noqa: E402
-from onnxcausal.analysis.contrast import MARGIN, Criterion, contrast  # noqa: E402
-from onnxcausal.analysis.snapshot import Snapshot, snapshot_of  # noqa: E402
-from tests import assets  # noqa: E402
+from onnxcausal.analysis.comparing.comparison import ComparisonFile  # noqa: E402
+from onnxcausal.analysis.comparing.contrast import MARGIN, Criterion, contrast  # noqa: E402
+from onnxcausal.analysis.comparing.snapshot import Snapshot, snapshot_of  # noqa: E402
+from tests.support import assets  # noqa: E402
 
 FILE = Path(__file__).with_name("compare.md")
 DIGITS, MNIST = (ROOT / "models" / f"{name}_lenet.onnx" for name in ("digits", "mnist"))

@@ -24,20 +24,19 @@ from compress_page import CAUSAL, write  # noqa: E402  # found beside this file
 from paper_subjects import IMAGENET, MODELS, cifar  # noqa: E402
 
 from onnxcausal.causal.compression import Order  # noqa: E402
-from onnxcausal.evaluation.paired import change_of  # noqa: E402
+from onnxcausal.evaluation.accuracy_change import change_of  # noqa: E402
 from onnxcausal.pipeline.analyze import analyze  # noqa: E402
 from onnxcausal.pipeline.compressing.channels import causal_order, find_channels  # noqa: E402
-from onnxcausal.pipeline.compressing.compare import other_orders  # noqa: E402
+from onnxcausal.pipeline.compressing.controls import other_orders  # noqa: E402
 from onnxcausal.pipeline.compressing.smaller import Press  # noqa: E402
-from onnxcausal.pipeline.configuration import configure_by_name  # noqa: E402
-from onnxcausal.pipeline.opening import open_original  # noqa: E402
-from onnxcausal.pipeline.prepare import HERE  # noqa: E402
+from onnxcausal.pipeline.heldout.split import Decisions, Part, decided_by, split_held_out  # noqa: E402
+from onnxcausal.pipeline.heldout.subject import subject_of  # noqa: E402
+from onnxcausal.pipeline.preparing.configuration import configure_by_name  # noqa: E402
+from onnxcausal.pipeline.preparing.machine import HERE  # noqa: E402
+from onnxcausal.pipeline.preparing.opening import open_original  # noqa: E402
 from onnxcausal.pipeline.progress import Silent  # noqa: E402
-from onnxcausal.pipeline.protocols.subject import subject_of  # noqa: E402
-from onnxcausal.pipeline.repairing.parts import Decisions, Part, split_held_out  # noqa: E402
-from onnxcausal.pipeline.repairing.search import decided_by  # noqa: E402
-from onnxcausal.pipeline.repairing.sideeffects import milliseconds  # noqa: E402
-from tests import assets  # noqa: E402
+from onnxcausal.pipeline.writing.trial_file import milliseconds  # noqa: E402
+from tests.support import assets  # noqa: E402
 
 SIZES = (0.9, 0.75, 0.6, 0.5, 0.4, 0.3)
 """Shares of the stored numbers that may stay."""

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from onnxcausal.pipeline.compressing.compare import MAGNITUDE, RANDOM
+from onnxcausal.pipeline.compressing.controls import MAGNITUDE, RANDOM
 
 PAGE, FIGURE = Path(__file__).with_name("compress.md"), Path(__file__).with_name("compress.png")
 CAUSAL = "causal effects"

@@ -32,18 +32,18 @@ from numpy.typing import NDArray
 from page import page, stem
 from rivals import InTorch, hooked_way, published_way, session_way
 
-from onnxcausal.analysis.result import Settings
+from onnxcausal.analysis.result.analysis import Settings
 from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import outcome_of
 from onnxcausal.causal.significance import Role
-from onnxcausal.onnxgraph.engine import Probe
-from onnxcausal.onnxgraph.memory import Memory, resident_memory
-from onnxcausal.onnxgraph.model import load_model
-from onnxcausal.onnxgraph.network import open_network
-from onnxcausal.onnxgraph.reference import ReferenceEngine
-from onnxcausal.onnxgraph.suffixengine import SuffixEngine
-from onnxcausal.pipeline.ledger import Ledger
-from onnxcausal.pipeline.measure import Bench, measure
+from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.reference import ReferenceEngine
+from onnxcausal.onnxgraph.engine.suffix_engine import SuffixEngine
+from onnxcausal.onnxgraph.file.model import load_model
+from onnxcausal.onnxgraph.network.network import open_network
+from onnxcausal.onnxgraph.runner.memory import Memory, resident_memory
+from onnxcausal.pipeline.inferring.checkpoint import Ledger
+from onnxcausal.pipeline.inferring.measure import Bench, measure
 from onnxcausal.pipeline.progress import Silent
 
 HERE = Path(__file__).parent

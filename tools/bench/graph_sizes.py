@@ -14,7 +14,7 @@ from pathlib import Path
 import onnxruntime as ort
 
 from onnxcausal import analyze
-from onnxcausal.analysis.result import Analysis
+from onnxcausal.analysis.result.analysis import Analysis
 
 MODEL = Path(__file__).parent.parent.parent / "models" / "mnist_lenet.onnx"
 RULES = ("paired", "welch")

@@ -26,9 +26,9 @@ from paper_page import write_page  # noqa: E402
 from paper_settings import masking, specificity, sufficiency_curve  # noqa: E402
 from paper_subjects import FIGURES, SIZES, Case, digits_of_mnist, imagenet, lenet, resnet20  # noqa: E402
 
-from onnxcausal.analysis.evaluation import Evaluation, to_json  # noqa: E402
-from onnxcausal.onnxgraph.model import load_model  # noqa: E402
-from onnxcausal.onnxgraph.network import open_network  # noqa: E402
+from onnxcausal.analysis.formats.evaluation import Evaluation, to_json  # noqa: E402
+from onnxcausal.onnxgraph.file.model import load_model  # noqa: E402
+from onnxcausal.onnxgraph.network.network import open_network  # noqa: E402
 from onnxcausal.pipeline.analyze import analyze  # noqa: E402
 from onnxcausal.pipeline.evaluate import Options, evaluate  # noqa: E402
 from onnxcausal.pipeline.explain import explain  # noqa: E402

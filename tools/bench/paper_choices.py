@@ -7,12 +7,12 @@ from paper_subjects import SIZES, Case  # found beside this file
 
 from onnxcausal.causal.attribution import Weighting, spatial_softmax
 from onnxcausal.evaluation.maps import Explain, Floats
-from onnxcausal.pipeline.attribute import open_attributor, sum_of_sizes
-from onnxcausal.pipeline.configuration import configure_by_name
 from onnxcausal.pipeline.evaluate import Options, evaluate
-from onnxcausal.pipeline.prepare import HERE
+from onnxcausal.pipeline.explaining.attribute import open_attributor, sum_of_sizes
+from onnxcausal.pipeline.heldout.subject import Subject, open_subject
+from onnxcausal.pipeline.preparing.configuration import configure_by_name
+from onnxcausal.pipeline.preparing.machine import HERE
 from onnxcausal.pipeline.progress import Silent
-from onnxcausal.pipeline.protocols.subject import Subject, open_subject
 
 
 def signed(responses: Floats) -> Floats:

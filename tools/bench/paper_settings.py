@@ -6,16 +6,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from paper_subjects import FIGURES, SIZES, Case  # found beside this file
 
-from onnxcausal.analysis.evaluation import Evaluation
+from onnxcausal.analysis.formats.evaluation import Evaluation
 from onnxcausal.causal.significance import Role
 from onnxcausal.evaluation.intervals import mean_of
-from onnxcausal.onnxgraph.masked import with_masks, without_nodes
-from onnxcausal.pipeline.configuration import configure_by_name
+from onnxcausal.onnxgraph.masking.masked import with_masks, without_nodes
 from onnxcausal.pipeline.evaluate import Options, evaluate
-from onnxcausal.pipeline.prepare import HERE
+from onnxcausal.pipeline.heldout.subject import neurons, open_subject
+from onnxcausal.pipeline.preparing.configuration import configure_by_name
+from onnxcausal.pipeline.preparing.machine import HERE
 from onnxcausal.pipeline.progress import Silent
-from onnxcausal.pipeline.protocols.fidelity import neurons, portion_of
-from onnxcausal.pipeline.protocols.subject import open_subject
+from onnxcausal.pipeline.protocols.fidelity import portion_of
 
 COVERAGES = (0.5, 0.8, 0.95)
 MASKED = (0.2, 0.4, 0.6, 0.8, 1.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests import assets
+from tests.support import assets
 
 FIGURES = Path(__file__).with_name("paper")
 """Where the figures are kept."""

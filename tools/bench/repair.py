@@ -26,26 +26,25 @@ sys.path.insert(0, str(Path(__file__).parent))
 from paper_subjects import IMAGENET, MODELS, cifar, digits_of_mnist  # noqa: E402  # found beside this file
 from repair_page import write  # noqa: E402
 
-from onnxcausal.analysis.result import title_of  # noqa: E402
+from onnxcausal.analysis.result.analysis import title_of  # noqa: E402
 from onnxcausal.causal.intervention import Replace  # noqa: E402
 from onnxcausal.causal.repair import Stage, best_first, portion_of_best  # noqa: E402
 from onnxcausal.causal.significance import Role  # noqa: E402
 from onnxcausal.errors import NothingToAnalyseError  # noqa: E402
 from onnxcausal.pipeline.analyze import analyze  # noqa: E402
-from onnxcausal.pipeline.configuration import configure_by_name  # noqa: E402
-from onnxcausal.pipeline.prepare import HERE  # noqa: E402
+from onnxcausal.pipeline.heldout.changes import side_effects  # noqa: E402
+from onnxcausal.pipeline.heldout.split import Decisions, Part, decided_by, split_held_out  # noqa: E402
+from onnxcausal.pipeline.heldout.subject import Subject, neurons, open_subject  # noqa: E402
+from onnxcausal.pipeline.preparing.configuration import configure_by_name  # noqa: E402
+from onnxcausal.pipeline.preparing.machine import HERE  # noqa: E402
 from onnxcausal.pipeline.progress import Silent  # noqa: E402
-from onnxcausal.pipeline.protocols.fidelity import neurons, portion_of  # noqa: E402
-from onnxcausal.pipeline.protocols.subject import Subject, open_subject  # noqa: E402
+from onnxcausal.pipeline.protocols.fidelity import portion_of  # noqa: E402
 from onnxcausal.pipeline.repair import run  # noqa: E402
-from onnxcausal.pipeline.repairing.aims import objective_of  # noqa: E402
 from onnxcausal.pipeline.repairing.candidates import Removals, candidates_of, measure_removals  # noqa: E402
-from onnxcausal.pipeline.repairing.masking import Plan, open_masking  # noqa: E402
-from onnxcausal.pipeline.repairing.parts import Decisions, Part, split_held_out  # noqa: E402
-from onnxcausal.pipeline.repairing.search import decided_by  # noqa: E402
-from onnxcausal.pipeline.repairing.settings import Options  # noqa: E402
-from onnxcausal.pipeline.repairing.sideeffects import side_effects  # noqa: E402
-from tests import assets  # noqa: E402
+from onnxcausal.pipeline.repairing.objective import objective_of  # noqa: E402
+from onnxcausal.pipeline.repairing.options import Options  # noqa: E402
+from onnxcausal.pipeline.repairing.plan import Plan, open_masking  # noqa: E402
+from tests.support import assets  # noqa: E402
 
 PORTIONS = (0.1, 0.25, 0.5, 0.75, 1.0)
 WAYS = ("noisy in the graph", "those no other class needs", "by worth, none that a class needs")

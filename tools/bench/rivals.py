@@ -13,12 +13,13 @@ import torch.nn.functional as F  # noqa: N812  # its usual name
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from onnxcausal.onnxgraph.constants import value_of
-from onnxcausal.onnxgraph.engine import Probe
-from onnxcausal.onnxgraph.index import attribute, index_graph, integers
-from onnxcausal.onnxgraph.masks import path_mask
-from onnxcausal.onnxgraph.network import Network, Wiring
-from onnxcausal.onnxgraph.provider import CUDA, EXACT_CUDA
+from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.flow.constant_folding import value_of
+from onnxcausal.onnxgraph.graph.index import attribute, index_graph, integers
+from onnxcausal.onnxgraph.masking.masks import path_mask
+from onnxcausal.onnxgraph.network.network import Network
+from onnxcausal.onnxgraph.network.wiring import Wiring
+from onnxcausal.onnxgraph.runner.provider import CUDA, EXACT_CUDA
 
 Scores = NDArray[np.floating]
 

@@ -6,11 +6,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from onnxcausal.onnxgraph.index import index_graph
+from onnxcausal.onnxgraph.file.model import opset_of
+from onnxcausal.onnxgraph.graph.edits import names_in
+from onnxcausal.onnxgraph.graph.index import index_graph
 from onnxcausal.onnxgraph.lowering.expansion import Expansion, expand
 from onnxcausal.onnxgraph.lowering.integers import centred
-from onnxcausal.onnxgraph.model import opset_of
-from onnxcausal.onnxgraph.rewrite import names_in
 
 STEPS = 255.0
 """Largest value of an unsigned 8-bit number."""

@@ -8,8 +8,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from onnxcausal.onnxgraph.index import GraphIndex
-from onnxcausal.onnxgraph.rewrite import fresh
+from onnxcausal.onnxgraph.graph.edits import fresh
+from onnxcausal.onnxgraph.graph.index import GraphIndex
 
 PREFIX = "onnxcausal"
 """Before the names of tensors that the file does not have."""

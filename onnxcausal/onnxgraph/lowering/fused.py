@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from onnx import numpy_helper
 
-from onnxcausal.onnxgraph.index import attribute
+from onnxcausal.onnxgraph.graph.index import attribute
 from onnxcausal.onnxgraph.lowering.expansion import Expansion
 
 CLIP_OF_INPUTS = 11

@@ -9,7 +9,7 @@ result is scaled and rounded as ONNX Runtime does it: `clip(round(sum * (x_scale
 import numpy as np
 from onnx import TensorProto, helper
 
-from onnxcausal.onnxgraph.index import attribute
+from onnxcausal.onnxgraph.graph.index import attribute
 from onnxcausal.onnxgraph.lowering.expansion import Expansion
 
 RANGES: dict[int, tuple[float, float]] = {

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import onnx
 
-from onnxcausal.onnxgraph.index import index_graph
+from onnxcausal.onnxgraph.file.model import opset_of
+from onnxcausal.onnxgraph.graph.edits import names_in
+from onnxcausal.onnxgraph.graph.index import index_graph
 from onnxcausal.onnxgraph.lowering import dynamic, fused, integers, qdq, quantised
 from onnxcausal.onnxgraph.lowering.expansion import Rule, expand
 from onnxcausal.onnxgraph.lowering.widen import holds_bfloat16, widened
-from onnxcausal.onnxgraph.model import opset_of
-from onnxcausal.onnxgraph.rewrite import names_in
 
 CONTRIB = "com.microsoft"
 POOLING = ("auto_pad", "ceil_mode", "count_include_pad", "kernel_shape", "pads", "strides")

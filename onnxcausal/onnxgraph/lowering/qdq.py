@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from onnxcausal.onnxgraph.index import attribute
+from onnxcausal.onnxgraph.graph.index import attribute
 from onnxcausal.onnxgraph.lowering.expansion import Expansion
 from onnxcausal.onnxgraph.lowering.integers import CHANNELS_OUT, FIRST, RANGES, along, centred
 

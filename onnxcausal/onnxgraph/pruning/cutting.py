@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from onnxcausal.onnxgraph.constants import value_of
+from onnxcausal.onnxgraph.flow.constant_folding import value_of
 from onnxcausal.onnxgraph.pruning.channels import Alive, along
-from onnxcausal.onnxgraph.pruning.spread import Cut, Reader, Spread
+from onnxcausal.onnxgraph.pruning.propagation import Cut, Reader, Spread
 from onnxcausal.onnxgraph.pruning.weights import Left
 
 

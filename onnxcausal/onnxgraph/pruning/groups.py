@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.causal.task import Task
-from onnxcausal.onnxgraph.filelayers import every_layer_in_file
-from onnxcausal.onnxgraph.layers import Layer
-from onnxcausal.onnxgraph.model import damage_told
-from onnxcausal.onnxgraph.original import Original
+from onnxcausal.onnxgraph.file.model import damage_told
+from onnxcausal.onnxgraph.flow.layers import Layer
+from onnxcausal.onnxgraph.original.layers import every_layer_in_file
+from onnxcausal.onnxgraph.original.original import Original
 from onnxcausal.onnxgraph.pruning.channels import (
     NEVER,
     Alive,
@@ -25,10 +25,10 @@ from onnxcausal.onnxgraph.pruning.channels import (
 )
 from onnxcausal.onnxgraph.pruning.cutting import shape_of
 from onnxcausal.onnxgraph.pruning.proof import first_flaw
+from onnxcausal.onnxgraph.pruning.propagation import Cut, Reader, Spread, spread_channels, tagged
 from onnxcausal.onnxgraph.pruning.prune import with_weights
 from onnxcausal.onnxgraph.pruning.rewrite import without_channels
 from onnxcausal.onnxgraph.pruning.solve import Solution, useless_before
-from onnxcausal.onnxgraph.pruning.spread import Cut, Reader, Spread, spread_channels, tagged
 
 Classes = NDArray[np.int64]
 Nodes = tuple[tuple[str, tuple[int, ...]], ...]

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from onnx import NodeProto
 
-from onnxcausal.onnxgraph.index import attribute, integers
-from onnxcausal.onnxgraph.opkinds import NORMALISING, REDUCING, SPATIAL, SQUASHING
+from onnxcausal.onnxgraph.graph.index import attribute, integers
+from onnxcausal.onnxgraph.graph.op_traits import NORMALISING, REDUCING, SPATIAL, SQUASHING
 from onnxcausal.onnxgraph.pruning.channels import Tags
-from onnxcausal.onnxgraph.pruning.handed import Follow, Given, Handed, Shape, mixed_along
+from onnxcausal.onnxgraph.pruning.transfer import Follow, Given, Handed, Shape, mixed_along
 
 ALIKE = frozenset(["Cast", "CastLike", "Dropout"])
 """Each position depends on the same one of the first operand; the others have no channels."""

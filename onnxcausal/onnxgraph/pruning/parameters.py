@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto
 
-from onnxcausal.onnxgraph.index import attribute, integers
+from onnxcausal.onnxgraph.graph.index import attribute, integers
 from onnxcausal.onnxgraph.pruning.channels import Alive, Tags, along, varying
+from onnxcausal.onnxgraph.pruning.propagation import Spread
 from onnxcausal.onnxgraph.pruning.rules import pads_of
-from onnxcausal.onnxgraph.pruning.spread import Spread
 
 Integers = NDArray[np.int64]
 

@@ -7,10 +7,10 @@ the tensor of the same name, and nothing else, the op that makes it cannot do wi
 import numpy as np
 import onnx
 
-from onnxcausal.onnxgraph.index import captured
+from onnxcausal.onnxgraph.graph.index import captured
 from onnxcausal.onnxgraph.pruning.channels import Alive, Reason, Tags, remaining, told_of
+from onnxcausal.onnxgraph.pruning.propagation import Spread, spread_channels
 from onnxcausal.onnxgraph.pruning.solve import Solution
-from onnxcausal.onnxgraph.pruning.spread import Spread, spread_channels
 
 SHAPING = frozenset(
     ["ConstantOfShape", "Expand", "Gather", "Pad", "Range", "Reshape", "Resize", "Slice", "Split", "Squeeze", "Tile",

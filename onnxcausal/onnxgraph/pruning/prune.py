@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from onnxcausal.errors import ModelError
-from onnxcausal.onnxgraph.external import is_external
-from onnxcausal.onnxgraph.filechange import put_outside
-from onnxcausal.onnxgraph.layers import Layer
-from onnxcausal.onnxgraph.original import Original
+from onnxcausal.onnxgraph.file.external import is_external
+from onnxcausal.onnxgraph.flow.layers import Layer
+from onnxcausal.onnxgraph.original.edit import put_outside
+from onnxcausal.onnxgraph.original.original import Original
 from onnxcausal.onnxgraph.pruning.channels import NEVER, Reason, keep, told_of
 from onnxcausal.onnxgraph.pruning.proof import first_flaw
+from onnxcausal.onnxgraph.pruning.propagation import Reader, Spread, spread_channels
 from onnxcausal.onnxgraph.pruning.rewrite import stored_by_name, without_channels
 from onnxcausal.onnxgraph.pruning.solve import Solution, edges_left, removed_of, solve
-from onnxcausal.onnxgraph.pruning.spread import Reader, Spread, spread_channels
 
 Mask = NDArray[np.float64]
 

@@ -12,17 +12,16 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from onnxcausal.onnxgraph.constants import value_of
-from onnxcausal.onnxgraph.external import is_external
-from onnxcausal.onnxgraph.filechange import add_stored, store
-from onnxcausal.onnxgraph.index import captured
-from onnxcausal.onnxgraph.masks import OLDEST_OVERRIDABLE_IR
+from onnxcausal.onnxgraph.file.external import is_external
+from onnxcausal.onnxgraph.flow.constant_folding import value_of
+from onnxcausal.onnxgraph.graph.edits import OLDEST_OVERRIDABLE_IR, fresh, names_in
+from onnxcausal.onnxgraph.graph.index import captured
+from onnxcausal.onnxgraph.original.edit import add_stored, store
 from onnxcausal.onnxgraph.pruning.channels import Alive, along, varying
 from onnxcausal.onnxgraph.pruning.cutting import groups_left, left_of
 from onnxcausal.onnxgraph.pruning.parameters import Change, change_of
-from onnxcausal.onnxgraph.pruning.spread import Spread
+from onnxcausal.onnxgraph.pruning.propagation import Spread
 from onnxcausal.onnxgraph.pruning.weights import Left, passed_back
-from onnxcausal.onnxgraph.rewrite import fresh, names_in
 
 Place = tuple[int, int]
 """An op and one of its inputs."""

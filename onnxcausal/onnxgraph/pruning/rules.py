@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from onnx import NodeProto
 
 from onnxcausal.errors import ModelError
-from onnxcausal.onnxgraph.index import integers
-from onnxcausal.onnxgraph.opkinds import BLIND, FUSED_DOMAIN, FUSED_POINTWISE, MOVING, OWN_DOMAINS, POINTWISE
+from onnxcausal.onnxgraph.graph.index import integers
+from onnxcausal.onnxgraph.graph.op_traits import BLIND, FUSED_DOMAIN, FUSED_POINTWISE, MOVING, OWN_DOMAINS, POINTWISE
 from onnxcausal.onnxgraph.pruning.channels import NEVER, Tags, compressed, varying
-from onnxcausal.onnxgraph.pruning.handed import Follow, Given, Handed, Making, Shape
 from onnxcausal.onnxgraph.pruning.inplace import in_place
+from onnxcausal.onnxgraph.pruning.transfer import Follow, Given, Handed, Making, Shape
 from onnxcausal.onnxgraph.runner import run_op
 
 MOST_VALUES = 2**24

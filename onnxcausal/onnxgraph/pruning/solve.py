@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxcausal.onnxgraph.layers import Layer
+from onnxcausal.onnxgraph.flow.layers import Layer
 from onnxcausal.onnxgraph.pruning.channels import NEVER, Alive, Reason, Tags, along, classes_of, told_of, varying
-from onnxcausal.onnxgraph.pruning.spread import Reader, Spread, tagged
+from onnxcausal.onnxgraph.pruning.propagation import Reader, Spread, tagged
 
 Mask = NDArray[np.float64]
 

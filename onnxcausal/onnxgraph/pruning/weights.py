@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 
-from onnxcausal.onnxgraph.constants import value_of
-from onnxcausal.onnxgraph.index import GraphIndex, attribute, integers
+from onnxcausal.onnxgraph.flow.constant_folding import value_of
+from onnxcausal.onnxgraph.graph.index import GraphIndex, attribute, integers
 
 Indices = NDArray[np.int64]
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import onnxruntime as ort
 
 from onnxcausal.errors import ModelError
-from onnxcausal.onnxgraph.runner.offered import FATAL_ONLY
+from onnxcausal.onnxgraph.runner.available import FATAL_ONLY
 
 
 @contextmanager

@@ -5,10 +5,10 @@ import onnx
 import onnxruntime as ort
 
 from onnxcausal.errors import ConfigError, ModelError
-from onnxcausal.onnxgraph.external import array_of, is_external
-from onnxcausal.onnxgraph.model import serialise
-from onnxcausal.onnxgraph.provider import CPU, CUDA, EXACT_CUDA, NVIDIA, DeviceMemoryError, Provider
-from onnxcausal.onnxgraph.runner.offered import FATAL_ONLY, why_not
+from onnxcausal.onnxgraph.file.external import array_of, is_external
+from onnxcausal.onnxgraph.file.model import serialise
+from onnxcausal.onnxgraph.runner.available import FATAL_ONLY, why_not
+from onnxcausal.onnxgraph.runner.provider import CPU, CUDA, EXACT_CUDA, NVIDIA, DeviceMemoryError, Provider
 
 HELD_TYPES = frozenset(
     f"tensor({name})"

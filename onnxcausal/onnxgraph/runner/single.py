@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from onnxcausal.errors import ModelError
-from onnxcausal.onnxgraph.provider import CPU, DeviceMemoryError, Provider
+from onnxcausal.onnxgraph.runner.provider import CPU, DeviceMemoryError, Provider
 from onnxcausal.onnxgraph.runner.sessions import HELD_TYPES, failing, numpy_type, open_session, out_of_memory
 from onnxcausal.samples.source import Inputs
 

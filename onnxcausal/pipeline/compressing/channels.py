@@ -13,17 +13,17 @@ from onnxcausal.causal.outcome import Floats
 from onnxcausal.causal.probability import log_probabilities
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import NothingToAnalyseError
-from onnxcausal.onnxgraph.engine import Probe
-from onnxcausal.onnxgraph.filelayers import every_layer_in_file
-from onnxcausal.onnxgraph.index import index_graph
-from onnxcausal.onnxgraph.layers import find_layers
-from onnxcausal.onnxgraph.original import Original
+from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.flow.layers import find_layers
+from onnxcausal.onnxgraph.graph.index import index_graph
+from onnxcausal.onnxgraph.original.layers import every_layer_in_file
+from onnxcausal.onnxgraph.original.original import Original
 from onnxcausal.onnxgraph.pruning import Group, removable_groups
-from onnxcausal.onnxgraph.weightnorms import child_sizes
+from onnxcausal.onnxgraph.pruning.weight_norms import child_sizes
+from onnxcausal.pipeline.heldout.split import Part
+from onnxcausal.pipeline.heldout.subject import FEWEST, Subject
+from onnxcausal.pipeline.preparing.provenance import reading_of
 from onnxcausal.pipeline.progress import Progress
-from onnxcausal.pipeline.protocols.subject import FEWEST, Subject
-from onnxcausal.pipeline.repairing.parts import Part
-from onnxcausal.pipeline.repairing.reach import reading_of
 
 MOST_SAMPLES = 2000
 """Samples on which effects are measured, over all classes; each class has `FEWEST` at least."""

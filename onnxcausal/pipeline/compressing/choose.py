@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 from onnxcausal.causal.compression import Order
 from onnxcausal.errors import GateError
-from onnxcausal.evaluation.paired import Change, change_of
-from onnxcausal.pipeline.compressing.settings import Options
+from onnxcausal.evaluation.accuracy_change import Change, change_of
+from onnxcausal.pipeline.compressing.options import Options
 from onnxcausal.pipeline.compressing.smaller import Press, Smaller
+from onnxcausal.pipeline.heldout.split import Part, decided_by
 from onnxcausal.pipeline.progress import Progress
-from onnxcausal.pipeline.repairing.parts import Part
-from onnxcausal.pipeline.repairing.search import decided_by
-from onnxcausal.pipeline.repairing.sideeffects import milliseconds
+from onnxcausal.pipeline.writing.trial_file import milliseconds
 
 STEP = 0.05
 """Between the sizes that are tried, as a share of the original's stored numbers."""

@@ -7,26 +7,26 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import Message
 
-from onnxcausal.analysis.file import ModelRecord
-from onnxcausal.analysis.masks import MaskRecord, MasksFile, in_order
-from onnxcausal.analysis.repair import Form
+from onnxcausal.analysis.formats.analysis_file import ModelRecord
+from onnxcausal.analysis.formats.masks import MaskRecord, MasksFile, in_order
+from onnxcausal.analysis.formats.repair_metadata import Form
 from onnxcausal.causal.compression import Order
 from onnxcausal.errors import GateError
-from onnxcausal.onnxgraph import repairforms
-from onnxcausal.onnxgraph.network import Network
-from onnxcausal.onnxgraph.original import Original
+from onnxcausal.onnxgraph.forms import masked_file
+from onnxcausal.onnxgraph.forms.masked_file import Repaired
+from onnxcausal.onnxgraph.graph.tensors import count_parameters
+from onnxcausal.onnxgraph.network.network import Network
+from onnxcausal.onnxgraph.original.original import Original
 from onnxcausal.onnxgraph.pruning import with_weights
-from onnxcausal.onnxgraph.refit import Lossy, Refitted, Unfit, refit
-from onnxcausal.onnxgraph.refittedfile import RefittedFile, not_in_file, with_refitted
-from onnxcausal.onnxgraph.repairforms import Repaired
-from onnxcausal.onnxgraph.stored import count_parameters
+from onnxcausal.onnxgraph.refitting.refit import Lossy, Refitted, Unfit, refit
+from onnxcausal.onnxgraph.refitting.refitted_file import RefittedFile, not_in_file, with_refitted
 from onnxcausal.pipeline.compressing.channels import Channels, parents_of
-from onnxcausal.pipeline.configuration import Configuration
-from onnxcausal.pipeline.prepare import Machine
-from onnxcausal.pipeline.protocols.subject import Subject
-from onnxcausal.pipeline.repairing.files import opened
-from onnxcausal.pipeline.repairing.parts import Part
-from onnxcausal.pipeline.repairing.reach import reading_of
+from onnxcausal.pipeline.heldout.split import Part
+from onnxcausal.pipeline.heldout.subject import Subject
+from onnxcausal.pipeline.preparing.configuration import Configuration
+from onnxcausal.pipeline.preparing.machine import Machine
+from onnxcausal.pipeline.preparing.provenance import reading_of
+from onnxcausal.pipeline.writing.trial_file import opened
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,7 +171,7 @@ class Press:
         )
 
     def _pruned(self, masks: MasksFile) -> Repaired:
-        return repairforms.repair(self.original, masks, Form.PRUNED, self.version)
+        return masked_file.repair(self.original, masks, Form.PRUNED, self.version)
 
     def _opened(self, file: Repaired | RefittedFile) -> Network:
         model = replace(self.original.model, proto=with_weights(file.proto, self.original, file.data))

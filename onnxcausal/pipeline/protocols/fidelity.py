@@ -5,15 +5,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxcausal.analysis.evaluation import Measured
+from onnxcausal.analysis.formats.evaluation import Measured
 from onnxcausal.causal.route import Route
 from onnxcausal.causal.significance import Role
 from onnxcausal.evaluation.intervals import Estimate, mean_of, ratio_of
 from onnxcausal.evaluation.maps import Floats
-from onnxcausal.onnxgraph.masked import Masks, weight_sizes, with_masks, without_nodes
-from onnxcausal.onnxgraph.network import Network, Wiring
+from onnxcausal.onnxgraph.masking.masked import Masks, weight_sizes, with_masks, without_nodes
+from onnxcausal.onnxgraph.network.network import Network
+from onnxcausal.onnxgraph.network.wiring import Wiring
+from onnxcausal.pipeline.heldout.subject import Subject, neurons
 from onnxcausal.pipeline.progress import Progress
-from onnxcausal.pipeline.protocols.subject import Subject, numbers, over_classes
+from onnxcausal.pipeline.protocols.numbers import numbers, over_classes
 from onnxcausal.samples.source import Inputs
 
 CRITICAL, RANDOM, LARGEST, NOISY = "critical", "random", "largest weights", "noisy"
@@ -50,11 +52,6 @@ def fidelity(subject: Subject, portions: Sequence[float], count: int, progress: 
     for (method, measure, portion), estimates in whole.items():
         mean = mean_of(over_classes(estimate.mean for estimate in estimates))
         yield numbers(mean, method, measure, at=portion)
-
-
-def neurons(wiring: Wiring) -> set[str]:
-    """Return the layers whose parents are made by other layers, not read from the input."""
-    return {link.consumer for links in wiring.flow.links.values() for link in links if link.consumer is not None}
 
 
 def portion_of(portion: float, nodes: int) -> int:

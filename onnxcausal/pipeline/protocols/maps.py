@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from onnxcausal.analysis.evaluation import Measured
+from onnxcausal.analysis.formats.evaluation import Measured
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError
 from onnxcausal.evaluation.blackbox import constant, edges, occlusion, rise, rise_masks
@@ -16,10 +16,11 @@ from onnxcausal.evaluation.faithfulness import Segments, area_over_curve, greedy
 from onnxcausal.evaluation.intervals import Estimate, mean_of
 from onnxcausal.evaluation.maps import Explain, Floats, Predict
 from onnxcausal.evaluation.stability import lipschitz_estimates
-from onnxcausal.onnxgraph.network import Network
-from onnxcausal.pipeline.attribute import open_attributor
+from onnxcausal.onnxgraph.network.network import Network
+from onnxcausal.pipeline.explaining.attribute import open_attributor
+from onnxcausal.pipeline.heldout.subject import Subject
 from onnxcausal.pipeline.progress import Progress
-from onnxcausal.pipeline.protocols.subject import Subject, numbers, over_classes
+from onnxcausal.pipeline.protocols.numbers import numbers, over_classes
 from onnxcausal.samples.planes import Planes, planes_of
 from onnxcausal.samples.source import Inputs
 

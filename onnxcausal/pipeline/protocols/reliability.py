@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxcausal.analysis.evaluation import Measured
-from onnxcausal.analysis.result import title_of
+from onnxcausal.analysis.formats.evaluation import Measured
+from onnxcausal.analysis.result.analysis import title_of
 from onnxcausal.causal.task import is_right
 from onnxcausal.errors import SamplesError
 from onnxcausal.evaluation.intervals import Estimate, mean_of
@@ -26,12 +26,13 @@ from onnxcausal.evaluation.reliability import (
     jaccard,
     recurrence,
 )
-from onnxcausal.pipeline.infer import infer_graph
-from onnxcausal.pipeline.ledger import Ledger
-from onnxcausal.pipeline.prepare import Prepared
+from onnxcausal.pipeline.heldout.subject import Subject
+from onnxcausal.pipeline.inferring.checkpoint import Ledger
+from onnxcausal.pipeline.inferring.graph import infer_graph
+from onnxcausal.pipeline.preparing.prepare import Prepared
 from onnxcausal.pipeline.progress import Progress, Silent
-from onnxcausal.pipeline.protocols.subject import Subject, numbers, over_classes
-from onnxcausal.samples.choose import Chosen, choose_correct
+from onnxcausal.pipeline.protocols.numbers import numbers, over_classes
+from onnxcausal.samples.selection import Chosen, choose_correct
 
 BETA, IMAGES, BOTH = "beta alone", "images alone", "beta and images"
 FEWEST_DRAWS = 2

@@ -9,18 +9,19 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxcausal.analysis.evaluation import Measured
+from onnxcausal.analysis.formats.evaluation import Measured
 from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.outcome import outcome_of
 from onnxcausal.causal.route import Route
 from onnxcausal.errors import ModelError
 from onnxcausal.evaluation.discrimination import auroc
 from onnxcausal.evaluation.intervals import Estimate, mean_of
-from onnxcausal.onnxgraph.masked import Masks, MeanContributions, edges_alone, with_masks
-from onnxcausal.onnxgraph.masks import mask_shape
-from onnxcausal.onnxgraph.network import Network
+from onnxcausal.onnxgraph.masking.masked import Masks, MeanContributions, edges_alone, with_masks
+from onnxcausal.onnxgraph.masking.masks import mask_shape
+from onnxcausal.onnxgraph.network.network import Network
+from onnxcausal.pipeline.heldout.subject import Subject
 from onnxcausal.pipeline.progress import Progress
-from onnxcausal.pipeline.protocols.subject import Subject, numbers, over_classes
+from onnxcausal.pipeline.protocols.numbers import numbers, over_classes
 from onnxcausal.samples.source import Inputs
 
 FULL, GRAPH, RANDOM = "full model", "graph", "random graph"

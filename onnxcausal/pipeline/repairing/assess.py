@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from onnxcausal.evaluation.paired import Change, change_of
-from onnxcausal.pipeline.protocols.subject import Subject
+from onnxcausal.evaluation.accuracy_change import Change, change_of
+from onnxcausal.pipeline.heldout.changes import SideEffects, side_effects
+from onnxcausal.pipeline.heldout.split import Decisions, decided_by
+from onnxcausal.pipeline.heldout.subject import Subject
 from onnxcausal.pipeline.repairing.choose import Chosen
-from onnxcausal.pipeline.repairing.parts import Decisions
-from onnxcausal.pipeline.repairing.search import decided_by
-from onnxcausal.pipeline.repairing.sideeffects import Control, SideEffects, controls, side_effects
+from onnxcausal.pipeline.repairing.controls import Control, controls
 
 
 @dataclass(frozen=True, slots=True, eq=False)

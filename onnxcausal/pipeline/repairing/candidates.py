@@ -11,12 +11,12 @@ from onnxcausal.causal.effects import estimate_effects
 from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.causal.repair import Candidate, free_nodes, gains_and_costs, stages_of
-from onnxcausal.onnxgraph.engine import Probe
-from onnxcausal.onnxgraph.layers import Layer
+from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.flow.layers import Layer
+from onnxcausal.pipeline.heldout.split import Part
+from onnxcausal.pipeline.heldout.subject import Subject
 from onnxcausal.pipeline.progress import Progress
-from onnxcausal.pipeline.protocols.subject import Subject
-from onnxcausal.pipeline.repairing.aims import Objective
-from onnxcausal.pipeline.repairing.parts import Part
+from onnxcausal.pipeline.repairing.objective import Objective
 
 MOST_SAMPLES = 2000
 """Samples on which effects are measured, over all classes."""

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxcausal.analysis.result import title_of
+from onnxcausal.analysis.result.analysis import title_of
 from onnxcausal.errors import NothingToAnalyseError, SamplesError
-from onnxcausal.evaluation.paired import samples_needed
-from onnxcausal.onnxgraph.original import Original
+from onnxcausal.evaluation.accuracy_change import samples_needed
+from onnxcausal.onnxgraph.original.original import Original
+from onnxcausal.pipeline.heldout.split import Part, decided_by, split_held_out
+from onnxcausal.pipeline.heldout.subject import Subject
 from onnxcausal.pipeline.progress import Progress
-from onnxcausal.pipeline.protocols.subject import Subject
-from onnxcausal.pipeline.repairing.aims import Objective, objective_of
 from onnxcausal.pipeline.repairing.candidates import candidates_of, measure_removals
-from onnxcausal.pipeline.repairing.masking import Masking, open_masking
-from onnxcausal.pipeline.repairing.parts import Part, split_held_out
-from onnxcausal.pipeline.repairing.reach import Reach, find_reach
-from onnxcausal.pipeline.repairing.search import Tried, best_of, decided_by, search
-from onnxcausal.pipeline.repairing.settings import Options
+from onnxcausal.pipeline.repairing.feasible import Reach, find_reach
+from onnxcausal.pipeline.repairing.objective import Objective, objective_of
+from onnxcausal.pipeline.repairing.options import Options
+from onnxcausal.pipeline.repairing.plan import Masking, open_masking
+from onnxcausal.pipeline.repairing.search import Tried, best_of, search
 
 
 @dataclass(frozen=True, slots=True, eq=False)

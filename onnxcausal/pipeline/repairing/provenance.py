@@ -6,10 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from onnxcausal.analysis.read import analysis_sha256
-from onnxcausal.pipeline.protocols.subject import Subject
+from onnxcausal.analysis.formats.saved_analysis import analysis_sha256
+from onnxcausal.pipeline.heldout.subject import Subject
 from onnxcausal.pipeline.repairing.choose import Chosen
-from onnxcausal.pipeline.repairing.settings import Options
+from onnxcausal.pipeline.repairing.options import Options
 
 
 def provenance_of(subject: Subject, chosen: Chosen, options: Options, analysis: Path | None) -> dict[str, Any]:

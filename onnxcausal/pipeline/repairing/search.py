@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from onnxcausal.causal.repair import Candidate, Stage, best_first, portion_of_best
-from onnxcausal.evaluation.paired import least_change
-from onnxcausal.onnxgraph.network import Network
+from onnxcausal.evaluation.accuracy_change import least_change
+from onnxcausal.pipeline.heldout.split import Decisions, Part, decided_by
+from onnxcausal.pipeline.heldout.subject import Subject
 from onnxcausal.pipeline.progress import Progress
-from onnxcausal.pipeline.protocols.subject import Subject
-from onnxcausal.pipeline.repairing.aims import Objective
-from onnxcausal.pipeline.repairing.masking import Masking, Plan
-from onnxcausal.pipeline.repairing.parts import Decisions, Part, decide
-from onnxcausal.pipeline.repairing.reach import Reach
+from onnxcausal.pipeline.repairing.feasible import Reach
+from onnxcausal.pipeline.repairing.objective import Objective
+from onnxcausal.pipeline.repairing.plan import Masking, Plan
 
 PORTIONS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 """Portions of the candidates that are tried (Ahmad et al. 2023, fig. 11)."""
@@ -104,11 +103,6 @@ def best_of(tried: Sequence[Tried], before: float, most_lost: float | None) -> T
     allowed.sort(key=lambda held: (-held.value, -held.worst, held.plan.size, -held.plan.beta))
     safe = (held for held in allowed if most_lost is None or held.keeps(most_lost))
     return next(safe, allowed[0] if allowed else None)
-
-
-def decided_by(subject: Subject, network: Network, part: Part) -> Decisions:
-    """Return what a form of the model decides on a part."""
-    return decide(network, part, probabilities=subject.prepared.holds_probabilities)
 
 
 def _counts(before: Decisions, after: Decisions, target: int) -> Counts:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from onnxcausal.analysis.file import GraphRecord
+from onnxcausal.analysis.formats.analysis_file import GraphRecord
 from onnxcausal.report.page.classes import class_record
 from onnxcausal.report.page.found import Found
 from onnxcausal.report.page.images import explained_inputs, sample_pictures

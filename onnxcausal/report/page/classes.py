@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from onnxcausal.analysis.file import GraphRecord, LayerRecord
+from onnxcausal.analysis.formats.analysis_file import GraphRecord, LayerRecord
 from onnxcausal.causal.significance import Role
 from onnxcausal.report.page.numbers import brief, briefs
 from onnxcausal.report.page.strongest import DETAILED, Strongest, strongest_nodes

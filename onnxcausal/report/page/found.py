@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxcausal.analysis.evaluation import EvaluationFile
-from onnxcausal.analysis.file import AnalysisFile
-from onnxcausal.analysis.savedeffects import SavedEffects
-from onnxcausal.analysis.savedmaps import SavedMaps
-from onnxcausal.analysis.sideeffects import SideEffectsFile
+from onnxcausal.analysis.formats.analysis_file import AnalysisFile
+from onnxcausal.analysis.formats.evaluation import EvaluationFile
+from onnxcausal.analysis.formats.saved_effects import SavedEffects
+from onnxcausal.analysis.formats.saved_maps import SavedMaps
+from onnxcausal.analysis.formats.side_effects import SideEffectsFile
 
 Pictures = Callable[[Sequence[int]], Mapping[int, NDArray[np.uint8]]]
 """Gives samples as people see them, `[height, width, 3]`, by their positions in the data."""

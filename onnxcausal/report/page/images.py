@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from onnxcausal.analysis.file import GraphRecord
-from onnxcausal.analysis.savedmaps import SavedClass, SavedMaps
+from onnxcausal.analysis.formats.analysis_file import GraphRecord
+from onnxcausal.analysis.formats.saved_maps import SavedClass, SavedMaps
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.report.page.found import Pictures
 from onnxcausal.report.page.strongest import Strongest

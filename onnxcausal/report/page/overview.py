@@ -5,8 +5,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from onnxcausal.analysis.evaluation import EvaluationFile, Protocol
-from onnxcausal.analysis.file import AnalysisFile, GraphRecord
+from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord
+from onnxcausal.analysis.formats.evaluation import EvaluationFile, Protocol
 from onnxcausal.causal.graph import FlowKind
 from onnxcausal.causal.significance import Role
 from onnxcausal.report.page.classes import ROLES, counts_of

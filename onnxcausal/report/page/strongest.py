@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from onnxcausal.analysis.file import GraphRecord, LayerRecord
-from onnxcausal.analysis.savedeffects import SavedEffects
+from onnxcausal.analysis.formats.analysis_file import GraphRecord, LayerRecord
+from onnxcausal.analysis.formats.saved_effects import SavedEffects
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.causal.significance import Role
 from onnxcausal.report.page.numbers import brief

@@ -9,7 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from onnxcausal.analysis.file import GraphRecord
+from onnxcausal.analysis.formats.analysis_file import GraphRecord
 from onnxcausal.causal.significance import Role
 
 EDGE = re.compile(rb'<edge source="([cp])(\d{1,9})\.(\d{1,9})" target="(?:([cp])(\d{1,9})\.(\d{1,9})|outcome)"')

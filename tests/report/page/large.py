@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from onnxcausal.analysis.file import (
+from onnxcausal.analysis.formats.analysis_file import (
     AnalysisFile,
     DataRecord,
     GraphRecord,
@@ -14,7 +14,7 @@ from onnxcausal.analysis.file import (
     SkippedRecord,
     ToolRecord,
 )
-from onnxcausal.analysis.result import Settings
+from onnxcausal.analysis.result.analysis import Settings
 from onnxcausal.causal.graph import FlowKind
 from onnxcausal.causal.significance import Role, SelectedBy
 

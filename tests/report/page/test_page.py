@@ -16,23 +16,23 @@ import onnx
 import pytest
 
 from onnxcausal import analyze
-from onnxcausal.analysis.file import AnalysisFile, to_record
-from onnxcausal.analysis.folder import effects_archive
-from onnxcausal.analysis.result import Analysis
-from onnxcausal.analysis.savedeffects import SavedEffects
+from onnxcausal.analysis.formats.analysis_file import AnalysisFile, to_record
+from onnxcausal.analysis.formats.output_folder import effects_archive
+from onnxcausal.analysis.formats.saved_effects import SavedEffects
+from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.causal.graph import LayerResult
 from onnxcausal.causal.significance import Role
 from onnxcausal.errors import ConfigError
-from onnxcausal.report.graphml import graphml
+from onnxcausal.report.machine.graphml import graphml
 from onnxcausal.report.page.assemble import LIBRARY, MODULES, model_of_page, page
 from onnxcausal.report.page.found import Found
 from onnxcausal.report.page.images import map_record, picture_uri
 from onnxcausal.report.page.strongest import strongest_samples
 from onnxcausal.report.page.wires import OUTCOME, Wires, wires_of
-from tests.hostile_names import NAMES
-from tests.networks import mlp
-from tests.recorded import recorded
 from tests.report.page.large import graphml_of, large_analysis
+from tests.support.hostile_names import NAMES
+from tests.support.networks import mlp
+from tests.support.recorded import recorded
 
 SHIPPED = Path(__file__).parent.parent.parent.parent / "models"
 WEB = files("onnxcausal.report.page") / "web"

@@ -6,11 +6,11 @@ import pytest
 
 from onnxcausal.report.page.assemble import page as page_of
 from onnxcausal.report.page.found import Found
-from tests.recorded import recorded
 from tests.report.page.chromium import needs_chromium
 from tests.report.page.large import graphml_of
 from tests.report.page.sheet import Sheet
 from tests.report.page.test_page import hostile
+from tests.support.recorded import recorded
 
 pytestmark = [pytest.mark.slow, needs_chromium]
 

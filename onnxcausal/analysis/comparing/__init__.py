@@ -1,0 +1,1 @@
+"""What differs between two analyses beyond what sampling explains."""

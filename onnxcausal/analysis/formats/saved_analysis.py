@@ -1,0 +1,100 @@
+"""Reading an analysis back from its folder."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from onnxcausal.analysis.formats.analysis_file import FORMAT, AnalysisFile, GraphRecord, LayerRecord, SettingsRecord
+from onnxcausal.analysis.formats.output_folder import ANALYSIS_FILE
+from onnxcausal.analysis.formats.reading import read_record
+from onnxcausal.causal.route import Route, Step
+from onnxcausal.errors import ConfigError
+
+
+def read_analysis(folder: Path) -> AnalysisFile:
+    """Return the analysis in a folder, or in an `analysis.json` itself.
+
+    Raises:
+        ConfigError: there is none, it is damaged, or of another format.
+    """
+    path = _file_of(folder)
+    remedy = "name a folder that onnxcausal analyze wrote"
+    return read_record(path, AnalysisFile, FORMAT, what="analysis", remedy=remedy)
+
+
+def analysis_sha256(folder: Path) -> str:
+    """Return the hash of a saved analysis, from its folder or its file."""
+    return hashlib.sha256(_file_of(folder).read_bytes()).hexdigest()
+
+
+def routes_of(analysis: AnalysisFile) -> tuple[Route, ...]:
+    """Return the routes of all analysed classes."""
+    return tuple(_route(graph) for graph in analysis.graphs)
+
+
+def settings_sha256(settings: SettingsRecord) -> str:
+    """Return a hash of an analysis's settings."""
+    return hashlib.sha256(json.dumps(settings.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+
+def check_model(analysis: AnalysisFile, sha256: str, where: str) -> None:
+    """Refuse the analysis of another model.
+
+    Args:
+        analysis: the analysis.
+        sha256: hash of the model at hand.
+        where: the analysis's folder.
+
+    Raises:
+        ConfigError: the hashes differ.
+    """
+    if analysis.model.sha256 != sha256:
+        raise ConfigError(
+            "the analysis is of another model",
+            where=where,
+            why=f"it is of {analysis.model.file} with the hash {analysis.model.sha256}; this model has {sha256}",
+            remedy="analyse this model, or name the analysis that belongs to it",
+        )
+
+
+def check_settings(analysis: AnalysisFile, asked: Mapping[str, object], where: str) -> None:
+    """Refuse an analysis made with other settings than those asked for.
+
+    Args:
+        analysis: the analysis.
+        asked: settings that must hold, as `analysis.json` records them.
+        where: the analysis's folder.
+
+    Raises:
+        ConfigError: one of them differs.
+    """
+    held = analysis.settings.model_dump(mode="json")
+    other = [name for name, value in asked.items() if held[name] != value]
+    if other:
+        wanted = SettingsRecord.model_validate(held | dict(asked))
+        name = other[0]
+        raise ConfigError(
+            "the analysis was made with other settings",
+            where=where,
+            why=f"{name} was {held[name]!r}, asked for is {asked[name]!r} (hash of its settings "
+            f"{settings_sha256(analysis.settings)}, of those asked for {settings_sha256(wanted)})",
+            remedy="leave the setting out, or analyse with it",
+        )
+
+
+def _file_of(folder: Path) -> Path:
+    """Return the file of a saved analysis, of which the folder or the file itself is named."""
+    return folder / ANALYSIS_FILE if folder.is_dir() else folder
+
+
+def _route(graph: GraphRecord) -> Route:
+    steps = tuple(_step(layer) for layer in graph.layers if layer.nodes)
+    return Route(graph.target, np.array(graph.sample_indices, np.int64), steps)
+
+
+def _step(layer: LayerRecord) -> Step:
+    ate = np.array([np.nan if node.ate is None else node.ate for node in layer.nodes])
+    return Step(layer.name, np.array(layer.targets, np.int64), ate, tuple(node.role for node in layer.nodes))

@@ -1,0 +1,185 @@
+"""Gates: conditions under which a model must not pass, like `noisy_share > 0.3` or `accuracy[3] < 0.9`.
+
+    measure op number
+    measure[class] op number
+    measure[class, layer] op number
+
+A class is an index, a name, or `*` for every one, as without it; a layer is the name of an op. Each class is held to
+the condition by itself.
+"""
+
+import difflib
+import math
+import operator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from onnxcausal.analysis.formats.analysis_file import AnalysisFile
+from onnxcausal.analysis.gating.checks import Check, Status
+from onnxcausal.analysis.gating.measures import MEANING, OF_MODEL, Evidence, Value, takes_layer, values_of
+from onnxcausal.analysis.result.analysis import titled
+from onnxcausal.errors import ConfigError
+
+OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+FORM = re.compile(r"\s*([A-Za-z_]+)\s*(?:\[(.*)\])?\s*(<=|>=|==|!=|<|>)\s*(\S+)\s*", re.DOTALL)
+"""A layer's name may hold anything: what ends it is the last bracket before the operator."""
+EVERY = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A condition under which a model must not pass.
+
+    Attributes:
+        text: as it was written.
+        measure: what is measured.
+        selector: class and layer as they were written; empty for every class.
+        sign: the operator.
+        threshold: the number.
+    """
+
+    text: str
+    measure: str
+    selector: str
+    sign: str
+    threshold: float
+
+    def fails(self, number: float) -> bool:
+        """Return whether the condition is met, which is a failure."""
+        return OPERATORS[self.sign](number, self.threshold)
+
+
+def parse_gate(text: str, where: str) -> Gate:
+    """Return the gate that a user wrote.
+
+    Args:
+        text: what was written.
+        where: where it stands, for the error.
+
+    Raises:
+        ConfigError: it is no condition, or of a measure that does not exist.
+
+    >>> gate = parse_gate("effect[3, /fc3/Gemm] < 5.5", "--fail-on")
+    >>> gate.measure, gate.selector, gate.sign, gate.threshold
+    ('effect', '3, /fc3/Gemm', '<', 5.5)
+    """
+    match = FORM.fullmatch(text)
+    if match is None:
+        raise _unreadable(text, where, "it is not of the form MEASURE[CLASS, LAYER] OPERATOR NUMBER")
+    measure, selector, sign, number = match.groups()
+    if measure not in MEANING:
+        near = difflib.get_close_matches(measure, MEANING, n=1)
+        raise ConfigError(
+            f"unknown measure {measure!r}",
+            where=f"{where}: {text}",
+            why=f"known are {', '.join(MEANING)}",
+            remedy=f"did you mean {near[0]!r}?" if near else "use one of them",
+        )
+    threshold = _number(number)
+    if threshold is None:
+        raise _unreadable(text, where, f"{number!r} is no number")
+    if selector is not None and measure in OF_MODEL:
+        raise _unreadable(text, where, f"{measure} is of the whole model and of no class")
+    return Gate(text.strip(), measure, (selector or "").strip(), sign, threshold)
+
+
+def check_gates(gates: Iterable[Gate], evidence: Evidence) -> tuple[Check, ...]:
+    """Return what comes of each gate, class by class.
+
+    Raises:
+        ConfigError: a gate is of a class or layer that was not analysed, or of a number that nothing holds.
+    """
+    return tuple(check for gate in gates for check in _checks(gate, evidence))
+
+
+def _checks(gate: Gate, evidence: Evidence) -> Iterator[Check]:
+    target, layer = _selected(gate, evidence.analysis)
+    values = [value for value in values_of(gate.measure, evidence, layer) if target in (None, value.target)]
+    if not values:
+        raise ConfigError(
+            "a gate has nothing to measure",
+            where=gate.text,
+            why=f"no number of {gate.measure} is recorded for it",
+            remedy="correct class and layer, or evaluate again with the classes, layers and portions it needs",
+        )
+    names = {graph.target: graph.class_name for graph in evidence.analysis.graphs}
+    names |= {entry.target: entry.class_name for entry in evidence.analysis.skipped}
+    for value in values:
+        status, message = _judged(gate, value, asked=target is not None)
+        title = "" if value.target is None else titled(value.target, names.get(value.target))
+        yield Check(gate.measure, gate.text, status, message, value.target, title, value.layer)
+
+
+def _judged(gate: Gate, value: Value, *, asked: bool) -> tuple[Status, str]:
+    """Return what comes of one number; a class that was asked for and has none fails."""
+    if value.number is None:
+        return Status.FAILED if asked else Status.SKIPPED, value.reason
+    at = "" if value.layer is None else f" in {value.layer}"
+    status = Status.FAILED if gate.fails(value.number) else Status.PASSED
+    return status, f"{gate.measure}{at} is {value.number:.4g}, must not be {gate.sign} {gate.threshold:g}"
+
+
+def _selected(gate: Gate, analysis: AnalysisFile) -> tuple[int | None, str | None]:
+    """Return the class and the layer that a gate names; None for all of them."""
+    if not gate.selector:
+        return None, None
+    layers = {layer.name for graph in analysis.graphs for layer in graph.layers}
+    classes = {graph.target: graph.class_name for graph in analysis.graphs}
+    classes |= {entry.target: entry.class_name for entry in analysis.skipped}
+    if gate.selector in layers and takes_layer(gate.measure):
+        return None, gate.selector
+    named, comma, layer = gate.selector.partition(",")
+    target = _class(gate, gate.selector if not comma else named.strip(), classes)
+    if not comma:
+        return target, None
+    if not takes_layer(gate.measure):
+        raise _unreadable(gate.text, "gate", f"{gate.measure} is of a class and of no layer")
+    if layer.strip() not in layers:
+        near = difflib.get_close_matches(layer.strip(), layers, n=1)
+        raise ConfigError(
+            f"unknown layer {layer.strip()!r}",
+            where=gate.text,
+            why=f"the layers are {', '.join(sorted(layers)[:8])}",
+            remedy=f"did you mean {near[0]!r}?" if near else "use a name in analysis.json",
+        )
+    return target, layer.strip()
+
+
+def _class(gate: Gate, text: str, classes: Mapping[int, str | None]) -> int | None:
+    if text == EVERY:
+        return None
+    found = [target for target, name in classes.items() if text in (str(target), name)]
+    if len(found) == 1:
+        return found[0]
+    raise ConfigError(
+        f"unknown class {text!r}",
+        where=gate.text,
+        why=f"analysed are {', '.join(titled(target, name) for target, name in list(classes.items())[:10])}",
+        remedy="give the index or the name of one of them, or * for every class",
+    )
+
+
+def _number(text: str) -> float | None:
+    percent = text.endswith("%")
+    try:
+        found = float(text.removesuffix("%"))
+    except ValueError:
+        return None
+    return None if not math.isfinite(found) else found / 100 if percent else found
+
+
+def _unreadable(text: str, where: str, why: str) -> ConfigError:
+    return ConfigError(
+        "a gate cannot be read",
+        where=f"{where}: {text}",
+        why=why,
+        remedy="write it like 'noisy_share > 0.3' or 'accuracy[3] < 0.9'",
+    )

@@ -1,0 +1,1 @@
+"""Results as values in memory: analyses, explanations, inspections, estimates of a run."""

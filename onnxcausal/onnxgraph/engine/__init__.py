@@ -1,0 +1,1 @@
+"""Outcomes under interventions: the engines, the graphs they run and the order in which they run them."""

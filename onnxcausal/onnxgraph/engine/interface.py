@@ -1,0 +1,168 @@
+"""Outcomes under interventions: what every engine offers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxcausal.analysis.result.analysis import EngineKind
+from onnxcausal.causal.intervention import Intervention
+from onnxcausal.causal.outcome import Floats
+from onnxcausal.onnxgraph.flow.layers import Layer
+from onnxcausal.samples.source import Inputs
+
+ScoresToOutcome: TypeAlias = Callable[[NDArray[np.floating]], Floats]
+"""Outcome `[samples]` of class scores `[samples, classes]`."""
+
+
+Findings: TypeAlias = Mapping[str, Mapping[str, str | float]]
+"""What runs showed, by kind and layer; plain values, which can be kept in a file."""
+EVERY = slice(None)
+"""All samples."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """The null intervention.
+
+    Attributes:
+        outcome: outcome of each sample, `[samples]`.
+        floor: an effect below this may be float noise, in the outcome's unit.
+    """
+
+    outcome: Floats
+    floor: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probe:
+    """Interventions on the paths of one layer, one node at a time.
+
+    Attributes:
+        layer: the layer.
+        nodes: parent features of each node.
+        targets: the target children.
+        intervention: what is done to each path.
+    """
+
+    layer: Layer
+    nodes: tuple[NDArray[np.int64], ...]
+    targets: NDArray[np.int64]
+    intervention: Intervention
+
+    @classmethod
+    def nothing(cls, layer: Layer) -> "Probe":
+        """Return the null intervention on a layer's first feature."""
+        return cls(layer, (np.zeros(1, np.int64),), np.empty(0, np.int64), Intervention())
+
+    def of(self, nodes: NDArray[np.int64]) -> "Probe":
+        """Return the same interventions on some of the nodes, by their positions."""
+        return replace(self, nodes=tuple(self.nodes[node] for node in nodes.tolist()))
+
+    def at(self, beta: float) -> "Probe":
+        """Return the same interventions with another factor on the paths."""
+        return replace(self, intervention=replace(self.intervention, beta=beta))
+
+    def connected(self) -> NDArray[np.bool_]:
+        """Return whether the layer has a path from a node to a target, `[nodes, targets]`."""
+        of_target = self.layer.group_of_children()[self.targets]
+        of_parent = self.layer.group_of_parents()
+        return np.array([np.isin(of_target, of_parent[features]) for features in self.nodes]).reshape(
+            len(self.nodes), len(self.targets)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one intervention on one sample takes.
+
+    Attributes:
+        work: multiply-adds.
+        row_bytes: what its tensors take at most at once.
+        how: in words.
+    """
+
+    work: int
+    row_bytes: int
+    how: str
+
+
+class Engine(Protocol):
+    """Runs a model, and runs it under interventions.
+
+    Attributes:
+        name: the engine's name, as recorded.
+        providers: execution providers in use.
+    """
+
+    name: EngineKind
+    providers: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of how the numbers came about, one sentence each."""
+        ...
+
+    @property
+    def findings(self) -> Findings:
+        """What the runs so far showed and later ones must know, to be recalled by a run that goes on."""
+        ...
+
+    def recall(self, findings: Findings) -> None:
+        """Take over what an interrupted run found."""
+        ...
+
+    def scores(self, x: Inputs) -> NDArray[np.floating]:
+        """Return the unmodified model's class scores, `[samples, classes]`."""
+        ...
+
+    def observe(self, x: Inputs, outcome: ScoresToOutcome) -> Observation:
+        """Return the outcome of the null intervention, and its float noise."""
+        ...
+
+    def effects(
+        self,
+        probe: Probe,
+        x: Inputs,
+        outcome: ScoresToOutcome,
+        *,
+        columns: slice = EVERY,
+    ) -> Floats:
+        """Return the effect of the intervention on each node, `[nodes, samples]`, in the outcome's unit.
+
+        An effect is the outcome under the intervention less that of the null intervention in the same session; what
+        changes nothing is exactly 0.
+
+        Args:
+            probe: the interventions.
+            x: inputs, `[samples, ...]`.
+            outcome: the scalar of the class scores.
+            columns: the samples to do this on, without a step; what the model computes on all of `x` may be kept for
+                the next call with the same `x`.
+        """
+        ...
+
+    def sweep(self, probe: Probe, betas: Sequence[float], x: Inputs, outcome: ScoresToOutcome) -> Floats:
+        """Return the effect on each node for several factors on its paths, `[betas, nodes, samples]`.
+
+        Args:
+            probe: the interventions; its own beta is not used.
+            betas: the factors.
+            x: inputs, `[samples, ...]`.
+            outcome: the scalar of the class scores.
+        """
+        ...
+
+    def cost(self, layer: Layer) -> Cost:
+        """Return what one intervention on one sample takes."""
+        ...
+
+    def bounds(self, probe: Probe, x: Inputs) -> Floats | None:
+        """Return an upper bound on what each path contributes to the layer's output, `[nodes]`; None if not known.
+
+        The mean over the samples of a bound on the Euclidean norm of the contribution; exactly 0 where a node is dead
+        or has no path to a target.
+        """
+        ...

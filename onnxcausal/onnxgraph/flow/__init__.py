@@ -1,0 +1,1 @@
+"""Layers, and how channels travel from the children of one to the parents of the next."""

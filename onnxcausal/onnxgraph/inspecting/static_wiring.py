@@ -1,0 +1,237 @@
+"""A model's layers and flow as far as they can be known: from the file alone, or from a run of one sample."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx
+
+from onnxcausal.causal.task import Task
+from onnxcausal.errors import ConfigError, ModelError, NothingToAnalyseError, OnnxCausalError
+from onnxcausal.onnxgraph.file.model import Model
+from onnxcausal.onnxgraph.flow.flow import Flow, find_flow
+from onnxcausal.onnxgraph.flow.layers import Layer, find_layers
+from onnxcausal.onnxgraph.flow.shape_inference import static_trace, without_shape
+from onnxcausal.onnxgraph.graph.costs import liveness_peak, multiply_adds
+from onnxcausal.onnxgraph.graph.index import GraphIndex, index_graph
+from onnxcausal.onnxgraph.graph.inliner import inlined
+from onnxcausal.onnxgraph.graph.trace import Trace
+from onnxcausal.onnxgraph.lowering.lower import lower
+from onnxcausal.onnxgraph.network.extract import cut_at
+from onnxcausal.onnxgraph.network.feeds import open_inputs, with_one_input
+from onnxcausal.onnxgraph.network.heads import axis_of_classes, with_both_scores, with_reduced_scores
+from onnxcausal.onnxgraph.network.io_spec import Reading
+from onnxcausal.onnxgraph.network.network import Cut, open_network
+from onnxcausal.onnxgraph.network.wiring import find_wiring
+from onnxcausal.onnxgraph.runner.limits import Limits
+from onnxcausal.onnxgraph.sandbox.first_run import rehearse
+from onnxcausal.samples.source import Inputs, InputSpec
+from onnxcausal.samples.synthetic import FREE_SIZE, probe_input
+
+NEEDS_RUN = "shapes are known only from a run: --run"
+NO_OUTCOME = "there is no outcome"
+NO_LAYER = "there is no layer: none of the ops is a Conv, ConvTranspose, Gemm or MatMul with a constant weight"
+FEWEST_AXES = 3
+"""Axes of scores at many places: samples, places, classes."""
+KNOWN_ERRORS = (ModelError, ConfigError, NothingToAnalyseError)
+"""Why a model cannot be opened, to be shown and not raised."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wired:
+    """A model's layers, and the flow between them where it is known.
+
+    Attributes:
+        index: the part of the model that decides the outcome.
+        inputs: its inputs.
+        outcome: tensor of the class scores as layers flow into it; None where there is none.
+        layers: its layers.
+        flow: the flow between them; None where it is not known.
+        trace: shapes; what is not known is absent.
+        work: multiply-adds of the model on one sample; None where shapes are not known.
+        row_bytes: what its tensors take at most at once, for one sample.
+        task: what the scores decide, where that is known.
+        reason: why the flow is not known; empty where it is.
+        ran: whether a run showed it.
+    """
+
+    index: GraphIndex
+    inputs: tuple[str, ...]
+    outcome: str | None
+    layers: tuple[Layer, ...]
+    flow: Flow | None = None
+    trace: Trace | None = None
+    work: int | None = None
+    row_bytes: int = 0
+    task: Task | None = None
+    reason: str = ""
+    ran: bool = False
+
+
+def flattened(model: Model) -> onnx.ModelProto:
+    """Return a whole model without local functions, its layers in standard ops, as it is cut.
+
+    Raises:
+        ModelError: its functions cannot be inlined.
+    """
+    return lower(inlined(model.proto)).proto
+
+
+def wire_nothing(model: Model) -> Wired:
+    """Return the layers of a model that has no outcome.
+
+    Raises:
+        ModelError: the graph cannot be taken apart.
+    """
+    flat = flattened(model)
+    part = cut_at(flat, [value.name for value in flat.graph.output])
+    return _unknown(part, model.opset, None, NO_OUTCOME)
+
+
+def wire_statically(cut: Cut, reading: Reading) -> Wired:
+    """Return layers and flow as they follow from the file alone.
+
+    Args:
+        cut: the model, cut at its class scores.
+        reading: how its inputs are given, and its scores read.
+    """
+    outcome = cut.outcome.tensor
+    try:
+        part, spec = with_one_input(cut.part, cut.model.name, _joining(cut, reading))
+        part, outcome, trace, task = _with_head(cut, part, spec, reading)
+    except KNOWN_ERRORS as error:
+        return _unknown(cut.part, cut.model.opset, cut.outcome.tensor, told(error))
+    missing = without_shape(part, trace)
+    if missing:
+        unknown = _unknown(part, cut.model.opset, outcome, f"{NEEDS_RUN} (tensor {missing[0]})")
+        return replace(unknown, trace=trace, task=task)
+    index = index_graph(part, cut.model.opset)
+    try:
+        layers = find_layers(index, trace.shapes)
+        _check_groups(layers)
+        flow = find_flow(index, layers, spec.name, outcome, trace)
+    except ModelError as error:
+        return replace(_unknown(part, cut.model.opset, outcome, told(error)), trace=trace, task=task)
+    if not layers:
+        return replace(_unknown(part, cut.model.opset, outcome, NO_LAYER), trace=trace, task=task)
+    every = range(len(index.ops))
+    return Wired(
+        index=index,
+        inputs=(spec.name,),
+        outcome=outcome,
+        layers=layers,
+        flow=flow,
+        trace=trace,
+        work=multiply_adds(index, every, trace),
+        row_bytes=liveness_peak(index, every, [spec.name], trace),
+        task=task,
+    )
+
+
+def wire_by_run(cut: Cut, reading: Reading, limits: Limits | None = None) -> Wired:
+    """Return layers and flow as a run of one probe sample shows them.
+
+    Args:
+        cut: the model, cut at its class scores.
+        reading: how its inputs are given, and its scores read.
+        limits: what a run may take; None for a file that is trusted.
+    """
+    try:
+        network = open_network(cut, _joining(cut, reading), limits=limits)
+        example = _example(network.spec)
+        rehearse(network, example)
+        wiring = find_wiring(network, example)
+    except KNOWN_ERRORS as error:
+        return _unknown(cut.part, cut.model.opset, cut.outcome.tensor, told(error))
+    return Wired(
+        index=index_graph(network.part, cut.model.opset),
+        inputs=(network.spec.name,),
+        outcome=network.outcome.tensor,
+        layers=wiring.flow.layers,
+        flow=wiring.flow,
+        trace=wiring.trace,
+        work=wiring.work,
+        row_bytes=wiring.row_bytes,
+        task=network.task,
+        ran=True,
+    )
+
+
+def told(error: OnnxCausalError) -> str:
+    """Return what happened and why, in one line."""
+    return f"{error.what}: {error.why}"
+
+
+def _joining(cut: Cut, reading: Reading) -> Reading:
+    """Return the reading with all open inputs side by side, where there are several and their shapes are known."""
+    specs = open_inputs(cut.part, reading)
+    shapes = {spec.name: spec.shape[1:] for spec in specs}
+    if len(specs) < 2 or any(not spec.shape or None in spec.shape[1:] for spec in specs):  # noqa: PLR2004
+        return reading
+    return replace(reading, joined={name: tuple(size or 1 for size in shape) for name, shape in shapes.items()})
+
+
+def _unknown(part: onnx.ModelProto, opset: int, outcome: str | None, reason: str) -> Wired:
+    """Return the layers of a part whose flow is not known; none where they cannot be found without a run."""
+    index = index_graph(part, opset)
+    inputs = tuple(value.name for value in part.graph.input)
+    try:
+        return Wired(index, inputs, outcome, find_layers(index), reason=reason)
+    except ModelError as error:
+        return Wired(index, inputs, outcome, (), reason=told(error))
+
+
+def _check_groups(layers: Sequence[Layer]) -> None:
+    """Refuse groups into which parents and children cannot fall.
+
+    Raises:
+        ModelError: there are such groups.
+    """
+    for layer in layers:
+        if layer.groups < 1 or layer.parents % layer.groups or layer.children % layer.groups:
+            raise ModelError(
+                "a layer's groups do not fit",
+                where=f"layer {layer.name}",
+                why=f"{layer.parents} parents and {layer.children} children do not fall into {layer.groups} groups",
+                remedy="export the model again; this file cannot run anywhere",
+            )
+
+
+def _with_head(
+    cut: Cut, part: onnx.ModelProto, spec: InputSpec, reading: Reading
+) -> tuple[onnx.ModelProto, str, Trace, Task | None]:
+    """Return the model with one score per class as an analysis makes it, its outcome, its shapes and its task."""
+    outcome, trace = cut.outcome.tensor, static_trace(part, spec)
+    shape = trace.shapes.get(outcome)
+    axis = None if shape is None else axis_of_classes(len(shape), reading.class_axis)
+    if reading.reduce is not None and shape is not None and len(shape) >= FEWEST_AXES and axis is not None:
+        part, outcome = with_reduced_scores(part, len(shape), reading.reduce, axis)
+        trace = static_trace(part, spec)
+        shape = trace.shapes.get(outcome)
+    task = reading.task or _task(shape, trace.batch, cut.outcome.squashed_by)
+    if task is Task.BINARY and shape is not None and _is_single(shape, trace.batch):
+        part, outcome = with_both_scores(part)
+        trace = static_trace(part, spec)
+    return part, outcome, trace, task
+
+
+def _task(shape: tuple[int, ...] | None, batch: int, squashed_by: str) -> Task | None:
+    """Return what scores decide, by their number and by what follows them."""
+    if shape is None:
+        return None
+    if not _is_single(shape, batch):
+        return Task.CLASSIFICATION
+    return Task.BINARY if squashed_by.startswith("Sigmoid") else Task.REGRESSION
+
+
+def _is_single(shape: tuple[int, ...], batch: int) -> bool:
+    """Whether there is one score a sample; one axis alone may be that of the classes, of one sample."""
+    return shape == (batch,) if len(shape) == 1 else all(size == 1 for size in shape[1:])
+
+
+def _example(spec: InputSpec) -> Inputs:
+    """Return one sample that shows shapes: zeros where the input takes whole numbers, else a probe."""
+    shape = tuple(FREE_SIZE if size is None else size for size in spec.shape[1:])
+    if spec.is_integer:
+        return np.zeros((1, *shape), np.float32)
+    return probe_input(shape, 0, 0)[None]

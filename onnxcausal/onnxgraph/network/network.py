@@ -1,0 +1,289 @@
+"""A model made ready for interventions: cut at its class scores, its layers and flow known."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from onnxcausal.causal.task import Task
+from onnxcausal.errors import ConfigError, ModelError, NothingToAnalyseError
+from onnxcausal.onnxgraph.file.model import Model, damage_told
+from onnxcausal.onnxgraph.graph.index import RANDOM
+from onnxcausal.onnxgraph.graph.inliner import inlined
+from onnxcausal.onnxgraph.lowering.lower import lower
+from onnxcausal.onnxgraph.network.data_dependent import ENDLESS, led_by_values
+from onnxcausal.onnxgraph.network.extract import cut_at
+from onnxcausal.onnxgraph.network.feeds import with_one_input
+from onnxcausal.onnxgraph.network.heads import axis_of_classes, with_batch_axis, with_both_scores, with_reduced_scores
+from onnxcausal.onnxgraph.network.io_spec import Reading
+from onnxcausal.onnxgraph.network.outcome import OutcomeTensor, find_outcome
+from onnxcausal.onnxgraph.runner import Runner
+from onnxcausal.onnxgraph.runner.limits import Limits
+from onnxcausal.onnxgraph.runner.memory import LARGEST_BATCH
+from onnxcausal.onnxgraph.runner.provider import Provider
+from onnxcausal.samples.source import Inputs, InputSpec
+
+WHOLE_MODEL = Reading()
+"""A model read as it stands."""
+LARGEST_FIXED_BATCH = 2**16
+"""Samples of a batch that a model is fixed to, at most."""
+LEAST_REDUCED = 3
+"""Axes of scores at many places: samples, places, classes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """A model cut at the tensor of its class scores, in a session.
+
+    Attributes:
+        model: the model.
+        spec: the input that takes the samples.
+        outcome: the tensor of the class scores.
+        part: the model cut there.
+        plain: a session on `part`.
+        task: what the scores decide.
+        batch: samples run at once where the model leaves that open.
+        notes: what was done to the model before it is run, one sentence each.
+        statistics: tensors that a rewrite knows to hold ranges of others, each with what it quantises.
+        limits: what a run on samples may take, where their values lead the work of a model that is not trusted; else
+            None.
+        longest: seconds that any run may take, where it may be endless on some samples; else None.
+    """
+
+    model: Model
+    spec: InputSpec
+    outcome: OutcomeTensor
+    part: onnx.ModelProto
+    plain: Runner
+    task: Task = Task.CLASSIFICATION
+    batch: int = LARGEST_BATCH
+    notes: tuple[str, ...] = ()
+    statistics: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits | None = None
+    longest: float | None = None
+
+    def runner(self, part: onnx.ModelProto, provider: Provider | None = None, spec: InputSpec | None = None) -> Runner:
+        """Return a session on another form of the model, whose runs are bounded as those of this one.
+
+        Args:
+            part: the form.
+            provider: execution provider.
+            spec: its input; default: that of this one.
+
+        Raises:
+            ModelError: ONNX Runtime refuses it.
+        """
+        return Runner(part, spec or self.spec, self.model.name, provider, longest=self.longest)
+
+    def scores(self, x: Inputs, batch: int | None = None) -> NDArray[np.floating]:
+        """Return the class scores, `[samples, classes]`.
+
+        Args:
+            x: inputs, `[samples, ...]`.
+            batch: samples run at once; default: `batch` of the network.
+
+        Raises:
+            ModelError: the tensor does not hold one score per class.
+        """
+        scores = self.plain.run(x, [self.outcome.tensor], batch=batch or self.batch)[0]
+        if scores.dtype.kind != "f":
+            raise ModelError(
+                "the outcome is not a score",
+                where=f"{self.model.name}, tensor {self.outcome.tensor}",
+                why=f"it holds values of type {scores.dtype}, on which no small effect shows",
+                remedy="name a tensor of floating-point class scores with --output",
+            )
+        if scores.size != len(scores) * max(scores.shape[1:], default=0):
+            raise ModelError(
+                "the outcome is not one score per class",
+                where=f"{self.model.name}, tensor {self.outcome.tensor}",
+                why=f"one sample gives {list(scores.shape[1:])}: a detector, a segmentation or a sequence",
+                remedy="name a tensor [samples, classes] with --output, or make it one score per class with --reduce",
+            )
+        return scores.reshape(len(scores), -1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """A model as far as it can be read without running it.
+
+    Attributes:
+        model: the model.
+        outcome: the tensor of the class scores.
+        part: the model cut there, its layers in standard ops.
+        notes: what was rewritten, one sentence each.
+    """
+
+    model: Model
+    outcome: OutcomeTensor
+    part: onnx.ModelProto
+    notes: tuple[str, ...]
+
+
+def cut_model(model: Model, output: str | None = None, task: Task | None = None) -> Cut:
+    """Return the model cut at its class scores, its local functions inlined, its layers in standard ops.
+
+    Args:
+        model: the model.
+        output: an output or inner tensor; default: the pre-softmax tensor of the only classification output.
+        task: what the scores decide, if that is known; the value of a regression is not walked back from.
+
+    Raises:
+        ModelError: the model is unsupported or broken.
+        ConfigError: there is no tensor of that name.
+    """
+    with damage_told(model.name):
+        lowered = lower(inlined(model.proto))
+        flat = replace(model, proto=lowered.proto)
+        outcome = find_outcome(flat, output, as_it_is=task is Task.REGRESSION)
+        part = cut_at(flat.proto, [outcome.tensor])
+        _refuse_chance(part, model.name)
+        _refuse_doubled(flat.proto, model.name)
+    return Cut(model, outcome, part, lowered.notes)
+
+
+def open_network(
+    model: Model | Cut,
+    reading: Reading = WHOLE_MODEL,
+    *,
+    provider: Provider | None = None,
+    limits: Limits | None = None,
+) -> Network:
+    """Return the model in a session, with one score per class.
+
+    Args:
+        model: the model, cut or not.
+        reading: which of its tensors are used, and how.
+        provider: execution provider.
+        limits: what a run may take where the samples' values lead its work; None for a file that is trusted.
+
+    Raises:
+        ModelError: the model is unsupported or broken.
+        ConfigError: there is no tensor of that name, or no such provider.
+    """
+    cut = cut_model(model, reading.output, reading.task) if isinstance(model, Model) else model
+    if not cut.part.graph.node:  # ONNX Runtime fails on a graph that hands on what it is given
+        raise NothingToAnalyseError(
+            "the model has no layer to intervene on",
+            where=f"{cut.model.name}, up to tensor {cut.outcome.tensor}",
+            why="the scores are an input, or stored in the file: no op makes them",
+            remedy="supply a model whose weights stand in the file, or name another tensor with --output",
+        )
+    part, spec = with_one_input(cut.part, cut.model.name, reading)
+    if spec.shape and (spec.shape[0] or 0) > LARGEST_FIXED_BATCH:
+        raise _batch_too_large(spec, cut.model.name)
+    watched, longest = _watched(part, limits)
+    runner = Runner(part, spec, cut.model.name, provider, longest=longest)
+    network = Network(cut.model, spec, cut.outcome, part, runner, notes=cut.notes, limits=watched, longest=longest)
+    shape = runner.output_shape
+    if spec.shape[:1] == (1,) and shape is not None and len(shape) == 1 and shape != (1,):
+        network = _ending(network, *with_batch_axis(part), provider)
+        shape = network.plain.output_shape
+    if reading.reduce is not None:
+        if shape is None or len(shape) < LEAST_REDUCED:
+            raise _not_reducible(network, shape)
+        axis = axis_of_classes(len(shape), reading.class_axis)
+        if axis is None:
+            raise _no_class_axis(network, shape, reading.class_axis)
+        note = f"scores are reduced by {reading.reduce}; classes stand along axis {axis} of {list(shape)}"
+        reduced = with_reduced_scores(network.part, len(shape), reading.reduce, axis)
+        network = replace(_ending(network, *reduced, provider), notes=(*network.notes, note.replace("None", "any")))
+        shape = network.plain.output_shape
+    task = reading.task or _task(shape, cut.outcome)
+    if task is Task.BINARY:
+        if not _single(shape) and shape is not None and shape[-1] is not None:
+            raise _not_binary(network, shape)
+        network = _ending(network, *with_both_scores(network.part), provider)
+    return replace(network, task=task)
+
+
+def _watched(part: onnx.ModelProto, limits: Limits | None) -> tuple[Limits | None, float | None]:
+    """Return the limits of runs and the seconds of any run, each where the model is such that they are needed."""
+    led = frozenset[str]() if limits is None else led_by_values(part)
+    if limits is None or not led:
+        return None, None
+    return limits, None if led.isdisjoint(ENDLESS) else limits.seconds
+
+
+def _refuse_chance(part: onnx.ModelProto, name: str) -> None:
+    """Refuse scores that are others every time."""
+    drawn = [op for op in part.graph.node if op.op_type in RANDOM]
+    if drawn:
+        raise ModelError(
+            "the model's scores depend on chance",
+            where=f"{name}, op {drawn[0].name or drawn[0].op_type}",
+            why=f"{drawn[0].op_type} draws other numbers in every run: no effect can be told from them",
+            remedy="export the model for inference",
+        )
+
+
+def _refuse_doubled(proto: onnx.ModelProto, name: str) -> None:
+    """Refuse tensors that are made, or stored, twice: which one counts is not known."""
+    made = Counter(output for op in proto.graph.node for output in op.output if output)
+    made.update(tensor.name for tensor in proto.graph.initializer)
+    doubled = sorted(tensor for tensor, times in made.items() if times > 1)
+    if doubled:
+        raise ModelError(
+            "a tensor is made twice",
+            where=f"{name}, tensor {doubled[0]}",
+            why="two ops or stored tensors give it a value, and which one counts is not defined",
+            remedy="check that the file is complete; export it again",
+        )
+
+
+def _task(shape: tuple[int | None, ...] | None, outcome: OutcomeTensor) -> Task:
+    """Return what scores decide, by their number and by what follows them."""
+    if not _single(shape):
+        return Task.CLASSIFICATION
+    return Task.BINARY if outcome.squashed_by.startswith("Sigmoid") else Task.REGRESSION
+
+
+def _single(shape: tuple[int | None, ...] | None) -> bool:
+    """Whether there is one score a sample."""
+    return shape is not None and all(size == 1 for size in shape[1:])
+
+
+def _ending(network: Network, part: onnx.ModelProto, tensor: str, provider: Provider | None) -> Network:
+    """Return the network with another head."""
+    outcome = replace(network.outcome, tensor=tensor)
+    return replace(network, part=part, outcome=outcome, plain=network.runner(part, provider))
+
+
+def _batch_too_large(spec: InputSpec, name: str) -> ModelError:
+    return ModelError(
+        "the model is fixed to a batch that is too large",
+        where=f"{name}, input {spec}",
+        why=f"every run would take {spec.shape[0]:,} samples",
+        remedy="export the model with an open batch, or one of its real size",
+    )
+
+
+def _no_class_axis(network: Network, shape: tuple[int | None, ...], asked: int | None) -> ConfigError:
+    sizes = ", ".join("any" if size is None else str(size) for size in shape)
+    return ConfigError(
+        "the axis of the classes is not known" if asked is None else f"classes do not stand along axis {asked}",
+        where=f"{network.model.name}, tensor {network.outcome.tensor}",
+        why=f"its shape is [{sizes}], samples first",
+        remedy=f"name the axis with --class-axis, from 1 to {len(shape) - 1}",
+    )
+
+
+def _not_binary(network: Network, shape: tuple[int | None, ...]) -> ConfigError:
+    return ConfigError(
+        "there is no single score to decide by",
+        where=f"{network.model.name}, tensor {network.outcome.tensor}, --task binary",
+        why=f"one sample has {shape[-1]} scores",
+        remedy="leave --task out: the highest score decides",
+    )
+
+
+def _not_reducible(network: Network, shape: tuple[int | None, ...] | None) -> ConfigError:
+    return ConfigError(
+        "there is nothing to reduce",
+        where=f"{network.model.name}, tensor {network.outcome.tensor}",
+        why="its shape is not known" if shape is None else f"it has {len(shape)} axes: samples and classes",
+        remedy="leave --reduce out, or name a tensor of scores at many places with --output",
+    )

@@ -1,0 +1,1 @@
+"""Least-squares weights for what is left of a pruned model, and the file that holds them."""

@@ -1,0 +1,197 @@
+"""What is to be explained, and the model, inputs and causal graphs that takes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxcausal.analysis.formats.analysis_file import AnalysisFile
+from onnxcausal.analysis.formats.saved_analysis import routes_of
+from onnxcausal.analysis.result.explanation import UNKNOWN
+from onnxcausal.causal.route import Route, route_of
+from onnxcausal.causal.task import Task
+from onnxcausal.errors import ConfigError, SamplesError
+from onnxcausal.onnxgraph.file.model import Model
+from onnxcausal.onnxgraph.network.feeds import open_inputs
+from onnxcausal.onnxgraph.network.network import Network, cut_model, open_network
+from onnxcausal.onnxgraph.network.rebatch import settle_batch
+from onnxcausal.onnxgraph.network.wiring import Wiring, find_wiring
+from onnxcausal.onnxgraph.runner.memory import Memory, batch_within
+from onnxcausal.onnxgraph.sandbox.first_run import rehearse
+from onnxcausal.pipeline.inferring.checkpoint import Ledger
+from onnxcausal.pipeline.inferring.classes import infer_classes
+from onnxcausal.pipeline.preparing.compatibility import check_fixed
+from onnxcausal.pipeline.preparing.configuration import Configuration
+from onnxcausal.pipeline.preparing.data import EXAMPLES
+from onnxcausal.pipeline.preparing.machine import Machine
+from onnxcausal.pipeline.preparing.prepare import prepare
+from onnxcausal.pipeline.preparing.targets import names_in_metadata
+from onnxcausal.pipeline.progress import Progress
+from onnxcausal.samples.class_names import matching, read_class_names
+from onnxcausal.samples.inputs import Named, load_inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be explained.
+
+    Attributes:
+        inputs: image files, folders of images, `.npz` files.
+        analysis: folder of a saved analysis; None infers the graphs first.
+        target: class to explain for, index or name; None: what the model decides.
+        layer: the layer whose maps are shown; None: all of them together.
+    """
+
+    inputs: tuple[Path, ...]
+    analysis: Path | None = None
+    target: str | None = None
+    layer: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """A model, the inputs, and the causal graphs to explain them by.
+
+    Attributes:
+        network: the model in a session.
+        wiring: its layers and flow.
+        named: the inputs.
+        configuration: how they were read.
+        routes: causal graphs, by class.
+        class_names: name of each class, if known.
+        missing: why a class has no graph.
+        notes: what a reader must know.
+    """
+
+    network: Network
+    wiring: Wiring
+    named: Named
+    configuration: Configuration
+    routes: Mapping[int, Route]
+    class_names: tuple[str, ...] | None
+    missing: str
+    notes: tuple[str, ...] = ()
+
+
+def open_for_inputs(
+    model: Model, configuration: Configuration, paths: tuple[Path, ...], saved: AnalysisFile, machine: Machine
+) -> Opened:
+    """Return the model opened on the inputs, with the graphs of a saved analysis."""
+    reading = configuration.to_reading()
+    cut = cut_model(model, reading.output, reading.task)
+    check_fixed(cut, reading)
+    open_ones = open_inputs(cut.part, reading)
+    if len(open_ones) > 1:
+        raise _several_inputs([spec.name for spec in open_ones], model.name)
+    network = open_network(cut, reading, provider=machine.provider, limits=machine.caution.limits)
+    names = _class_names(configuration, model, saved)
+    named = load_inputs(
+        paths,
+        network.spec,
+        configuration.to_preprocess(),
+        class_names=names,
+        skip_bad=configuration.data.skip_bad,
+    )
+    rehearse(network, named.x[:EXAMPLES])
+    network = replace(settle_batch(network, named.x[:EXAMPLES], machine.provider), task=saved.settings.task)
+    wiring = find_wiring(network, named.x[:1])
+    memory = Memory.of(machine.memory, network.plain.device)
+    network = replace(network, batch=batch_within(memory, wiring.row_bytes))
+    routes = {route.target: route for route in routes_of(saved)}
+    return Opened(network, wiring, named, configuration, routes, names, "it is not in the analysis")
+
+
+def open_with_inference(
+    model: Model, configuration: Configuration, question: Question, machine: Machine, progress: Progress
+) -> Opened:
+    """Return the model opened on the data, with the graphs of the classes that the inputs need."""
+    prepared = prepare(model, configuration, machine=machine)
+    network, names = prepared.network, prepared.class_names
+    named = load_inputs(
+        question.inputs,
+        network.spec,
+        configuration.to_preprocess(),
+        class_names=names,
+        skip_bad=configuration.data.skip_bad,
+    )
+    targets = targets_of(network, named, question, names)
+    wanted = sorted({*targets.tolist(), *(named.labels[named.labels != UNKNOWN].tolist())} & set(prepared.targets))
+    inferred = infer_classes(replace(prepared, targets=tuple(wanted)), progress, Ledger())
+    routes = {graph.target: route_of(graph) for graph in inferred.graphs}
+    missing = "; ".join(f"class {entry.target}: {entry.reason}" for entry in inferred.skipped)
+    missing = missing or "the data has no sample of it"
+    return Opened(network, prepared.wiring, named, configuration, routes, names, missing, tuple(inferred.notes))
+
+
+def predicted_by(network: Network, named: Named) -> NDArray[np.int64]:
+    """Return the class with the highest score for each input."""
+    return np.asarray(network.scores(named.x).argmax(axis=1), np.int64)
+
+
+def check_labels(network: Network, named: Named) -> None:
+    """Refuse labels that are none of the model's classes.
+
+    Raises:
+        SamplesError: there is one.
+    """
+    classes = network.scores(named.x[:1]).shape[1]
+    outside = np.flatnonzero((named.labels != UNKNOWN) & ((named.labels < 0) | (named.labels >= classes)))
+    if len(outside):
+        raise SamplesError(
+            "an input has a label outside the model's classes",
+            where=named.names[int(outside[0])],
+            why=f"it is {int(named.labels[outside[0]])}; the model has {classes} classes, 0 to {classes - 1}",
+            remedy="correct it, or leave y out",
+        )
+
+
+def targets_of(
+    network: Network, named: Named, question: Question, class_names: tuple[str, ...] | None
+) -> NDArray[np.int64]:
+    """Return the class that each input is explained for."""
+    if question.target is not None:
+        return np.full(len(named.x), _index(question.target, class_names))
+    scores = network.scores(named.x[:1])
+    if network.task is Task.REGRESSION and scores.shape[1] > 1:
+        raise ConfigError(
+            "which output to explain is not known",
+            where="--target",
+            why=f"the model has {scores.shape[1]} outcomes, none of which it decides for",
+            remedy="name one by its index: --target 0",
+        )
+    return predicted_by(network, named)
+
+
+def _index(text: str, class_names: tuple[str, ...] | None) -> int:
+    """Return the class that an index, a name or a name's first word stands for."""
+    matches = [int(text)] if text.isdecimal() else matching(text, class_names or ())
+    if len(matches) == 1:
+        return matches[0]
+    raise ConfigError(
+        f"unknown target {text!r}",
+        where="--target",
+        why=f"the classes are {', '.join(class_names)}" if class_names else "the names of the classes are not known",
+        remedy="give the index of the class",
+    )
+
+
+def _class_names(configuration: Configuration, model: Model, saved: AnalysisFile) -> tuple[str, ...] | None:
+    """Return the name of each class as far as they are known; an index stands for one that is not."""
+    if configuration.data.labels:
+        return read_class_names(Path(configuration.data.labels))
+    found = names_in_metadata(model.metadata)
+    if found:
+        return found
+    held = {graph.target: graph.class_name for graph in saved.graphs if graph.class_name}
+    return tuple(held.get(index, str(index)) for index in range(max(held) + 1)) if held else None
+
+
+def _several_inputs(names: list[str], model: str) -> ConfigError:
+    return ConfigError(
+        "the model takes several inputs",
+        where=model,
+        why=f"they are {', '.join(names)}, and an image or array fills one",
+        remedy="give the others one value each: --set NAME=VALUE",
+    )

@@ -1,0 +1,194 @@
+"""Two parts of the held-out samples: one to choose a repair on, one to report it on; and what a model decides there."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxcausal.analysis.result.analysis import title_of
+from onnxcausal.causal.outcome import Floats
+from onnxcausal.causal.probability import log_probabilities
+from onnxcausal.errors import ConfigError, SamplesError
+from onnxcausal.evaluation.accuracy_change import Hits
+from onnxcausal.onnxgraph.network.network import Network
+from onnxcausal.onnxgraph.runner.memory import free_memory
+from onnxcausal.pipeline.heldout.subject import FEWEST, Subject
+from onnxcausal.samples.source import Batch, Indices, Inputs, Samples
+
+BLOCK = 256
+"""Samples read at once."""
+KEPT_SHARE = 0.1
+"""Share of the free memory in which the inputs of a part may stay, to be read once."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Some of the held-out samples.
+
+    Attributes:
+        samples: the data.
+        positions: of the samples in the data, by class.
+        limit: bytes of inputs that are kept once they are read.
+    """
+
+    samples: Samples
+    positions: Mapping[int, Indices]
+    limit: float
+    _kept: list[Batch] = field(default_factory=list)
+
+    def blocks(self) -> Iterator[Batch]:
+        """Yield the samples class by class, some at a time; those that cannot be read are left out if that is set."""
+        if self._kept:
+            yield from self._kept
+            return
+        order = np.concatenate(list(self.positions.values()))
+        kept: list[Batch] = []
+        size = 0
+        for start in range(0, len(order), BLOCK):
+            batch = self.samples.read(order[start : start + BLOCK])
+            size += batch.x.nbytes
+            if size <= self.limit:
+                kept.append(batch)
+            yield batch
+        if size <= self.limit:
+            self._kept.extend(kept)
+
+    def of_class(self, target: int, count: int) -> Inputs:
+        """Return the first samples of a class, `[samples, ...]`."""
+        return self.samples.read(self.positions[target][:count]).x
+
+    def without(self, targets: Collection[int]) -> "Part":
+        """Return the part without some classes."""
+        if not targets:
+            return self
+        kept = {target: held for target, held in self.positions.items() if target not in targets}
+        return Part(self.samples, kept, self.limit)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decisions:
+    """What a model decides on the samples of a part.
+
+    Attributes:
+        labels: class of each sample, `[samples]`.
+        decided: class that is decided, `[samples]`.
+        confidence: probability of that class, `[samples]`.
+        log_probability: logarithm of the probability of the right class, `[samples]`, in nats.
+    """
+
+    labels: NDArray[np.int64]
+    decided: NDArray[np.int64]
+    confidence: Floats
+    log_probability: Floats
+
+    @property
+    def right(self) -> Hits:
+        """Which samples are decided rightly, `[samples]`."""
+        return np.asarray(self.decided == self.labels)
+
+    def accuracy(self, target: int) -> float:
+        """Return the share of a class's samples that are decided rightly."""
+        return float(self.right[self.labels == target].mean())
+
+
+def split_held_out(subject: Subject, count: int | None = None) -> tuple[Part, Part]:
+    """Return the part to choose on and the part to report on.
+
+    Each class gives half of its held-out samples to either, `count` at most, in an order drawn by chance. Samples that
+    cannot be read are in neither, if that is allowed at all. A class with too few is left out, and the subject records
+    it.
+
+    Args:
+        subject: what is repaired.
+        count: samples of each class in either part, at most; None: all.
+
+    Raises:
+        SamplesError: no class has enough samples, or they are made up.
+        ConfigError: the classes do not compete.
+    """
+    prepared = subject.prepared
+    _check(subject)
+    limit = KEPT_SHARE * free_memory()
+    search: dict[int, Indices] = {}
+    report: dict[int, Indices] = {}
+    for target in prepared.samples.present.tolist():
+        order = subject.free(target)
+        middle = len(order) // 2
+        search[target], report[target] = order[:middle][:count], order[middle:][:count]
+    parts = [_readable(Part(prepared.samples, held, limit)) for held in (search, report)]
+    few = [target for target in search if min(len(part.positions[target]) for part in parts) < FEWEST]
+    for target in few:
+        held = " and ".join(str(len(part.positions[target])) for part in parts)
+        subject.left_out.append(
+            f"class {title_of(target, prepared.class_names)} is left out: {held} held-out sample(s) to choose and to "
+            "report on are too few"
+        )
+    if len(few) == len(search):
+        raise SamplesError(
+            "too few samples are left to repair with",
+            where=prepared.samples.source,
+            why="the causal graphs looked at all of them but a few",
+            remedy="analyse fewer of them with --samples, or name other data with --data",
+        )
+    return parts[0].without(few), parts[1].without(few)
+
+
+def _check(subject: Subject) -> None:
+    """Refuse what accuracy does not measure."""
+    prepared = subject.prepared
+    if not prepared.settings.task.compares:
+        raise ConfigError(
+            "the model decides for each class on its own",
+            where=f"{prepared.network.model.name}, task {prepared.settings.task}",
+            why="what masks do to the samples without a class, its false alarms, is not measured by accuracy per class",
+            remedy="repair a model of one class a sample",
+        )
+    if prepared.samples.synthetic:
+        raise SamplesError(
+            "labelled data are needed",
+            where=prepared.samples.source,
+            why="what the model itself labelled cannot show where it is wrong",
+            remedy="name data with --data, or in a sidecar",
+        )
+
+
+def _readable(part: Part) -> Part:
+    """Return a part without the samples that cannot be read."""
+    read = np.concatenate([np.empty(0, np.int64), *(batch.indices for batch in part.blocks())])
+    if len(read) == sum(map(len, part.positions.values())):
+        return part
+    kept = {target: held[np.isin(held, read)] for target, held in part.positions.items()}
+    return Part(part.samples, kept, part.limit)
+
+
+def decide(network: Network, part: Part, *, probabilities: bool = False) -> Decisions:
+    """Return what a model decides on a part.
+
+    Args:
+        network: the model.
+        part: the samples.
+        probabilities: whether its scores are probabilities already.
+
+    Raises:
+        ModelError: it cannot be run.
+        SamplesError: a sample cannot be read.
+    """
+    found = [
+        (
+            part.samples.labels[batch.indices],
+            log_probabilities(network.scores(batch.x), network.task, known=probabilities),
+        )
+        for batch in part.blocks()
+        if len(batch.indices)
+    ]
+    labels = np.concatenate([label for label, _ in found]).astype(np.int64)
+    logs = np.concatenate([log for _, log in found])
+    rows = np.arange(len(logs))
+    decided = logs.argmax(axis=1)
+    return Decisions(labels, decided, np.exp(logs[rows, decided]), logs[rows, labels])
+
+
+def decided_by(subject: Subject, network: Network, part: Part) -> Decisions:
+    """Return what a form of the model decides on a part."""
+    return decide(network, part, probabilities=subject.prepared.holds_probabilities)

@@ -1,0 +1,114 @@
+"""The causal graphs of all target classes, and which classes have none."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from onnxcausal.analysis.result.analysis import Skipped, title_of
+from onnxcausal.causal.effects import FEWEST_SAMPLES
+from onnxcausal.causal.graph import CausalGraph
+from onnxcausal.causal.task import Task, is_right
+from onnxcausal.pipeline.inferring.checkpoint import Ledger
+from onnxcausal.pipeline.inferring.graph import infer_graph
+from onnxcausal.pipeline.preparing.prepare import Prepared
+from onnxcausal.pipeline.progress import Progress
+from onnxcausal.samples.selection import Chosen, choose_correct
+from onnxcausal.samples.synthetic import SOURCE
+
+TASKS = {
+    Task.BINARY: "a single score decides between two classes by its sign; effects on class 0 are those on it negated",
+    Task.MULTILABEL: "each class is decided on its own, by the sign of its score",
+    Task.REGRESSION: "the outcome is the value of an output: every sample is used, however right the model is",
+}
+"""What a reader must know of models that do not choose one of several classes."""
+LOW_ACCURACY = 0.5
+"""Below this share of correctly classified samples the reader is warned."""
+
+
+@dataclass(slots=True, eq=False)
+class Inferred:
+    """What has been found so far, class by class.
+
+    Attributes:
+        graphs: graphs of the classes that could be analysed.
+        skipped: the others.
+        notes: what a reader must know, one sentence each.
+    """
+
+    graphs: list[CausalGraph]
+    skipped: list[Skipped]
+    notes: list[str]
+
+
+def infer_classes(prepared: Prepared, progress: Progress, ledger: Ledger) -> Inferred:
+    """Infer the graph of every target class that has enough samples.
+
+    Args:
+        prepared: the model, its layers and flow, the engine, the samples and the targets.
+        progress: told what happens.
+        ledger: keeps finished chunks.
+    """
+    settings = prepared.settings
+    nodes = sum(map(len, prepared.wiring.flow.nodes.values()))
+    inferred = Inferred([], [], _notes(prepared))
+    unreadable = list(prepared.reference.unreadable if prepared.reference else ())
+    correct = examined = 0
+    progress.begin(nodes * len(prepared.targets))
+    for target in prepared.targets:
+        title = title_of(target, prepared.class_names)
+        progress.target(title)
+        right = partial(is_right, target=target, task=settings.task)
+        scores = prepared.network.scores
+        chosen = choose_correct(prepared.samples, target, settings.samples, settings.seed, scores, right=right)
+        unreadable += chosen.unreadable
+        correct, examined = correct + chosen.correct, examined + chosen.examined
+        usable = len(chosen.indices)
+        if usable < FEWEST_SAMPLES:
+            inferred.skipped.append(Skipped(target, _too_few(chosen), chosen.examined, chosen.correct))
+            progress.skip(nodes)
+            continue
+        if usable < settings.samples:
+            inferred.notes.append(f"class {title}: {usable} usable samples, {settings.samples} asked for")
+        inferred.graphs.append(infer_graph(prepared, target, chosen, progress, ledger))
+    inferred.notes += [*_note_accuracy(correct, examined), *_note_unreadable(unreadable), *prepared.engine.notes]
+    return inferred
+
+
+def _notes(prepared: Prepared) -> list[str]:
+    """Return what a reader must know before the first number."""
+    notes = [*prepared.samples.notes, *prepared.network.notes]
+    if remark := TASKS.get(prepared.settings.task):
+        notes.append(remark)
+    if prepared.samples.synthetic:
+        notes.append(f"{SOURCE}: no data was given, so effects are those on noise that the model labelled itself")
+    if passed_over := prepared.wiring.passed_over:
+        shown = ", ".join(passed_over[:5]) + (" ..." if len(passed_over) > 5 else "")  # noqa: PLR2004
+        notes.append(f"{len(passed_over)} op(s) with weights are no layers and were not intervened on: {shown}")
+    if prepared.holds_probabilities:
+        notes.append(
+            f"tensor {prepared.network.outcome.tensor} holds probabilities, whose effects shrink near 0 and 1; "
+            "name the scores before them with --output if the model has them"
+        )
+    if squashed_by := prepared.network.outcome.squashed_by:
+        notes.append(f"effects are measured before the final {squashed_by}, which is cut off")
+    return notes
+
+
+def _note_accuracy(correct: int, examined: int) -> list[str]:
+    if correct >= LOW_ACCURACY * examined:
+        return []
+    share = f"{correct} of {examined} samples tried ({correct / examined:.0%})"
+    check = "check the preprocessing, the order of the classes, and that the data is what the model was made for"
+    return [f"the model is right on only {share}: {check}"]
+
+
+def _note_unreadable(unreadable: list[str]) -> list[str]:
+    names = sorted({Path(name).name for name in unreadable})
+    return [f"{len(set(unreadable))} unreadable image(s) were left out, e.g. {names[0]}"] if names else []
+
+
+def _too_few(chosen: Chosen) -> str:
+    if not len(chosen.indices):
+        return f"no correctly classified sample among {chosen.examined}"
+    usable = f"{len(chosen.indices)} correctly classified sample(s) among {chosen.examined}"
+    return f"{usable}, at least {FEWEST_SAMPLES} needed"

@@ -1,0 +1,98 @@
+"""The causal graph of one class: layer by layer, from the outcome upwards (Ahmad et al. 2023, alg. 1)."""
+
+from functools import partial
+
+import numpy as np
+
+from onnxcausal.causal.graph import CausalGraph, LayerResult
+from onnxcausal.causal.intervention import Intervention
+from onnxcausal.causal.outcome import outcome_of
+from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.flow.flow import Flow, Targets
+from onnxcausal.onnxgraph.flow.layers import Layer
+from onnxcausal.pipeline.inferring.checkpoint import Ledger
+from onnxcausal.pipeline.inferring.measure import Bench, Measured, measure
+from onnxcausal.pipeline.preparing.prepare import Prepared
+from onnxcausal.pipeline.progress import Progress
+from onnxcausal.samples.selection import Chosen
+
+
+def infer_graph(prepared: Prepared, target: int, chosen: Chosen, progress: Progress, ledger: Ledger) -> CausalGraph:
+    """Return the causal graph of one class.
+
+    Args:
+        prepared: the model, its layers and flow, the engine and the settings.
+        target: the class.
+        chosen: samples of the class.
+        progress: told what happens.
+        ledger: keeps finished chunks.
+
+    Raises:
+        SamplesError: too few samples, or an outcome that is not finite.
+    """
+    engine, flow, settings = prepared.engine, prepared.wiring.flow, prepared.settings
+    outcome = partial(outcome_of, target=target, kind=settings.outcome)
+    entering = np.arange(prepared.classes) if settings.outcome.depends_on_every_class else np.array([target])
+    observation = engine.observe(chosen.x, outcome)
+    graph = CausalGraph(target, chosen.indices, observation.outcome, chosen.examined, chosen.correct, observation.floor)
+    bench = Bench(engine, chosen.x, outcome, observation, ledger.of(target, chosen), progress)
+    for layer in reversed(flow.layers):
+        targets = flow.targets(layer, graph.necessary, entering)
+        progress.layer(layer.name)
+        if len(targets.children):
+            intervention = Intervention(settings.beta, settings.replace)
+            probe = Probe(layer, flow.nodes[layer.name], targets.children, intervention)
+            measured = measure(probe, bench, settings)
+            result = _tested(probe, targets, measured, _links(flow, layer, targets, graph))
+        else:
+            result = _untested(flow, layer, targets)
+            progress.skip(len(flow.nodes[layer.name]))
+        graph = graph.with_layer(result)
+    return graph
+
+
+def _links(flow: Flow, layer: Layer, targets: Targets, graph: CausalGraph) -> tuple[tuple[str, int, int], ...]:
+    """Return where the targets of a layer flow to: necessary nodes of the layers below."""
+    necessary = {name: set(nodes.tolist()) for name, nodes in graph.necessary.items()}
+    children = set(targets.children.tolist())
+    return tuple(
+        (below, child, node)
+        for below, child, node in flow.node_links(layer)
+        if child in children and node in necessary.get(below, ())
+    )
+
+
+def _tested(
+    probe: Probe,
+    targets: Targets,
+    measured: Measured,
+    links: tuple[tuple[str, int, int], ...],
+) -> LayerResult:
+    """Return what interventions on every parent of one layer showed."""
+    return LayerResult(
+        name=probe.layer.name,
+        targets=targets.children,
+        flow=targets.kind,
+        connected=probe.connected(),
+        effects=measured.effects,
+        verdicts=measured.verdicts,
+        hidden=measured.hidden,
+        links=links,
+        to_outcome=targets.to_outcome,
+    )
+
+
+def _untested(flow: Flow, layer: Layer, targets: Targets) -> LayerResult:
+    """Return the result of a layer that no route leads to."""
+    below = sorted({link.consumer for link in flow.links[layer.name] if link.consumer is not None})
+    return LayerResult(
+        name=layer.name,
+        targets=targets.children,
+        flow=targets.kind,
+        connected=np.empty((len(flow.nodes[layer.name]), 0), np.bool_),
+        effects=None,
+        verdicts=None,
+        reason=f"not reached: no necessary node in {', '.join(below)}"
+        if below
+        else "not reached: no path leads from here to the outcome of this class",
+    )

@@ -1,0 +1,347 @@
+"""What a run needs to know: defaults, the sidecar beside the model, flags; later ones win.
+
+The sidecar is `model.toml` beside `model.onnx`. Unknown keys are errors that name the nearest known one.
+"""
+
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from onnxcausal.analysis.comparing.contrast import MARGIN
+from onnxcausal.analysis.result.analysis import EngineKind, Precision, Settings
+from onnxcausal.causal.intervention import Replace
+from onnxcausal.causal.outcome import OutcomeKind
+from onnxcausal.causal.significance import Rule
+from onnxcausal.causal.task import Task
+from onnxcausal.errors import ConfigError
+from onnxcausal.onnxgraph.network.io_spec import Reading, Reduction
+from onnxcausal.samples.preprocess import Channels, Layout, Preprocess
+
+Size = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(min_length=1)]
+FEWEST_IN_BUDGET = 2
+"""One intervention on a node, one on all others jointly."""
+GATES = "gates"
+"""The section of what a model must meet."""
+PROJECT_FILE = "pyproject.toml"
+"""Where gates of all models of a project may stand."""
+DEFAULT = "default"
+"""Where a value comes from that nobody set."""
+
+
+def _as_several(value: object) -> object:
+    """Return one target as a list of one."""
+    return (value,) if isinstance(value, int | str) else value
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataSection(_Section):
+    """Where the samples come from; paths in a sidecar are relative to it."""
+
+    source: Name | None = None
+    labels: Name | None = None
+    label_column: str | None = None
+    skip_bad: bool = False
+
+
+class PreprocessSection(_Section):
+    """Preprocessing of integer images."""
+
+    resize: Size | tuple[Size, Size] | None = None
+    center_crop: Size | tuple[Size, Size] | None = None
+    rescale: float | None = None
+    mean: tuple[float, ...] | None = None
+    std: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] | None = None
+    channels: Channels | None = None
+    layout: Layout | None = None
+
+
+class ModelSection(_Section):
+    """Which tensors of the model are used."""
+
+    input: str | None = None
+    output: str | None = None
+    reduce: Reduction | None = None
+    class_axis: int | None = None
+    task: Task | None = None
+    fixed: dict[Name, float] = {}
+
+
+class AnalysisSection(_Section):
+    """The method's settings."""
+
+    targets: Annotated[tuple[int | str, ...], Field(min_length=1), BeforeValidator(_as_several)] | None = None
+    samples: Annotated[int, Field(ge=2)] = 100
+    rule: Rule = Rule.PAIRED
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    coverage: Annotated[float, Field(gt=0, le=1)] = 0.8
+    beta: Annotated[float, Field(ge=0, le=1)] = 0.0
+    replace: Replace = Replace.ZERO
+    outcome: OutcomeKind = OutcomeKind.LOGIT
+    seed: Annotated[int, Field(ge=0)] = 0
+    engine: EngineKind = EngineKind.SUFFIX
+    adaptive: bool = False
+    budget: Annotated[int, Field(ge=FEWEST_IN_BUDGET)] | None = None
+    precision: Precision = Precision.FP32
+
+
+class GatesSection(_Section):
+    """What a model must meet; paths in a file are relative to it."""
+
+    fail_on: Annotated[tuple[str, ...], BeforeValidator(_as_several)] = ()
+    baseline: Name | None = None
+    evaluation: Name | None = None
+    margin: Annotated[float, Field(ge=0)] = MARGIN
+
+
+class Configuration(_Section):
+    """Everything a run needs to know."""
+
+    data: DataSection = DataSection()
+    preprocess: PreprocessSection = PreprocessSection()
+    model: ModelSection = ModelSection()
+    analysis: AnalysisSection = AnalysisSection()
+    gates: GatesSection = GatesSection()
+
+    def to_preprocess(self) -> Preprocess:
+        """Return the preprocessing as the samples take it."""
+        return Preprocess(**{name: getattr(self.preprocess, name) for name in PreprocessSection.model_fields})
+
+    def to_reading(self) -> Reading:
+        """Return how the model is read."""
+        return Reading(**{name: getattr(self.model, name) for name in ModelSection.model_fields})
+
+    def to_settings(self) -> Settings:
+        """Return the settings of the method as they are recorded.
+
+        Raises:
+            ConfigError: two of them do not go together.
+        """
+        if self.analysis.adaptive and self.analysis.rule is Rule.WELCH:
+            raise ConfigError(
+                "adaptive sampling belongs to the paired rule",
+                where="adaptive and rule, [analysis]",
+                why="the published code's test has no version that may be looked at early",
+                remedy="leave --adaptive out, or use --rule paired",
+            )
+        fast_only = {"budget": self.analysis.budget, "precision": self.analysis.precision}
+        changed = [key for key, value in fast_only.items() if value != getattr(AnalysisSection(), key)]
+        if changed and self.analysis.engine is EngineKind.REFERENCE:
+            raise ConfigError(
+                f"{changed[0]} belongs to the suffix engine",
+                where=f"{changed[0]} and engine, [analysis]",
+                why="the reference engine tests every node, in the model's own precision",
+                remedy=f"leave --{changed[0]} out, or use --engine suffix",
+            )
+        values = {name: getattr(self.analysis, name) for name in AnalysisSection.model_fields if name != "targets"}
+        return Settings(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The merged configuration and where each value came from.
+
+    Attributes:
+        values: the configuration.
+        origins: by `section.key`: "default", the file's name or the flag.
+    """
+
+    values: Configuration
+    origins: Mapping[str, str]
+
+
+def configure(model: Path, config: Path | None, flags: Mapping[str, tuple[str, object]]) -> Configured:
+    """Return the configuration of a run.
+
+    Args:
+        model: the model file, whose sidecar is used if it exists.
+        config: a file to use in place of the sidecar.
+        flags: by `section.key`, the flag's name and its value; only flags that were given.
+
+    Raises:
+        ConfigError: a file is missing or not TOML, a key is unknown, a value is wrong.
+    """
+    path = config or model.parent / f"{model.stem}.toml"
+    merged: dict[str, dict[str, object]] = {}
+    origins: dict[str, str] = {}
+    if config is not None or os.path.isfile(path):  # noqa: PTH113  # unlike Path, it takes any name
+        for section, values in _read_toml(path).items():
+            _check_known(path.name, section, values)
+            merged[section] = dict(values)
+            origins |= {f"{section}.{key}": path.name for key in values}
+        _resolve_paths(merged.get("data", {}), path.parent, ("source", "labels"))
+        _resolve_paths(merged.get("gates", {}), path.parent, ("baseline", "evaluation"))
+    for name, (flag, value) in flags.items():
+        section, key = name.split(".")
+        merged.setdefault(section, {})[key] = value
+        origins[name] = flag
+    try:
+        configuration = Configuration.model_validate(merged)
+    except ValidationError as error:
+        raise _invalid(error, origins) from error
+    return Configured(configuration, origins)
+
+
+def configure_by_name(
+    model: Path, config: str | Path | None, settings: Mapping[str, object], data: str | Path | None = None
+) -> Configured:
+    """Return the configuration of a run that is called from Python.
+
+    Args:
+        model: the model file, whose sidecar is used if it exists.
+        config: a file to use in place of the sidecar.
+        settings: by key, without its section; None leaves what the sidecar says.
+        data: file or folder of samples; None leaves what the sidecar says.
+
+    Raises:
+        ConfigError: a file is missing or not TOML, a key is unknown, a value is wrong.
+    """
+    given = {_full_name(key): (f"argument {key}", value) for key, value in settings.items() if value is not None}
+    if data is not None:
+        given["data.source"] = ("argument data", str(data))
+    return configure(model, Path(config) if config else None, given)
+
+
+def _full_name(key: str) -> str:
+    """Return `section.key` of a key, whose names are unique over the sections; gates are not of the analysis itself.
+
+    Raises:
+        ConfigError: there is no such key.
+    """
+    sections = {name: section for section in Configuration.model_fields for name in _keys(section) if section != GATES}
+    _check_name("arguments", key, key, list(sections))
+    return f"{sections[key]}.{key}"
+
+
+def project_gates(folder: Path) -> GatesSection:
+    """Return the section `[tool.onnxcausal.gates]` of the nearest `pyproject.toml` with `[tool.onnxcausal]`.
+
+    Args:
+        folder: where the search begins, going up.
+
+    Raises:
+        ConfigError: such a file is not TOML, a key is unknown, a value is wrong.
+    """
+    for place in (folder, *folder.parents):
+        path = place / PROJECT_FILE
+        if not path.is_file():
+            continue
+        held = _read_toml(path).get("tool", {}).get("onnxcausal")
+        if held is None:
+            continue
+        for section, values in held.items():
+            _check_name(PROJECT_FILE, f"[tool.onnxcausal] {section}", section, [GATES])
+            _check_known(PROJECT_FILE, section, values)
+        values = dict(held.get(GATES, {}))
+        _resolve_paths(values, place, ("baseline", "evaluation"))
+        try:
+            return GatesSection.model_validate(values)
+        except ValidationError as error:
+            raise _invalid_gates(error) from error
+    return GatesSection()
+
+
+def show(configured: Configured) -> str:
+    """Return the merged configuration as TOML, each value with a comment that says where it came from.
+
+    Keys without a value are shown as comments.
+    """
+    lines = []
+    for section in Configuration.model_fields:
+        lines.append(f"[{section}]")
+        values = getattr(configured.values, section).model_dump(mode="json")
+        for key, value in values.items():
+            written = f"# {key} is not set" if value is None else f"{key} = {_as_toml(value)}"
+            lines.append(f"{written:<40} # {configured.origins.get(f'{section}.{key}', DEFAULT)}")
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _as_toml(value: object) -> str:
+    if isinstance(value, dict):
+        entries = [f"{json.dumps(key, ensure_ascii=False)} = {_as_toml(held)}" for key, held in value.items()]
+        return "{" + ", ".join(entries) + "}"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(
+            "the configuration file cannot be read",
+            where=str(path),
+            why=str(error),
+            remedy="supply a TOML file with the sections "
+            + ", ".join(f"[{name}]" for name in Configuration.model_fields),
+        ) from error
+
+
+def _check_known(file: str, section: str, values: object) -> None:
+    """Refuse unknown sections and keys."""
+    _check_name(file, f"[{section}]", section, list(Configuration.model_fields))
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"{section} is not a section",
+            where=file,
+            why="settings stand in sections",
+            remedy=f"write a line [{section}] and the settings below it",
+        )
+    for key in values:
+        _check_name(file, f"[{section}] {key}", key, _keys(section))
+
+
+def _keys(section: str) -> list[str]:
+    """Return the keys of a section."""
+    return list(type(getattr(Configuration(), section)).model_fields)
+
+
+def _check_name(file: str, where: str, name: str, known: list[str]) -> None:
+    if name in known:
+        return
+    near = difflib.get_close_matches(name, known, n=1)
+    raise ConfigError(
+        f"unknown key {name!r}",
+        where=f"{file}, {where}",
+        why=f"known are {', '.join(known)}",
+        remedy=f"did you mean {near[0]!r}?" if near else "remove it",
+    )
+
+
+def _resolve_paths(section: dict[str, object], folder: Path, keys: tuple[str, ...]) -> None:
+    """Make the paths of a file relative to its folder."""
+    for key in keys:
+        if isinstance(section.get(key), str) and section[key]:
+            section[key] = str(folder / str(section[key]))
+
+
+def _invalid_gates(error: ValidationError) -> ConfigError:
+    first = error.errors()[0]
+    key = str(first["loc"][0])
+    return ConfigError(
+        f"the value of {key} is not allowed",
+        where=f"{PROJECT_FILE}, [tool.onnxcausal.gates] {key}",
+        why=f"{first['msg']}; got {first['input']!r}",
+        remedy="correct the value",
+    )
+
+
+def _invalid(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
+    first = error.errors()[0]
+    section, key = str(first["loc"][0]), str(first["loc"][1]) if len(first["loc"]) > 1 else ""
+    return ConfigError(
+        f"the value of {key or section} is not allowed",
+        where=f"{origins.get(f'{section}.{key}', DEFAULT)}, [{section}] {key}",
+        why=f"{first['msg']}; got {first['input']!r}",
+        remedy="correct the value; onnxcausal analyze --show-config lists all settings",
+    )

@@ -1,0 +1,174 @@
+"""From what was configured or passed to a model in a session and the samples it is run on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxcausal.causal.task import Task
+from onnxcausal.errors import SamplesError
+from onnxcausal.onnxgraph.file.model import Model
+from onnxcausal.onnxgraph.network.feeds import open_inputs
+from onnxcausal.onnxgraph.network.network import Network, cut_model, open_network
+from onnxcausal.onnxgraph.runner.limits import Limits
+from onnxcausal.onnxgraph.runner.provider import Provider
+from onnxcausal.onnxgraph.sandbox.first_run import rehearse
+from onnxcausal.pipeline.preparing.compatibility import check_fixed, check_unprocessed
+from onnxcausal.pipeline.preparing.configuration import Configuration
+from onnxcausal.pipeline.preparing.targets import names_in_metadata
+from onnxcausal.samples.arrays import array_samples
+from onnxcausal.samples.joined import joined, read_parts
+from onnxcausal.samples.load import load_samples
+from onnxcausal.samples.source import Inputs, Samples
+from onnxcausal.samples.synthetic import probe_inputs, synthetic_samples
+from onnxcausal.samples.table import read_columns
+
+Parts = Mapping[str, NDArray[np.generic]]
+"""An array for each input of a model, `[samples, ...]`, by name."""
+Arrays = tuple[NDArray[np.generic] | Parts, NDArray[np.generic] | None]
+"""Data passed from Python: `x [samples, ...]`, or one for each input by name; `y [samples]`, None where not known."""
+PROBES_PER_SAMPLE = 10
+"""Synthetic inputs made for each sample asked for: the model decides which classes they fall into."""
+EXAMPLES = 5
+"""Samples on which it is seen how a model takes them."""
+JOINED_SUFFIXES = (".npz", ".csv")
+"""Files that may hold an array or a column for every input of a model."""
+READ_AT_ONCE = 16
+"""Samples read in search of a readable one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Given:
+    """Data that was read before the model's input was known.
+
+    Attributes:
+        x: inputs, `[samples, ...]`, or one array for each input.
+        y: labels; None where there are none.
+        source: where they come from.
+        class_names: name of each class, if known.
+    """
+
+    x: NDArray[np.generic] | Parts
+    y: NDArray[np.generic] | None
+    source: str = "arrays"
+    class_names: tuple[str, ...] | None = None
+
+
+def open_with_data(
+    model: Model,
+    configuration: Configuration,
+    arrays: Arrays | None,
+    provider: Provider | None,
+    limits: Limits | None,
+) -> tuple[Network, Given | None]:
+    """Return the model in a session, and the data where that had to be read to know its inputs."""
+    reading = configuration.to_reading()
+    cut = cut_model(model, reading.output, reading.task)
+    check_fixed(cut, reading)
+    names = [spec.name for spec in open_inputs(cut.part, reading)]
+    source = configuration.data.source
+    if arrays is not None and not isinstance(arrays[0], Mapping):
+        return open_network(cut, reading, provider=provider, limits=limits), Given(arrays[0], arrays[1])
+    if arrays is not None:
+        given = Given(arrays[0], arrays[1])
+    elif len(names) > 1 and source and Path(source).suffix in JOINED_SUFFIXES:
+        given = _read_parts(Path(source), names, configuration, model)
+    else:
+        return open_network(cut, reading, provider=provider, limits=limits), None
+    assert isinstance(given.x, Mapping)
+    missing = [name for name in names if name not in given.x]
+    if missing:
+        raise _nothing_for(missing[0], names, given.x)
+    if len(names) == 1:
+        return open_network(cut, reading, provider=provider, limits=limits), replace(given, x=given.x[names[0]])
+    check_unprocessed(configuration.to_preprocess(), names)
+    shapes = {name: given.x[name].shape[1:] for name in names}
+    network = open_network(cut, replace(reading, joined=shapes), provider=provider, limits=limits)
+    return network, replace(given, x=joined(given.x, names, given.source))
+
+
+def _read_parts(source: Path, names: Sequence[str], configuration: Configuration, model: Model) -> Given:
+    """Return the arrays or columns of several inputs."""
+    if source.suffix == ".npz":
+        return Given(*read_parts(source, names), source.name)
+    labelled = configuration.model.task is not Task.REGRESSION
+    classes = names_in_metadata(model.metadata)
+    columns = read_columns(source, names, configuration.data.label_column, classes, labelled=labelled)
+    return Given(columns.parts, columns.labels, source.name, columns.class_names)
+
+
+def _nothing_for(name: str, names: Sequence[str], given: Parts) -> SamplesError:
+    return SamplesError(
+        f"the data has nothing for the input {name!r}",
+        where="arrays",
+        why=f"the model takes the inputs {', '.join(names)}; the data holds {', '.join(given)}",
+        remedy=f"add an array named {name}, or give the input one value",
+    )
+
+
+def _no_labels(source: str) -> SamplesError:
+    return SamplesError(
+        "the data has no labels",
+        where=source,
+        why="whether the model is right about a sample shows only against its class",
+        remedy="add an array y of class indices, or a column of labels; --task regression needs none",
+    )
+
+
+def samples_of(
+    network: Network, configuration: Configuration, given: Given | None, names: Sequence[str] | None
+) -> Samples:
+    """Return the data: arrays, what is configured, or synthetic probe inputs."""
+    settings, data = configuration.to_preprocess(), configuration.data
+    labelled = network.task is not Task.REGRESSION
+    if given is not None:
+        x, y = given.x, given.y
+        assert not isinstance(x, Mapping)
+        if labelled and y is None:
+            raise _no_labels(given.source)
+        return array_samples(
+            x, y if labelled else None, network.spec, settings, source=given.source, class_names=given.class_names
+        )
+    if data.source is None:
+        count, seed = configuration.analysis.samples * PROBES_PER_SAMPLE, configuration.analysis.seed
+        if not network.spec.is_integer:
+            rehearse(network, probe_inputs(network.spec, min(EXAMPLES, count), seed))
+        return synthetic_samples(network.spec, count, seed, network.scores)
+    return load_samples(
+        Path(data.source),
+        network.spec,
+        settings,
+        labels=Path(data.labels) if data.labels else None,
+        label_column=data.label_column,
+        class_names=names,
+        skip_bad=data.skip_bad,
+        labelled=labelled,
+    )
+
+
+def first_samples(samples: Samples) -> Inputs:
+    """Return some samples that can be read, `[samples, ...]`, one at least: up to one of each class first."""
+    order = _of_different_classes(samples)
+    found: list[Inputs] = []
+    for start in range(0, len(order), READ_AT_ONCE):
+        found.append(samples.read(order[start : start + READ_AT_ONCE]).x)
+        if sum(map(len, found)) >= EXAMPLES:
+            break
+    some = [x for x in found if len(x)]
+    if some:
+        return np.concatenate(some)[:EXAMPLES]
+    raise SamplesError(
+        "not one sample can be read",
+        where=samples.source,
+        why=f"all {len(samples)} are unreadable",
+        remedy="repair the data",
+    )
+
+
+def _of_different_classes(samples: Samples) -> NDArray[np.int64]:
+    """Return the positions of all samples, the first one of each class ahead."""
+    labels = samples.labels if samples.labels.ndim == 1 else samples.labels.argmax(axis=1)
+    _, ahead = np.unique(labels, return_index=True)
+    return np.concatenate([ahead, np.setdiff1d(np.arange(len(labels)), ahead)])

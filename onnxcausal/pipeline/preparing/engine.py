@@ -1,0 +1,64 @@
+"""The engine that runs the interventions."""
+
+from onnxcausal.analysis.result.analysis import EngineKind, Settings
+from onnxcausal.errors import ConfigError
+from onnxcausal.onnxgraph.engine.device_pool import PoolEngine, Recipe
+from onnxcausal.onnxgraph.engine.interface import Engine
+from onnxcausal.onnxgraph.engine.reference import ReferenceEngine
+from onnxcausal.onnxgraph.engine.suffix_engine import SuffixEngine
+from onnxcausal.onnxgraph.network.network import Network
+from onnxcausal.onnxgraph.network.wiring import Wiring
+from onnxcausal.onnxgraph.runner.memory import Memory
+from onnxcausal.pipeline.preparing.machine import Machine
+from onnxcausal.samples.source import Inputs
+
+
+def open_engine(
+    network: Network,
+    wiring: Wiring,
+    settings: Settings,
+    *,
+    machine: Machine,
+    memory: Memory,
+    example: Inputs,
+    reference: Inputs | None,
+) -> Engine:
+    """Return the engine that is set."""
+    match settings.engine:
+        case EngineKind.REFERENCE if machine.devices:
+            raise ConfigError(
+                "the reference engine runs on one device",
+                where="--devices, --engine reference",
+                why="it is there to compare with, not to be fast",
+                remedy="leave one of the two out",
+            )
+        case EngineKind.REFERENCE:
+            return ReferenceEngine(network, wiring, reference=reference, provider=machine.provider)
+        case EngineKind.SUFFIX if machine.devices:
+            recipes = [
+                Recipe(
+                    model=network.model,
+                    spec=network.spec,
+                    outcome=network.outcome,
+                    part=network.part,
+                    example=example,
+                    reference=reference,
+                    provider=network.plain.on_device(device, machine.provider),
+                    memory=memory.bound // (len(machine.devices) + 1),
+                    precision=settings.precision,
+                    longest=network.longest,
+                )
+                for device in machine.devices
+            ]
+            return PoolEngine(
+                network, wiring, recipes, reference=reference, memory=memory, precision=settings.precision
+            )
+        case EngineKind.SUFFIX:
+            return SuffixEngine(
+                network,
+                wiring,
+                reference=reference,
+                provider=machine.provider,
+                memory=memory,
+                precision=settings.precision,
+            )

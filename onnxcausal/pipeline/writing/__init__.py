@@ -1,0 +1,1 @@
+"""Where files that are handed out go, and what is checked of them before they get there."""

@@ -1,0 +1,1 @@
+"""Formats that other programs read: CI servers, code scanning, graph tools, Netron."""

@@ -1,0 +1,171 @@
+"""Conditions on an analysis, each measure against a count by hand."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from onnxcausal import analyze
+from onnxcausal.analysis.formats.analysis_file import AnalysisFile, SkippedRecord, to_record
+from onnxcausal.analysis.gating.checks import Status
+from onnxcausal.analysis.gating.gates import check_gates, parse_gate
+from onnxcausal.analysis.gating.measures import MEANING, Evidence
+from onnxcausal.analysis.result.analysis import Analysis
+from onnxcausal.causal.significance import Role
+from onnxcausal.errors import ConfigError
+
+SHIPPED = Path(__file__).parents[3] / "models"
+
+
+@pytest.fixture(scope="module")
+def analysis() -> Analysis:
+    return analyze(SHIPPED / "digits_lenet.onnx", targets=[3, 7], samples=20)
+
+
+@pytest.fixture(scope="module")
+def record(analysis: Analysis) -> AnalysisFile:
+    named = dataclasses.replace(analysis, class_names=tuple(f"digit {number}" for number in range(10)))
+    skipped = SkippedRecord(target=9, class_name="digit 9", reason="none is right", examined=50, correct=1)
+    return to_record(named).model_copy(update={"skipped": [skipped]})
+
+
+def values(record: AnalysisFile, measure: str) -> dict[int | None, float]:
+    """Return a measure by class, read from the message of a gate that always fails."""
+    checks = check_gates([parse_gate(f"{measure} > -1", "test")], Evidence(record))
+    return {
+        check.target: float(check.message.split(" is ")[1].split(",")[0])
+        for check in checks
+        if check.status is Status.FAILED
+    }
+
+
+def test_counts_are_those_of_the_graph(analysis: Analysis, record: AnalysisFile) -> None:
+    for graph in analysis.graphs:
+        by_role = {role: sum(len(layer.having(role)) for layer in graph.layers) for role in Role}
+        edges = sum(len(list(layer.edges())) for layer in graph.layers)
+        parents = sum(len(layer.connected) for layer in graph.layers)
+        every = sum(shape.parents * shape.children for shape in analysis.layers.values())
+        expected = {
+            "nodes": by_role[Role.NECESSARY],
+            "node_share": by_role[Role.NECESSARY] / parents,
+            "noisy": by_role[Role.NOISY],
+            "dead": by_role[Role.DEAD],
+            "dead_share": by_role[Role.DEAD] / parents,
+            "edges": edges,
+            "edge_share": edges / every,
+            "accuracy": graph.correct / graph.examined,
+        }
+        for measure, value in expected.items():
+            assert values(record, measure)[graph.target] == pytest.approx(value, rel=1e-3)
+
+
+def test_effects_are_sums_over_nodes(analysis: Analysis, record: AnalysisFile) -> None:
+    for graph in analysis.graphs:
+        top = graph.layers[0]
+        noisy = sum(float(layer.ate[layer.having(Role.NOISY)].sum()) for layer in graph.layers)
+        necessary = sum(float(-layer.ate[layer.necessary].sum()) for layer in graph.layers)
+        assert values(record, "noisy_share")[graph.target] == pytest.approx(noisy / (noisy + necessary), rel=1e-3)
+        for measure, value in (
+            ("effect", abs(top.ate).sum()),
+            ("strongest", abs(top.ate).max()),
+            ("strongest_d", abs(top.ate).max() / graph.observed.std(ddof=1)),
+        ):
+            found = check_gates([parse_gate(f"{measure}[{graph.target}, {top.name}] < 0", "test")], Evidence(record))
+            (check,) = found
+            assert check.message.startswith(f"{measure} in {top.name} is {value:.4g}")
+            assert check.layer == top.name
+
+
+def test_edges_of_groups_stay_within_them(analysis: Analysis) -> None:
+    held = to_record(analysis)
+    layer = held.graphs[0].layers[0]
+    nodes = [node.model_copy(update={"role": Role.NECESSARY}) for node in layer.nodes]
+    grouped = layer.model_copy(update={"groups": 2, "targets": [0, 9], "nodes": nodes})
+    graph = held.graphs[0].model_copy(update={"layers": [grouped]})
+    assert values(held.model_copy(update={"graphs": [graph]}), "edges")[3] == 84
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("accuracy[3] < 0.5", Status.PASSED),
+        ("accuracy[3] < 100%", Status.FAILED),
+        ("accuracy[digit 3] >= 0.5", Status.FAILED),
+        ("  nodes [ 3 ]<=0 ", Status.PASSED),
+        ("dead[3] != 0", Status.FAILED),
+        ("skipped > 0", Status.FAILED),
+        ("skipped == 2", Status.PASSED),
+        ("accuracy[9] < 0.1", Status.FAILED),
+        ("nodes[9] > 1e9", Status.FAILED),
+    ],
+)
+def test_a_gate_fails_where_its_condition_holds(record: AnalysisFile, text: str, status: Status) -> None:
+    (check,) = check_gates([parse_gate(text, "test")], Evidence(record))
+    assert check.status is status, check.message
+    assert check.name == text.strip()
+
+
+def test_each_class_is_held_to_a_gate_by_itself(record: AnalysisFile) -> None:
+    for text in ("nodes > 1", "nodes[*] > 1"):
+        checks = check_gates([parse_gate(text, "test")], Evidence(record))
+        assert [(check.target, check.status) for check in checks] == [
+            (3, Status.FAILED),
+            (7, Status.FAILED),
+            (9, Status.SKIPPED),
+        ]
+        assert checks[2].message == "none is right"
+        assert checks[0].title == "3 (digit 3)"
+
+
+def test_a_layer_alone_is_of_every_class_whatever_its_name(record: AnalysisFile) -> None:
+    hostile = "a], [b > 1 \x1b[31m"
+    graphs = [
+        graph.model_copy(update={"layers": [graph.layers[0].model_copy(update={"name": hostile})]})
+        for graph in record.graphs
+    ]
+    renamed = record.model_copy(update={"graphs": graphs})
+    for text in (f"nodes[{hostile}] > 0", f"nodes[*, {hostile}] > 0"):
+        checks = check_gates([parse_gate(text, "test")], Evidence(renamed))
+        assert [check.target for check in checks] == [3, 7, 9]
+        assert checks[0].layer == hostile
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("noisy_share", "not of the form"),
+        ("noisy_share > ", "not of the form"),
+        ("noisy_share > much", "is no number"),
+        ("noisy_share > nan", "is no number"),
+        ("noisy_share > inf", "is no number"),
+        ("__import__('os') > 1", "not of the form"),
+        ("nodes > 1 or 1", "not of the form"),
+        ("skipped[3] > 1", "whole model"),
+        ("", "not of the form"),
+    ],
+)
+def test_what_is_no_condition_is_refused(text: str, why: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be read") as caught:
+        parse_gate(text, "--fail-on")
+    assert why in caught.value.why
+
+
+def test_an_unknown_measure_is_answered_with_a_known_one() -> None:
+    with pytest.raises(ConfigError, match="unknown measure") as caught:
+        parse_gate("noisyshare > 1", "--fail-on")
+    assert caught.value.remedy == "did you mean 'noisy_share'?"
+    assert all(name in caught.value.why for name in MEANING)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("nodes[4] > 1", "unknown class '4'"),
+        ("nodes[3, /fc9/Gemm] > 1", "unknown layer '/fc9/Gemm'"),
+        ("accuracy[3, /fc3/Gemm] < 1", "cannot be read"),
+    ],
+)
+def test_what_was_not_analysed_is_refused(record: AnalysisFile, text: str, what: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_gates([parse_gate(text, "test")], Evidence(record))
+    assert what in caught.value.what
