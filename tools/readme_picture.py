@@ -20,7 +20,7 @@ from onnxcausal.causal.graph import CausalGraph, LayerResult
 from onnxcausal.causal.significance import Role
 from onnxcausal.pipeline.analyze import analyze
 from onnxcausal.pipeline.repair import repair
-from onnxcausal.pipeline.repairing.options import Options
+from onnxcausal.pipeline.repairing.options import RepairOptions
 from onnxcausal.report.figures.canvas import COLOURS, to_png
 
 MODELS = Path(__file__).parent.parent / "models"
@@ -67,7 +67,7 @@ def main(picture: Path = PICTURE) -> None:
 def find(folder: Path) -> Found:
     """Analyse and repair the shipped model, in an empty folder."""
     analysis = analyze(MODEL, out=folder / "analysis", samples=SAMPLES, outcome="margin")
-    options = Options(repaired=(str(REPAIRED),), max_drop=MOST_LOST)
+    options = RepairOptions(repaired=(str(REPAIRED),), max_drop=MOST_LOST)
     record = repair(MODEL, folder / "repaired.onnx", analysis=folder / "analysis", options=options).record
     assert record.plan is not None
     (place,) = record.plan.nodes

@@ -21,7 +21,7 @@ class MatchedBy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class LayerOutline:
     """What is compared of a layer.
 
     Attributes:
@@ -38,7 +38,7 @@ class Shape:
     children: int
     groups: int = 1
 
-    def fits(self, other: "Shape") -> bool:
+    def fits(self, other: "LayerOutline") -> bool:
         """Return whether nodes of the two can be compared by their index."""
         return (self.parents, self.children, self.groups) == (other.parents, other.children, other.groups)
 
@@ -52,7 +52,7 @@ class Match:
     by: MatchedBy
 
 
-def match_layers(old: Sequence[Shape], new: Sequence[Shape]) -> tuple[Match, ...]:
+def match_layers(old: Sequence[LayerOutline], new: Sequence[LayerOutline]) -> tuple[Match, ...]:
     """Return the layers that are the same in two models.
 
     Where every name of one model is in the other, names decide. Else names have changed, and the longest common
@@ -84,7 +84,7 @@ def match_layers(old: Sequence[Shape], new: Sequence[Shape]) -> tuple[Match, ...
     )
 
 
-def _worth(old: Sequence[Shape], new: Sequence[Shape]) -> NDArray[np.int64]:
+def _worth(old: Sequence[LayerOutline], new: Sequence[LayerOutline]) -> NDArray[np.int64]:
     """Return what it is worth to match two layers, `[old, new]`: 0 where they do not fit.
 
     One more match outweighs all names, one more name all ops.

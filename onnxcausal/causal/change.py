@@ -20,7 +20,7 @@ FEWEST_SHARED = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Measured:
+class LayerEffects:
     """Effects of a layer's nodes as one analysis measured them; arrays are `[parents]`.
 
     Attributes:
@@ -39,7 +39,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Change:
+class EffectChange:
     """What became of each node's effect; arrays are `[parents]`.
 
     Attributes:
@@ -55,7 +55,9 @@ class Change:
     paired: bool
 
 
-def change_of(old: Measured, new: Measured, *, margin: float, resolution: float, same_data: bool) -> Change:
+def change_of(
+    old: LayerEffects, new: LayerEffects, *, margin: float, resolution: float, same_data: bool
+) -> EffectChange:
     """Return how the effects of one layer's nodes differ between two analyses.
 
     Where both used the same samples for the most part, the difference is taken sample by sample: of two equal models it
@@ -88,7 +90,7 @@ def change_of(old: Measured, new: Measured, *, margin: float, resolution: float,
     difference = new.ate - old.ate
     error = np.hypot(old.error, new.error)
     p = _beyond(difference, error, _freedom(old, new), margin, resolution)
-    return Change(difference, error, p, paired=False)
+    return EffectChange(difference, error, p, paired=False)
 
 
 def share_change(old: tuple[int, int], new: tuple[int, int], *, margin: float) -> float:
@@ -121,7 +123,7 @@ def holm(p: Floats) -> Floats:
     return adjusted
 
 
-def _paired(difference: Floats, margin: float, resolution: float) -> Change:
+def _paired(difference: Floats, margin: float, resolution: float) -> EffectChange:
     """Return the change from differences `[parents, samples]`, NaN where one was not measured."""
     used = (~np.isnan(difference)).sum(axis=1)
     filled = np.where(np.isnan(difference), 0.0, difference)
@@ -129,10 +131,10 @@ def _paired(difference: Floats, margin: float, resolution: float) -> Change:
     centred = np.where(np.isnan(difference), 0.0, difference - mean[:, None])
     variance = np.divide((centred**2).sum(axis=1), used - 1, out=np.full(len(used), np.nan), where=used > 1)
     error = np.sqrt(variance / np.maximum(used, 1))
-    return Change(mean, error, _beyond(mean, error, np.maximum(used - 1.0, 1.0), margin, resolution), paired=True)
+    return EffectChange(mean, error, _beyond(mean, error, np.maximum(used - 1.0, 1.0), margin, resolution), paired=True)
 
 
-def _freedom(old: Measured, new: Measured) -> Floats:
+def _freedom(old: LayerEffects, new: LayerEffects) -> Floats:
     """Return the degrees of freedom of a difference of independent means (Welch 1947)."""
     first, second = old.error**2, new.error**2
     parts = first**2 / np.maximum(old.used - 1, 1) + second**2 / np.maximum(new.used - 1, 1)

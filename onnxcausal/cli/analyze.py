@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from onnxcausal.analysis.gating.checks import Check
     from onnxcausal.analysis.result.analysis import Analysis
     from onnxcausal.pipeline.gating.ci_reports import Report
-    from onnxcausal.pipeline.gating.gates import Asked
+    from onnxcausal.pipeline.gating.gates import Requirements
     from onnxcausal.pipeline.preparing.configuration import Configured
     from onnxcausal.pipeline.preparing.machine import Machine
 
@@ -139,7 +139,7 @@ def _run(
     check_passed(checks, model.name)
 
 
-def _asked(gating: Gating, configured: "Configured", out: Path, model: Path) -> "Asked":
+def _asked(gating: Gating, configured: "Configured", out: Path, model: Path) -> "Requirements":
     """Return what the model must meet."""
     from onnxcausal.pipeline.gating.gates import ask  # noqa: PLC0415
     from onnxcausal.pipeline.preparing.configuration import project_gates  # noqa: PLC0415  # --help must not load it
@@ -158,7 +158,7 @@ def _asked(gating: Gating, configured: "Configured", out: Path, model: Path) -> 
 
 def _report(
     analysis: "Analysis",
-    asked: "Asked",
+    asked: "Requirements",
     reports: "Sequence[Report]",
     model: Path,
     *,

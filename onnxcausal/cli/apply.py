@@ -7,7 +7,7 @@ from onnxcausal.cli import options
 
 if TYPE_CHECKING:
     from onnxcausal.pipeline.apply import Applied
-    from onnxcausal.pipeline.writing.pruned import Smaller
+    from onnxcausal.pipeline.writing.pruned import PrunedSize
 
 MOST_SHOWN = 8
 """Nodes of a layer that are listed."""
@@ -55,7 +55,7 @@ def _tell(applied: "Applied") -> None:
         print(f"feed ones to these masks{zeros}, and the file is the original model")
 
 
-def tell_smaller(smaller: "Smaller") -> None:
+def tell_smaller(smaller: "PrunedSize") -> None:
     """Print what was taken out, what stays all the same, and how far the outputs agree."""
     from onnxcausal.report.text import printable  # noqa: PLC0415  # --help must not load it
 

@@ -9,7 +9,7 @@ from onnxcausal.cli.progress import ConsoleProgress
 from onnxcausal.cli.settings import configured_by, machine_by, share
 
 if TYPE_CHECKING:
-    from onnxcausal.pipeline.compressing.options import Options
+    from onnxcausal.pipeline.compressing.options import CompressOptions
 
 
 def compress_command(
@@ -73,11 +73,11 @@ def compress_command(
         print(f"compressed in {progress.seconds:.1f} s, written to {out}", file=sys.stderr)
 
 
-def _options(arguments: dict[str, object]) -> "Options":
+def _options(arguments: dict[str, object]) -> "CompressOptions":
     """Return the settings of a compression."""
-    from onnxcausal.pipeline.compressing.options import Options  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.pipeline.compressing.options import CompressOptions  # noqa: PLC0415  # --help must not load it
 
-    return Options(
+    return CompressOptions(
         target_size=share(arguments["target_size"], "--target-size"),
         target_latency=share(arguments["target_latency"], "--target-latency"),
         max_drop=share(arguments["max_drop"], "--max-drop"),

@@ -13,7 +13,7 @@ from onnxcausal.errors import ConfigError
 
 if TYPE_CHECKING:
     from onnxcausal.analysis.formats.evaluation import Protocol
-    from onnxcausal.pipeline.evaluate import Options
+    from onnxcausal.pipeline.evaluate import EvaluateOptions
     from onnxcausal.pipeline.preparing.configuration import Configured
     from onnxcausal.pipeline.preparing.machine import Machine
 
@@ -89,7 +89,7 @@ def _run(
     protocol: "Protocol",
     model: Path,
     configured: "Configured",
-    own: "Options",
+    own: "EvaluateOptions",
     machine: "Machine",
     *,
     analysis: Path | None,
@@ -139,13 +139,13 @@ def _protocol(name: str) -> "Protocol":
     )
 
 
-def _options(protocol: "Protocol", arguments: Mapping[str, object]) -> "Options":
+def _options(protocol: "Protocol", arguments: Mapping[str, object]) -> "EvaluateOptions":
     """Return the settings of a protocol.
 
     Raises:
         ConfigError: one is given that the protocol does not read, or cannot be read itself.
     """
-    from onnxcausal.pipeline.evaluate import READ, USUAL, Options  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.pipeline.evaluate import READ, USUAL, EvaluateOptions  # noqa: PLC0415  # --help must not load it
 
     given = {name: arguments[name] for name in OWN if arguments[name] is not None}
     unread = [name for name in given if name not in READ[protocol]]
@@ -168,7 +168,7 @@ def _options(protocol: "Protocol", arguments: Mapping[str, object]) -> "Options"
     if "methods" in given:
         given["methods"] = tuple(part.strip() for part in str(given["methods"]).split(","))
     values = {name: getattr(USUAL, name) for name in OWN} | given
-    return Options(**values)
+    return EvaluateOptions(**values)
 
 
 def _portions(text: str) -> tuple[float, ...]:

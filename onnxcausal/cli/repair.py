@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from onnxcausal.pipeline.preparing.configuration import Configured
     from onnxcausal.pipeline.preparing.machine import Machine
-    from onnxcausal.pipeline.repairing.options import Options
+    from onnxcausal.pipeline.repairing.options import RepairOptions
 
 
 def repair_command(
@@ -83,7 +83,7 @@ def _run(
     model: "Path",
     configured: "Configured",
     out: "Path",
-    own: "Options",
+    own: "RepairOptions",
     machine: "Machine",
     *,
     analysis: "Path | None",
@@ -117,11 +117,11 @@ def _run(
         print(f"repaired in {progress.seconds:.1f} s, written to {out}", file=sys.stderr)
 
 
-def _options(arguments: dict[str, object]) -> "Options":
+def _options(arguments: dict[str, object]) -> "RepairOptions":
     """Return the settings of a repair."""
     from onnxcausal.causal.intervention import Replace  # noqa: PLC0415  # --help must not load it
     from onnxcausal.pipeline.apply import parse_form  # noqa: PLC0415
-    from onnxcausal.pipeline.repairing.options import Options  # noqa: PLC0415
+    from onnxcausal.pipeline.repairing.options import RepairOptions  # noqa: PLC0415
 
     replaced = arguments["replaced"]
     if replaced is not None and replaced not in list(Replace):
@@ -131,7 +131,7 @@ def _options(arguments: dict[str, object]) -> "Options":
             why="what is taken is replaced by nothing, or by its mean",
             remedy=f"choose one of {', '.join(Replace)}",
         )
-    return Options(
+    return RepairOptions(
         objective=str(arguments["objective"]),
         repaired=_several(arguments["repaired"]),
         protected=_several(arguments["protected"]),

@@ -21,7 +21,7 @@ Hits = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PairedChange:
     """How the share of right decisions changes on the same samples.
 
     Attributes:
@@ -63,7 +63,7 @@ class Moved(NamedTuple):
     after: int
 
 
-def change_of(before: Hits, after: Hits) -> Change:
+def change_of(before: Hits, after: Hits) -> PairedChange:
     """Return how the share of right decisions changes.
 
     Args:
@@ -76,7 +76,7 @@ def change_of(before: Hits, after: Hits) -> Change:
     """
     lost, gained = int((before & ~after).sum()), int((~before & after).sum())
     low, high = difference_interval(lost, gained, len(before))
-    return Change(
+    return PairedChange(
         n=len(before),
         before=float(before.mean()),
         after=float(after.mean()),

@@ -11,7 +11,7 @@ from onnxcausal.onnxgraph.forms.masked_file import repair
 from onnxcausal.onnxgraph.original.original import repairs
 from onnxcausal.pipeline.preparing.opening import caution_of, open_original
 from onnxcausal.pipeline.writing.placing import check_place, files_of, put
-from onnxcausal.pipeline.writing.pruned import Smaller, compare_pruned
+from onnxcausal.pipeline.writing.pruned import PrunedSize, compare_pruned
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Applied:
     form: Form
     layers: tuple[MaskedLayer, ...]
     sha256: str
-    smaller: Smaller | None = None
+    smaller: PrunedSize | None = None
 
 
 def parse_form(text: str) -> Form:

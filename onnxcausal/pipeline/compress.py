@@ -14,9 +14,9 @@ from onnxcausal.errors import ConfigError, GateError
 from onnxcausal.onnxgraph.original.original import Original, repairs
 from onnxcausal.onnxgraph.refitting.refitted_file import refits
 from onnxcausal.pipeline.compressing.channels import causal_order, find_channels
-from onnxcausal.pipeline.compressing.choose import Chosen, choose_size
+from onnxcausal.pipeline.compressing.choose import ChosenSize, choose_size
 from onnxcausal.pipeline.compressing.controls import compare
-from onnxcausal.pipeline.compressing.options import Options
+from onnxcausal.pipeline.compressing.options import CompressOptions
 from onnxcausal.pipeline.compressing.records import compression_file
 from onnxcausal.pipeline.compressing.smaller import Press
 from onnxcausal.pipeline.heldout.changes import SideEffects
@@ -66,7 +66,7 @@ def compress(
     model: str | Path,
     out: str | Path,
     *,
-    options: Options,
+    options: CompressOptions,
     analysis: str | Path | None = None,
     data: str | Path | None = None,
     force: bool = False,
@@ -119,7 +119,7 @@ def run(
     configured: Configured,
     out: Path,
     *,
-    options: Options,
+    options: CompressOptions,
     analysis: Path | None = None,
     force: bool = False,
     machine: Machine = HERE,
@@ -187,7 +187,7 @@ def _check(original: Original, out: Path, *, force: bool) -> None:
         check_place(place, files_of(original), lambda: repairs(out, digest) or refits(out, digest), force=force)
 
 
-def _refusal(found: SideEffects, options: Options) -> str:
+def _refusal(found: SideEffects, options: CompressOptions) -> str:
     """Return why the file is not written; empty where it is."""
     change, most = found.overall, options.max_drop
     if most is None or change.least() >= -most:
@@ -198,7 +198,7 @@ def _refusal(found: SideEffects, options: Options) -> str:
     )
 
 
-def _notes(press: Press, chosen: Chosen) -> list[str]:
+def _notes(press: Press, chosen: ChosenSize) -> list[str]:
     subject = press.subject
     return [
         *subject.notes,
@@ -207,7 +207,7 @@ def _notes(press: Press, chosen: Chosen) -> list[str]:
     ]
 
 
-def _provenance(subject: Subject, options: Options, analysis: Path | None) -> dict[str, object]:
+def _provenance(subject: Subject, options: CompressOptions, analysis: Path | None) -> dict[str, object]:
     """Return where the masks come from, as it stands among them: hashes of the data and the analysis, and settings."""
     settings = {
         "target_size": options.target_size,

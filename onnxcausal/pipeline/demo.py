@@ -19,7 +19,7 @@ from onnxcausal.pipeline.analyze import analyze
 from onnxcausal.pipeline.explain import explain
 from onnxcausal.pipeline.progress import Progress, Silent
 from onnxcausal.pipeline.repair import RECORD, Repair, repair
-from onnxcausal.pipeline.repairing.options import Options
+from onnxcausal.pipeline.repairing.options import RepairOptions
 from onnxcausal.pipeline.report import Written, report
 from onnxcausal.pipeline.writing.stale_results import PAGE_FILE
 from onnxcausal.samples.arrays import read_npz
@@ -40,7 +40,7 @@ MOST_LOST = 0.2
 SAMPLES = 25
 """Samples of a class: few enough that others are left to explain and to repair on."""
 REPAIRED_FILE = "repaired.onnx"
-REPAIR = Options(repaired=(REPAIRED,), max_drop=MOST_LOST)
+REPAIR = RepairOptions(repaired=(REPAIRED,), max_drop=MOST_LOST)
 EXAMPLES = 6
 """Inputs of a class that are explained, beside those tried ones that the model decides wrongly."""
 

@@ -41,7 +41,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class EnvironmentCheck:
     """One thing that was looked at.
 
     Attributes:
@@ -69,7 +69,7 @@ def versions() -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def examine(folder: Path) -> tuple[Finding, ...]:
+def examine(folder: Path) -> tuple[EnvironmentCheck, ...]:
     """Return what was found, the essential first.
 
     Args:
@@ -78,7 +78,7 @@ def examine(folder: Path) -> tuple[Finding, ...]:
     return (*_programs(), *_runtime(), *_providers(), _images(), *_extras(), _memory(), _disk(folder))
 
 
-def check_health(findings: tuple[Finding, ...]) -> None:
+def check_health(findings: tuple[EnvironmentCheck, ...]) -> None:
     """Make sure that nothing essential is broken.
 
     Raises:
@@ -94,92 +94,96 @@ def check_health(findings: tuple[Finding, ...]) -> None:
         )
 
 
-def _programs() -> Iterator[Finding]:
+def _programs() -> Iterator[EnvironmentCheck]:
     python = platform.python_version()
     if sys.version_info[:2] < OLDEST_PYTHON:
-        yield Finding("Python", State.BROKEN, python, "install Python 3.11 or newer")
+        yield EnvironmentCheck("Python", State.BROKEN, python, "install Python 3.11 or newer")
     else:
-        yield Finding("Python", State.GOOD, f"{python}, {platform.system()} {platform.machine()}")
-    yield Finding("onnxcausal", State.GOOD, version_of("onnxcausal"))
+        yield EnvironmentCheck("Python", State.GOOD, f"{python}, {platform.system()} {platform.machine()}")
+    yield EnvironmentCheck("onnxcausal", State.GOOD, version_of("onnxcausal"))
     for name, version in _installed(NEEDED).items():
         if version is None:
-            yield Finding(name, State.BROKEN, "not installed", f"pip install {name}")
+            yield EnvironmentCheck(name, State.BROKEN, "not installed", f"pip install {name}")
         else:
-            yield Finding(name, State.GOOD, version)
+            yield EnvironmentCheck(name, State.GOOD, version)
 
 
-def _runtime() -> Iterator[Finding]:
+def _runtime() -> Iterator[EnvironmentCheck]:
     """Yield what is to be said of ONNX Runtime, of which two builds share one place."""
     held = {name: version for name, version in _installed(RUNTIMES).items() if version is not None}
     told = ", ".join(f"{name} {version}" for name, version in held.items())
     if len(held) > 1:
         remedy = f"pip uninstall -y {' '.join(held)}, then pip install the one you want"
-        yield Finding("ONNX Runtime", State.LACKING, f"{told}: the one installed last wins in silence", remedy)
+        yield EnvironmentCheck("ONNX Runtime", State.LACKING, f"{told}: the one installed last wins in silence", remedy)
     else:
-        yield Finding(
+        yield EnvironmentCheck(
             "ONNX Runtime", State.GOOD if held else State.BROKEN, told or "not installed", "" if held else AGAIN
         )
 
 
-def _providers() -> Iterator[Finding]:
+def _providers() -> Iterator[EnvironmentCheck]:
     try:
         from onnxcausal.onnxgraph.runner import offers  # noqa: PLC0415
     except ImportError as error:
-        yield Finding(CPU, State.BROKEN, f"ONNX Runtime cannot be imported: {error}", AGAIN)
+        yield EnvironmentCheck(CPU, State.BROKEN, f"ONNX Runtime cannot be imported: {error}", AGAIN)
         return
     for offer in offers():
         if not offer.why_not:
-            yield Finding(offer.name, State.GOOD, "runs a model")
+            yield EnvironmentCheck(offer.name, State.GOOD, "runs a model")
         elif offer.name == CPU:
-            yield Finding(offer.name, State.BROKEN, offer.why_not, AGAIN)
+            yield EnvironmentCheck(offer.name, State.BROKEN, offer.why_not, AGAIN)
         else:
             remedy = "leave it, or install its driver and libraries"
             if offer.name in NVIDIA:
                 remedy = "with an NVIDIA GPU: install its driver, and pip install 'onnxruntime-gpu[cuda,cudnn]'"
-            yield Finding(offer.name, State.LACKING, offer.why_not, remedy)
+            yield EnvironmentCheck(offer.name, State.LACKING, offer.why_not, remedy)
 
 
-def _images() -> Finding:
+def _images() -> EnvironmentCheck:
     """Return whether OpenCV can be imported, in a process of its own: its libraries may be missing."""
     command = [sys.executable, "-c", "import cv2; print(cv2.__version__)"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONGEST)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding("OpenCV", State.LACKING, str(error), "install opencv-python again")
+        return EnvironmentCheck("OpenCV", State.LACKING, str(error), "install opencv-python again")
     if not done.returncode:
-        return Finding("OpenCV", State.GOOD, f"{done.stdout.strip()}, reads image files")
+        return EnvironmentCheck("OpenCV", State.GOOD, f"{done.stdout.strip()}, reads image files")
     last = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
     remedy = "pip install opencv-python"
     if ".so" in last:
         remedy = "apt-get install libgl1 libglib2.0-0 libxcb1, or pip install opencv-python-headless in its place"
-    return Finding("OpenCV", State.LACKING, f"image files cannot be read: {last}", remedy)
+    return EnvironmentCheck("OpenCV", State.LACKING, f"image files cannot be read: {last}", remedy)
 
 
-def _extras() -> Iterator[Finding]:
+def _extras() -> Iterator[EnvironmentCheck]:
     for name, version in _installed(EXTRAS).items():
         extra, use = EXTRAS[name]
         if version is None:
-            yield Finding(name, State.LACKING, f"not installed; for {use}", f"pip install 'onnxcausal[{extra}]'")
+            yield EnvironmentCheck(
+                name, State.LACKING, f"not installed; for {use}", f"pip install 'onnxcausal[{extra}]'"
+            )
         else:
-            yield Finding(name, State.GOOD, f"{version}, for {use}")
+            yield EnvironmentCheck(name, State.GOOD, f"{version}, for {use}")
 
 
-def _memory() -> Finding:
+def _memory() -> EnvironmentCheck:
     try:
         from onnxcausal.onnxgraph.runner.memory import free_memory  # noqa: PLC0415
     except ImportError as error:
-        return Finding("memory", State.BROKEN, str(error), "pip install --force-reinstall psutil")
+        return EnvironmentCheck("memory", State.BROKEN, str(error), "pip install --force-reinstall psutil")
     free = free_memory()
     if free < LITTLE_MEMORY:
-        return Finding("memory", State.LACKING, f"{_shown(free)} free", "end other programs, or give --memory")
-    return Finding("memory", State.GOOD, f"{_shown(free)} free")
+        return EnvironmentCheck("memory", State.LACKING, f"{_shown(free)} free", "end other programs, or give --memory")
+    return EnvironmentCheck("memory", State.GOOD, f"{_shown(free)} free")
 
 
-def _disk(folder: Path) -> Finding:
+def _disk(folder: Path) -> EnvironmentCheck:
     free = shutil.disk_usage(folder).free
     if free < LITTLE_DISK:
-        return Finding("disk", State.LACKING, f"{_shown(free)} free in this folder", "free some, or give --out")
-    return Finding("disk", State.GOOD, f"{_shown(free)} free in this folder")
+        return EnvironmentCheck(
+            "disk", State.LACKING, f"{_shown(free)} free in this folder", "free some, or give --out"
+        )
+    return EnvironmentCheck("disk", State.GOOD, f"{_shown(free)} free in this folder")
 
 
 def _shown(size: int) -> str:

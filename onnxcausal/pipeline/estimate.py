@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from onnxcausal.analysis.result.run_estimate import Estimate, LayerEstimate
+from onnxcausal.analysis.result.run_estimate import LayerEstimate, RunEstimate
 from onnxcausal.onnxgraph.runner.memory import Memory
 from onnxcausal.pipeline.preparing.configuration import Configured
 from onnxcausal.pipeline.preparing.data import first_samples
@@ -19,7 +19,7 @@ BATCH_REPEATS = 3
 """Timed passes, the fastest of which counts: the first one allocates."""
 
 
-def estimate(path: Path, configured: Configured, machine: Machine) -> Estimate:
+def estimate(path: Path, configured: Configured, machine: Machine) -> RunEstimate:
     """Return what an analysis would take.
 
     Args:
@@ -43,7 +43,7 @@ def estimate(path: Path, configured: Configured, machine: Machine) -> Estimate:
         )
     most = max(len(prepared.samples.of_class(target)) for target in prepared.targets)
     memory = Memory.of(machine.memory)
-    return Estimate(
+    return RunEstimate(
         model=prepared.network.model.name,
         targets=prepared.targets,
         samples=min(settings.samples, most),

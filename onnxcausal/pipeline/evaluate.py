@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from onnxcausal.analysis.formats.analysis_file import ModelRecord, SettingsRecord
-from onnxcausal.analysis.formats.evaluation import Evaluation, Measured, Protocol, model_of_evaluation, to_json
+from onnxcausal.analysis.formats.evaluation import EstimateRecord, Evaluation, Protocol, model_of_evaluation, to_json
 from onnxcausal.analysis.formats.output_folder import check_own_files, check_writable, save_files
 from onnxcausal.errors import NothingToAnalyseError
 from onnxcausal.evaluation.maps import Explain
@@ -25,7 +25,7 @@ PORTIONS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class EvaluateOptions:
     """Settings of the protocols; each reads its own.
 
     Attributes:
@@ -76,7 +76,7 @@ READ = {
     Protocol.SUFFICIENCY: ("count",),
 }
 """Settings that each protocol reads."""
-USUAL = Options()
+USUAL = EvaluateOptions()
 """Settings where none are given."""
 
 
@@ -86,7 +86,7 @@ def evaluate(
     data: str | Path | None = None,
     *,
     analysis: str | Path | None = None,
-    options: Options = USUAL,
+    options: EvaluateOptions = USUAL,
     out: str | Path | None = None,
     force: bool = False,
     config: str | Path | None = None,
@@ -140,7 +140,7 @@ def run(
     configured: Configured,
     *,
     analysis: Path | None = None,
-    options: Options = USUAL,
+    options: EvaluateOptions = USUAL,
     out: Path | None = None,
     force: bool = False,
     machine: Machine = HERE,
@@ -178,7 +178,9 @@ def run(
     return evaluation
 
 
-def _measured(protocol: Protocol, subject: Subject, options: Options, progress: Progress) -> Iterator[Measured]:
+def _measured(
+    protocol: Protocol, subject: Subject, options: EvaluateOptions, progress: Progress
+) -> Iterator[EstimateRecord]:
     """Run one protocol."""
     count = options.samples(protocol)
     maps = MapOptions(
@@ -203,7 +205,9 @@ def _measured(protocol: Protocol, subject: Subject, options: Options, progress: 
             return sufficiency(subject, count, progress)
 
 
-def _evaluation(protocol: Protocol, subject: Subject, options: Options, measured: tuple[Measured, ...]) -> Evaluation:
+def _evaluation(
+    protocol: Protocol, subject: Subject, options: EvaluateOptions, measured: tuple[EstimateRecord, ...]
+) -> Evaluation:
     """Put the numbers together with all it takes to repeat them."""
     prepared = subject.prepared
     settings = prepared.settings

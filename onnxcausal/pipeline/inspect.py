@@ -22,7 +22,7 @@ from onnxcausal.onnxgraph.inspecting.layer_facts import layer_facts
 from onnxcausal.onnxgraph.inspecting.static_wiring import Wired, told, wire_by_run, wire_nothing, wire_statically
 from onnxcausal.onnxgraph.inspecting.unmaskable import find_unmaskable
 from onnxcausal.onnxgraph.network.io_spec import Reading
-from onnxcausal.onnxgraph.network.network import Cut, cut_model
+from onnxcausal.onnxgraph.network.network import CutModel, cut_model
 from onnxcausal.onnxgraph.runner.limits import Limits
 from onnxcausal.onnxgraph.sandbox.open_model import Job, answer, ask
 from onnxcausal.pipeline.preparing.compatibility import check_fixed
@@ -93,7 +93,7 @@ def _inspected(path: Path, reading: Reading, *, run: bool, caution: Caution) -> 
 class _Opened:
     """A model cut at its outcome, and its layers; None where there is none, `refused` says why."""
 
-    cut: Cut | None
+    cut: CutModel | None
     wired: Wired | None
     refused: str = ""
 

@@ -8,7 +8,7 @@ from onnxcausal.errors import ConfigError
 from onnxcausal.onnxgraph.original.original import record_of
 from onnxcausal.onnxgraph.runner.memory import free_memory
 from onnxcausal.pipeline.heldout.changes import side_effects
-from onnxcausal.pipeline.heldout.split import KEPT_SHARE, Part, decide
+from onnxcausal.pipeline.heldout.split import KEPT_SHARE, HeldOutSamples, decide
 from onnxcausal.pipeline.preparing.configuration import Configuration, Configured
 from onnxcausal.pipeline.preparing.machine import HERE, Machine
 from onnxcausal.pipeline.preparing.opening import open_original
@@ -55,7 +55,7 @@ def remeasure(
         )
     samples = prepared.samples
     positions = {target: samples.of_class(target)[:count] for target in samples.present.tolist()}
-    part = Part(samples, positions, KEPT_SHARE * free_memory())
+    part = HeldOutSamples(samples, positions, KEPT_SHARE * free_memory())
     known = prepared.holds_probabilities
     networks = (prepared.network, opened(found.model, values, machine))
     before, after = (decide(network, part, probabilities=known) for network in networks)

@@ -19,13 +19,13 @@ from onnxcausal.pipeline.preparing.machine import HERE, Machine, machine_of
 from onnxcausal.pipeline.preparing.opening import open_original
 from onnxcausal.pipeline.progress import Progress, Silent
 from onnxcausal.pipeline.repairing.assess import Assessed, assess
-from onnxcausal.pipeline.repairing.choose import Chosen, choose
+from onnxcausal.pipeline.repairing.choose import ChosenPlan, choose
 from onnxcausal.pipeline.repairing.controls import broken
-from onnxcausal.pipeline.repairing.options import Options
+from onnxcausal.pipeline.repairing.options import RepairOptions
 from onnxcausal.pipeline.repairing.provenance import provenance_of
 from onnxcausal.pipeline.repairing.records import masks_file, side_effects_of
 from onnxcausal.pipeline.writing.placing import check_place, files_of, put
-from onnxcausal.pipeline.writing.pruned import Smaller
+from onnxcausal.pipeline.writing.pruned import PrunedSize
 from onnxcausal.pipeline.writing.trial_file import try_out
 from onnxcausal.report.repair import figure
 
@@ -37,7 +37,7 @@ MOST_TOLD = 3
 """Classes that an error names."""
 
 
-USUAL = Options()
+USUAL = RepairOptions()
 """Settings where none are given."""
 
 
@@ -55,7 +55,7 @@ class Repair:
     masks: MasksFile
     record: SideEffectsFile
     refused: tuple[str, ...] = ()
-    smaller: Smaller | None = None
+    smaller: PrunedSize | None = None
 
     def check(self) -> None:
         """Refuse a repair that harms.
@@ -80,7 +80,7 @@ def repair(
     *,
     analysis: str | Path | None = None,
     data: str | Path | None = None,
-    options: Options = USUAL,
+    options: RepairOptions = USUAL,
     plan_only: bool = False,
     force: bool = False,
     config: str | Path | None = None,
@@ -135,7 +135,7 @@ def run(
     out: Path,
     *,
     analysis: Path | None = None,
-    options: Options = USUAL,
+    options: RepairOptions = USUAL,
     plan_only: bool = False,
     force: bool = False,
     machine: Machine = HERE,
@@ -235,7 +235,7 @@ def _model_of_masks(path: Path) -> str:
         return ""
 
 
-def _refusals(subject: Subject, chosen: Chosen, assessed: Assessed, options: Options) -> tuple[str, ...]:
+def _refusals(subject: Subject, chosen: ChosenPlan, assessed: Assessed, options: RepairOptions) -> tuple[str, ...]:
     """Return why the gate is not passed: what is not better, and classes of which a loss cannot be excluded."""
     assert assessed.objective is not None
     told = []

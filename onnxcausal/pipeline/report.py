@@ -25,7 +25,7 @@ from onnxcausal.report.page.assemble import model_of_page, page
 from onnxcausal.report.page.found import Found, Pictures
 from onnxcausal.samples.inputs import Named, pictures
 from onnxcausal.samples.load import load_samples
-from onnxcausal.samples.preprocess import Channels, Layout, Preprocess
+from onnxcausal.samples.preprocess import ChannelOrder, Layout, Preprocess
 from onnxcausal.samples.source import InputSpec, Samples
 
 
@@ -148,7 +148,7 @@ def _pictures(path: Path, analysis: AnalysisFile) -> Pictures | None:
     as_seen = Preprocess(
         resize=_size(recorded.get("resize")),
         center_crop=_size(recorded.get("center_crop")),
-        channels=Channels.RGB,
+        channels=ChannelOrder.RGB,
         layout=Layout.NHWC,
     )
     anything = InputSpec("image", ())

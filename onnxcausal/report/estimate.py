@@ -3,13 +3,13 @@
 import json
 from dataclasses import asdict
 
-from onnxcausal.analysis.result.run_estimate import Estimate
+from onnxcausal.analysis.result.run_estimate import RunEstimate
 from onnxcausal.report.text import printable, shortened
 
 MINUTE, HOUR = 60, 3600
 
 
-def as_table(found: Estimate) -> str:
+def as_table(found: RunEstimate) -> str:
     """Return the estimate as people read it."""
     width = max(5, *(len(shortened(layer.name, 40)) for layer in found.layers))
     lines = [
@@ -36,7 +36,7 @@ def as_table(found: Estimate) -> str:
     return "\n".join(lines) + "\n"
 
 
-def to_json(found: Estimate) -> str:
+def to_json(found: RunEstimate) -> str:
     """Return the estimate for scripts."""
     totals = {"interventions": found.interventions, "work": found.work, "seconds": found.seconds}
     return json.dumps({**asdict(found), **totals}, indent=1) + "\n"

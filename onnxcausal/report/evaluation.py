@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 
-from onnxcausal.analysis.formats.evaluation import Evaluation, Measured, Protocol
+from onnxcausal.analysis.formats.evaluation import EstimateRecord, Evaluation, Protocol
 from onnxcausal.analysis.result.analysis import title_of
 from onnxcausal.report.figures.canvas import new_figure, to_png
 from onnxcausal.report.text import printable, shortened
@@ -65,13 +65,13 @@ def figure(evaluation: Evaluation) -> bytes:
         return draw[evaluation.protocol](evaluation)
 
 
-def _column(held: Measured) -> str:
+def _column(held: EstimateRecord) -> str:
     if held.layer is not None:
         return held.method
     return "" if held.at is None or held.measure in ("AUROC", "share of edges") else f"{held.at:.0%}"
 
 
-def _cell(held: Measured) -> str:
+def _cell(held: EstimateRecord) -> str:
     mean, low, high = (f"{value:.3g}" for value in (held.mean, held.low, held.high))
     return mean if low == high else f"{mean} ({low} to {high})"
 
@@ -184,7 +184,7 @@ def _sufficiency(evaluation: Evaluation) -> bytes:
 
 def _bars(
     axes: Axes,
-    found: list[Measured],
+    found: list[EstimateRecord],
     places: list[float],
     *,
     colour: str,

@@ -10,7 +10,7 @@ from onnxcausal.analysis.result.inspection import (
     LayerFacts,
     LinkKind,
     OutputFacts,
-    Shape,
+    StatedShape,
 )
 from onnxcausal.report.text import printable, shortened
 
@@ -155,7 +155,7 @@ def _listed(lines: Iterable[str]) -> list[str]:
     return [f"  {line}" for line in every[:MOST_LISTED]] + ([f"  and {more} more"] if more > 0 else [])
 
 
-def _shape(shape: Shape | None) -> str:
+def _shape(shape: StatedShape | None) -> str:
     if shape is None:
         return "of unknown shape"
     return "[" + ", ".join("?" if size is None else shortened(str(size), LINK_WIDTH) for size in shape) + "]"

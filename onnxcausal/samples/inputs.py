@@ -12,7 +12,7 @@ from onnxcausal.errors import SamplesError
 from onnxcausal.samples.arrays import array_samples, read_npz
 from onnxcausal.samples.images import SUFFIXES, read_image
 from onnxcausal.samples.planes import planes_of
-from onnxcausal.samples.preprocess import Channels, Preprocess, image_to_input
+from onnxcausal.samples.preprocess import ChannelOrder, Preprocess, image_to_input
 from onnxcausal.samples.source import Inputs, InputSpec, fit_to_input
 
 UNKNOWN = -1
@@ -100,7 +100,7 @@ def pictures(named: Named, spec: InputSpec, settings: Preprocess) -> NDArray[np.
     if named.preprocessed and x.shape[-1] in (1, 3):
         x = x * np.asarray(prepared.std or 1.0) + np.asarray(prepared.mean or 0.0)
         x = x / (prepared.rescale or 1.0)
-        x = x[..., ::-1] if prepared.channels is Channels.BGR else x
+        x = x[..., ::-1] if prepared.channels is ChannelOrder.BGR else x
     else:
         x = x if x.shape[-1] in (1, 3) else x.mean(axis=-1, keepdims=True)
         low = x.min(axis=(1, 2, 3), keepdims=True)

@@ -14,7 +14,7 @@ GREY_WEIGHTS = (0.299, 0.587, 0.114)
 """Luminance of red, green and blue (ITU-R BT.601), as used by Pillow and OpenCV."""
 
 
-class Channels(StrEnum):
+class ChannelOrder(StrEnum):
     """Order of an image's channels as the model takes them."""
 
     RGB = "rgb"
@@ -53,7 +53,7 @@ class Preprocess:
     rescale: float | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
-    channels: Channels | None = None
+    channels: ChannelOrder | None = None
     layout: Layout | None = None
 
     def for_input(self, spec: InputSpec) -> "Preprocess":
@@ -61,7 +61,7 @@ class Preprocess:
         layout = self.layout or _layout_of(spec)
         channels = self.channels or _channels_of(spec, layout)
         for key, values in (("mean", self.mean), ("std", self.std)):
-            count = 1 if channels is Channels.GRAY else 3
+            count = 1 if channels is ChannelOrder.GRAY else 3
             if values is not None and len(values) not in (1, count):
                 raise ConfigError(
                     f"preprocess.{key} has {len(values)} values",
@@ -97,14 +97,14 @@ def normalised(values: Inputs, settings: Preprocess) -> Inputs:
     return values
 
 
-def _with_channels(image: NDArray[np.uint8], channels: Channels) -> NDArray[np.uint8]:
-    if channels is Channels.GRAY:
+def _with_channels(image: NDArray[np.uint8], channels: ChannelOrder) -> NDArray[np.uint8]:
+    if channels is ChannelOrder.GRAY:
         if image.shape[2] == 1:
             return image
         return np.asarray(np.floor(image @ np.asarray(GREY_WEIGHTS) + 0.5), np.uint8)[:, :, None]
     if image.shape[2] == 1:
         image = np.repeat(image, 3, axis=2)
-    return image if channels is Channels.RGB else image[:, :, ::-1]
+    return image if channels is ChannelOrder.RGB else image[:, :, ::-1]
 
 
 def _resized(image: NDArray[np.uint8], settings: Preprocess) -> NDArray[np.uint8]:
@@ -129,10 +129,10 @@ def _layout_of(spec: InputSpec) -> Layout:
     return Layout.NCHW
 
 
-def _channels_of(spec: InputSpec, layout: Layout) -> Channels:
+def _channels_of(spec: InputSpec, layout: Layout) -> ChannelOrder:
     """Return RGB where the input has three channels, else grey."""
     image_axes = 4
     if len(spec.shape) != image_axes:
-        return Channels.GRAY
+        return ChannelOrder.GRAY
     size = spec.shape[1 if layout is Layout.NCHW else 3]
-    return Channels.RGB if size == 3 else Channels.GRAY  # noqa: PLR2004
+    return ChannelOrder.RGB if size == 3 else ChannelOrder.GRAY  # noqa: PLR2004

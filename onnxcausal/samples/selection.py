@@ -14,7 +14,7 @@ READ_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Chosen:
+class Selection:
     """The samples a class is analysed on.
 
     Attributes:
@@ -40,7 +40,7 @@ def choose_correct(
     predict: Callable[[Inputs], NDArray[np.floating]],
     *,
     right: Callable[[NDArray[np.floating]], NDArray[np.bool_]],
-) -> Chosen:
+) -> Selection:
     """Return up to `count` samples of a class that the model classifies correctly, in seeded random order.
 
     The choice for one class depends on the seed and the class alone, not on which other classes are analysed.
@@ -73,7 +73,7 @@ def choose_correct(
             indices += batch.indices[correct].tolist()
     found = np.concatenate(x)[:count] if x else np.empty((0,), np.float32)
     readable = examined - len(unreadable)
-    return Chosen(found, np.array(indices[:count], np.int64), readable, len(indices), tuple(unreadable))
+    return Selection(found, np.array(indices[:count], np.int64), readable, len(indices), tuple(unreadable))
 
 
 def _check_finite(scores: NDArray[np.floating], indices: Indices, source: str) -> None:
@@ -88,7 +88,7 @@ def _check_finite(scores: NDArray[np.floating], indices: Indices, source: str) -
         )
 
 
-def choose_balanced(samples: Samples, count: int, seed: int) -> Chosen:
+def choose_balanced(samples: Samples, count: int, seed: int) -> Selection:
     """Return about `count` reference samples, equally many of each class, right or wrong alike.
 
     A class with fewer samples than its share gives all it has. The model is not asked about them.
@@ -112,7 +112,7 @@ def choose_balanced(samples: Samples, count: int, seed: int) -> Chosen:
             why=f"all of {sum(map(len, picked))} are unreadable, e.g. {batch.unreadable[0]}",
             remedy="repair the data, or use --replace zero, which needs no reference",
         )
-    return Chosen(batch.x, batch.indices, examined=0, correct=0, unreadable=batch.unreadable)
+    return Selection(batch.x, batch.indices, examined=0, correct=0, unreadable=batch.unreadable)
 
 
 def tried(samples: Samples, target: int, chosen: Indices, count: int, seed: int) -> Indices:

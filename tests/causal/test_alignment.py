@@ -6,21 +6,21 @@ from itertools import combinations
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from onnxcausal.causal.alignment import MatchedBy, Shape, match_layers
+from onnxcausal.causal.alignment import LayerOutline, MatchedBy, match_layers
 
 Pairs = frozenset[tuple[int, int]]
 
 
-def layers(*described: str) -> list[Shape]:
+def layers(*described: str) -> list[LayerOutline]:
     """Return layers written as NAME:SIZE, of ops Gemm, or Conv where the name begins with a capital."""
     found = []
     for text in described:
         name, size = text.split(":")
-        found.append(Shape(name, "Conv" if name[0].isupper() else "Gemm", int(size), int(size)))
+        found.append(LayerOutline(name, "Conv" if name[0].isupper() else "Gemm", int(size), int(size)))
     return found
 
 
-def matched(old: Sequence[Shape], new: Sequence[Shape]) -> list[tuple[int, int]]:
+def matched(old: Sequence[LayerOutline], new: Sequence[LayerOutline]) -> list[tuple[int, int]]:
     return [(match.old, match.new) for match in match_layers(old, new)]
 
 
@@ -55,7 +55,7 @@ def test_a_name_or_else_an_op_tells_equal_layers_apart() -> None:
 
 
 def test_groups_belong_to_the_shape() -> None:
-    assert matched([Shape("a", "Conv", 8, 8, 1)], [Shape("a", "Conv", 8, 8, 8)]) == []
+    assert matched([LayerOutline("a", "Conv", 8, 8, 1)], [LayerOutline("a", "Conv", 8, 8, 8)]) == []
 
 
 def test_a_model_without_layers_matches_nothing() -> None:
@@ -70,8 +70,8 @@ shapes = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["Conv", "Ge
 def test_what_is_matched_are_the_pairs_of_every_best_common_sequence(
     old: list[tuple[str, str, int]], new: list[tuple[str, str, int]]
 ) -> None:
-    here = [Shape(f"{name}-{i}", kind, size, size) for i, (name, kind, size) in enumerate(old)]
-    there = [Shape(f"{name}-{i}", kind, size, size) for i, (name, kind, size) in enumerate(new)]
+    here = [LayerOutline(f"{name}-{i}", kind, size, size) for i, (name, kind, size) in enumerate(old)]
+    there = [LayerOutline(f"{name}-{i}", kind, size, size) for i, (name, kind, size) in enumerate(new)]
     if {shape.name for shape in here} <= {shape.name for shape in there}:
         return
     if {shape.name for shape in there} <= {shape.name for shape in here}:
@@ -79,7 +79,7 @@ def test_what_is_matched_are_the_pairs_of_every_best_common_sequence(
     assert set(matched(here, there)) == frozenset.intersection(*_best(here, there))
 
 
-def _best(old: Sequence[Shape], new: Sequence[Shape]) -> Iterator[Pairs]:
+def _best(old: Sequence[LayerOutline], new: Sequence[LayerOutline]) -> Iterator[Pairs]:
     """Yield all common sequences of the most layers, then names, then ops."""
     every = [
         frozenset(zip(chosen, other, strict=True))

@@ -5,16 +5,16 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from onnxcausal.causal.change import Measured, change_of, holm, share_change
+from onnxcausal.causal.change import LayerEffects, change_of, holm, share_change
 
 Floats = NDArray[np.float64]
 
 
-def measured(te: Floats, samples: NDArray[np.int64] | None = None, *, kept: bool = True) -> Measured:
+def measured(te: Floats, samples: NDArray[np.int64] | None = None, *, kept: bool = True) -> LayerEffects:
     count = te.shape[1]
     positions = np.arange(count) if samples is None else samples
     error = te.std(axis=1, ddof=1) / np.sqrt(count)
-    return Measured(te.mean(axis=1), error, np.full(len(te), count), positions, te if kept else None)
+    return LayerEffects(te.mean(axis=1), error, np.full(len(te), count), positions, te if kept else None)
 
 
 def test_independent_samples_are_compared_as_by_welch() -> None:
@@ -43,7 +43,7 @@ def test_nodes_that_left_early_are_compared_on_the_samples_both_have() -> None:
     old, new = rng.normal(0, 1, (2, 40)), rng.normal(0, 1, (2, 40))
     cut = old.copy()
     cut[1, 20:] = np.nan
-    first = Measured(old.mean(axis=1), np.ones(2), np.array([40, 20]), np.arange(40), cut)
+    first = LayerEffects(old.mean(axis=1), np.ones(2), np.array([40, 20]), np.arange(40), cut)
     change = change_of(first, measured(new), margin=0, resolution=0, same_data=True)
     assert change.p[1] == pytest.approx(stats.ttest_rel(new[1, :20], old[1, :20]).pvalue)
 
@@ -72,7 +72,7 @@ def test_without_spread_only_what_is_beyond_the_margin_differs() -> None:
 
 def test_nodes_that_were_not_measured_are_not_compared() -> None:
     ate, error = np.array([np.nan, 1.0]), np.array([np.nan, 0.1])
-    side = Measured(ate, error, np.array([0, 50]), np.arange(50))
+    side = LayerEffects(ate, error, np.array([0, 50]), np.arange(50))
     change = change_of(side, side, margin=0, resolution=0, same_data=False)
     assert change.p.tolist() == [1, 1]
     assert np.isnan(change.difference[0])

@@ -23,7 +23,7 @@ from onnxcausal.onnxgraph.file.model import load_model
 from onnxcausal.onnxgraph.graph.tensors import count_parameters
 from onnxcausal.onnxgraph.masking.masked import with_masks
 from onnxcausal.pipeline.compress import FIGURE, RECORD, Compression
-from onnxcausal.pipeline.compressing.options import Options
+from onnxcausal.pipeline.compressing.options import CompressOptions
 from onnxcausal.pipeline.repairing.plan import masks_of
 from onnxcausal.report.compress import figure, table
 from tests.support.networks import mlp
@@ -31,7 +31,7 @@ from tests.support.opened import open_proto
 
 ROOT = Path(__file__).parent.parent.parent
 MODEL = ROOT / "models" / "digits_lenet.onnx"
-HALF = Options(target_size=0.5, count=60)
+HALF = CompressOptions(target_size=0.5, count=60)
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_neurons_that_do_nothing_go_first(tmp_path: Path) -> None:
         tmp_path / "m.onnx",
         tmp_path / "small.onnx",
         data=tmp_path / "d.npz",
-        options=Options(target_size=0.55),
+        options=CompressOptions(target_size=0.55),
         samples=20,
     )
     (entry,) = found.masks.masks
@@ -188,7 +188,7 @@ def planted_data(path: Path, rng: np.random.Generator) -> None:
 
 @pytest.mark.slow
 def test_the_largest_compression_within_a_drop_is_taken(analysis: Path, tmp_path: Path) -> None:
-    options = Options(max_drop=0.04, count=60)
+    options = CompressOptions(max_drop=0.04, count=60)
     found = compress(MODEL, tmp_path / "small.onnx", analysis=analysis, options=options)
     assert found.record.overall.least >= -0.04
     taken = found.record.parameters[1]
@@ -199,7 +199,7 @@ def test_the_largest_compression_within_a_drop_is_taken(analysis: Path, tmp_path
 
 def test_a_drop_that_cannot_be_excluded_is_refused_and_nothing_is_written(analysis: Path, tmp_path: Path) -> None:
     with pytest.raises(GateError, match="may lose too much") as caught:
-        compress(MODEL, tmp_path / "small.onnx", analysis=analysis, options=Options(max_drop=0.0, count=10))
+        compress(MODEL, tmp_path / "small.onnx", analysis=analysis, options=CompressOptions(max_drop=0.0, count=10))
     assert "cannot be excluded" in caught.value.why
     assert not list(tmp_path.iterdir())
 
@@ -207,12 +207,12 @@ def test_a_drop_that_cannot_be_excluded_is_refused_and_nothing_is_written(analys
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (Options(target_size=0.001), "are left"),
-        pytest.param(Options(target_latency=0.0001, count=5), "the fastest takes", marks=pytest.mark.slow),
+        (CompressOptions(target_size=0.001), "are left"),
+        pytest.param(CompressOptions(target_latency=0.0001, count=5), "the fastest takes", marks=pytest.mark.slow),
     ],
 )
 def test_a_target_out_of_reach_says_what_was_reached(
-    options: Options, told: str, analysis: Path, tmp_path: Path
+    options: CompressOptions, told: str, analysis: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(GateError, match="cannot be made so") as caught:
         compress(MODEL, tmp_path / "small.onnx", analysis=analysis, options=options)
@@ -225,7 +225,7 @@ def test_a_latency_that_is_met_by_the_largest_file_takes_that(
 ) -> None:
     times = iter([[10.0, 9.0], [10.0, 7.0], [10.0, 6.0]])
     monkeypatch.setattr("onnxcausal.pipeline.compressing.choose.milliseconds", lambda *_: next(times))
-    options = Options(target_latency=0.7, count=5)
+    options = CompressOptions(target_latency=0.7, count=5)
     found = compress(MODEL, tmp_path / "small.onnx", analysis=analysis, options=options)
     assert [entry.latency for entry in found.record.tried] == [0.9, 0.7]
     assert found.record.parameters[1] == found.record.tried[1].parameters
@@ -245,7 +245,7 @@ def test_a_latency_that_is_met_by_the_largest_file_takes_that(
 )
 def test_wrong_settings_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
-        Options(**wrong)  # type: ignore[arg-type]  # one of each kind
+        CompressOptions(**wrong)  # type: ignore[arg-type]  # one of each kind
 
 
 @pytest.mark.parametrize("given", [[], ["--target-size", "50%", "--max-drop", "1%"], ["--target-size", "half"]])

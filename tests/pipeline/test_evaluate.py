@@ -15,7 +15,7 @@ from onnxcausal.errors import ConfigError, OutputError, SamplesError
 from onnxcausal.onnxgraph.file.model import load_model
 from onnxcausal.onnxgraph.network.network import open_network
 from onnxcausal.onnxgraph.network.wiring import find_wiring
-from onnxcausal.pipeline.evaluate import Options
+from onnxcausal.pipeline.evaluate import EvaluateOptions
 from onnxcausal.pipeline.heldout.subject import neurons
 from onnxcausal.pipeline.protocols.fidelity import portion_of
 from onnxcausal.report.evaluation import figure, table
@@ -24,11 +24,11 @@ from tests.support.networks import mlp
 ROOT = Path(__file__).parent.parent.parent
 DIGITS = ROOT / "models" / "digits_lenet.onnx"
 SMALL = {
-    Protocol.RELIABILITY: Options(runs=4),
-    Protocol.STABILITY: Options(count=2, perturbations=3, masks=20),
-    Protocol.FAITHFULNESS: Options(count=2, masks=20),
-    Protocol.FIDELITY: Options(count=30, portions=(0.2, 1.0)),
-    Protocol.SUFFICIENCY: Options(count=30),
+    Protocol.RELIABILITY: EvaluateOptions(runs=4),
+    Protocol.STABILITY: EvaluateOptions(count=2, perturbations=3, masks=20),
+    Protocol.FAITHFULNESS: EvaluateOptions(count=2, masks=20),
+    Protocol.FIDELITY: EvaluateOptions(count=30, portions=(0.2, 1.0)),
+    Protocol.SUFFICIENCY: EvaluateOptions(count=30),
 }
 
 
@@ -119,7 +119,7 @@ def test_beta_alone_leaves_a_linear_route_alone(tmp_path: Path) -> None:
         "reliability",
         tmp_path / "m.onnx",
         tmp_path / "d.npz",
-        options=Options(runs=12),
+        options=EvaluateOptions(runs=12),
         samples=20,
         targets=[int(y[0])],
     )
@@ -143,12 +143,12 @@ def planted(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_a_planted_network_loses_a_class_and_keeps_the_other(tmp_path: Path) -> None:
     model, data = planted(tmp_path)
-    found = evaluate("fidelity", model, data, options=Options(portions=(1.0,), count=60), samples=50)
+    found = evaluate("fidelity", model, data, options=EvaluateOptions(portions=(1.0,), count=60), samples=50)
     (own,) = found.where(target=0, method="critical", measure="class accuracy")
     (other,) = found.where(target=0, method="critical", measure="other accuracy")
     assert own.mean == 0  # nothing speaks for the class any more, and ties are impossible
     assert other.mean == 1
-    alone = evaluate("sufficiency", model, data, options=Options(count=60), samples=50)
+    alone = evaluate("sufficiency", model, data, options=EvaluateOptions(count=60), samples=50)
     (graph,) = alone.where(target=0, method="graph, zero", measure="AUROC")
     (full,) = alone.where(target=0, method="full model", measure="AUROC")
     assert graph.mean == pytest.approx(full.mean, abs=1e-6)  # the logit of class 0 reads nothing else
@@ -169,7 +169,7 @@ def test_all_samples_used_up_say_what_to_do(tmp_path: Path) -> None:
         evaluate("fidelity", model, data, samples=400)
     assert "--samples" in caught.value.remedy
     with pytest.raises(SamplesError, match="too few images to draw other ones"):
-        evaluate("reliability", model, data, samples=300, options=Options(runs=2))
+        evaluate("reliability", model, data, samples=300, options=EvaluateOptions(runs=2))
 
 
 def test_a_class_with_nothing_left_is_left_out_and_told(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_class_with_nothing_left_is_left_out_and_told(tmp_path: Path) -> None:
     y = (x @ second.T).argmax(axis=1)
     keep = np.concatenate([np.flatnonzero(y < 2), np.flatnonzero(y == 2)[:50]])
     np.savez(tmp_path / "d.npz", x=x[keep], y=y[keep])
-    options = Options(portions=(1.0,), count=40)
+    options = EvaluateOptions(portions=(1.0,), count=40)
     found = evaluate("fidelity", tmp_path / "m.onnx", tmp_path / "d.npz", samples=50, options=options)
     assert {held.target for held in found.measured} == {None, 0, 1}
     assert sorted(found.evaluated_on) == [0, 1]
@@ -191,13 +191,15 @@ def test_samples_of_several_classes_are_no_negatives_of_any_of_them(tmp_path: Pa
     onnx.save(mlp([np.eye(3)], [np.zeros(3)]), tmp_path / "m.onnx")
     x = np.random.default_rng(0).normal(size=(600, 3)).astype(np.float32)
     np.savez(tmp_path / "d.npz", x=x, y=(x > 0).astype(np.int64))
-    found = evaluate("sufficiency", tmp_path / "m.onnx", tmp_path / "d.npz", samples=30, options=Options(count=60))
+    found = evaluate(
+        "sufficiency", tmp_path / "m.onnx", tmp_path / "d.npz", samples=30, options=EvaluateOptions(count=60)
+    )
     for held in found.where(method="full model", measure="AUROC"):
         assert held.mean == 1.0  # the score of a class is above 0 for just those of it
 
 
 def test_samples_that_were_tried_and_wrong_are_not_held_out(analysis: Path) -> None:
-    found = evaluate("fidelity", DIGITS, analysis=analysis, options=Options(count=1000, portions=(0.2,)))
+    found = evaluate("fidelity", DIGITS, analysis=analysis, options=EvaluateOptions(count=1000, portions=(0.2,)))
     with np.load(DIGITS.with_name("digits.npz")) as held:
         labels = held["y"]
     order = np.random.default_rng([0, 3]).permutation(np.flatnonzero(labels == 3)).tolist()
@@ -215,7 +217,7 @@ def test_other_data_than_the_analysis_is_all_held_out(tmp_path: Path) -> None:
         model,
         tmp_path / "other.npz",
         analysis=tmp_path / "out",
-        options=Options(count=1000, portions=(1.0,)),
+        options=EvaluateOptions(count=1000, portions=(1.0,)),
     )
     assert any("other data" in note for note in found.notes)
     assert sum(map(len, found.evaluated_on.values())) == 50
@@ -227,7 +229,7 @@ def test_maps_are_for_images_and_methods_have_names(tmp_path: Path, analysis: Pa
     with pytest.raises(ConfigError, match="this protocol is for images"):
         evaluate("stability", model, data, samples=50)
     with pytest.raises(ConfigError, match="unknown method 'nope'"):
-        evaluate("stability", DIGITS, analysis=analysis, options=Options(methods=("nope",)))
+        evaluate("stability", DIGITS, analysis=analysis, options=EvaluateOptions(methods=("nope",)))
     with pytest.raises(ConfigError, match="of decisions"):
         evaluate("fidelity", model, data, task="regression", samples=20)
 
@@ -237,7 +239,7 @@ def test_a_method_of_ones_own_stands_beside_the_others(analysis: Path) -> None:
         del target
         return lambda x: x[:, 0].astype(np.float64)
 
-    options = Options(count=2, masks=20, methods=("causal", "greedy"), others={"input": like_the_input})
+    options = EvaluateOptions(count=2, masks=20, methods=("causal", "greedy"), others={"input": like_the_input})
     found = evaluate("faithfulness", DIGITS, analysis=analysis, options=options)
     assert {held.method for held in found.measured} == {"causal", "input", "greedy"}
     assert json.loads(to_json(found))["options"]["methods"] == ["causal", "greedy", "input"]

@@ -19,14 +19,14 @@ from onnxcausal.analysis.formats.side_effects import SCHEMA_FILE, schema, to_jso
 from onnxcausal.causal.intervention import Replace
 from onnxcausal.errors import ConfigError, GateError, NothingToAnalyseError, OutputError, SamplesError
 from onnxcausal.pipeline.repair import FIGURE, RECORD, Repair
-from onnxcausal.pipeline.repairing.options import Options
+from onnxcausal.pipeline.repairing.options import RepairOptions
 from onnxcausal.report.repair import figure, table
 from tests.support.networks import mlp
 
 ROOT = Path(__file__).parent.parent.parent
 DEFECT = ROOT / "models" / "digits_mislabelled.onnx"
 """Takes half of the fours for nines."""
-FOURS = Options(repaired=("4",), max_drop=0.15)
+FOURS = RepairOptions(repaired=("4",), max_drop=0.15)
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def test_a_portion_set_by_hand_is_written_whatever_it_does(analysis: Path, tmp_p
 
 
 def test_a_confusion_is_fixed(analysis: Path, tmp_path: Path) -> None:
-    options = Options(objective="fix-confusion 4:9", max_drop=0.05)
+    options = RepairOptions(objective="fix-confusion 4:9", max_drop=0.05)
     found = repair(DEFECT, tmp_path / "m.json", analysis=analysis, options=options, plan_only=True)
     assert found.record.objective is not None
     assert found.record.objective.after > found.record.objective.before + 0.2
@@ -191,7 +191,7 @@ def test_all_classes_are_repaired_at_once(analysis: Path, tmp_path: Path) -> Non
         DEFECT,
         tmp_path / "m.json",
         analysis=analysis,
-        options=Options(objective="overall", max_drop=0.15),
+        options=RepairOptions(objective="overall", max_drop=0.15),
         plan_only=True,
     )
     assert found.record.objective is not None
@@ -202,14 +202,14 @@ def test_all_classes_are_repaired_at_once(analysis: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        (Options(objective="nothing"), "the objective cannot be read"),
-        (Options(objective="fix-confusion 4"), "the objective cannot be read"),
-        (Options(objective="fix-confusion 4:9", repaired=("4",)), "the objective cannot be read"),
-        (Options(objective="overall", repaired=("4",)), "the objective is of all classes"),
-        (Options(repaired=("eleven",)), "unknown target"),
+        (RepairOptions(objective="nothing"), "the objective cannot be read"),
+        (RepairOptions(objective="fix-confusion 4"), "the objective cannot be read"),
+        (RepairOptions(objective="fix-confusion 4:9", repaired=("4",)), "the objective cannot be read"),
+        (RepairOptions(objective="overall", repaired=("4",)), "the objective is of all classes"),
+        (RepairOptions(repaired=("eleven",)), "unknown target"),
     ],
 )
-def test_a_wrong_setting_is_named(options: Options, named: str, analysis: Path, tmp_path: Path) -> None:
+def test_a_wrong_setting_is_named(options: RepairOptions, named: str, analysis: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=named):
         repair(DEFECT, tmp_path / "out.onnx", analysis=analysis, options=options)
 
@@ -217,7 +217,7 @@ def test_a_wrong_setting_is_named(options: Options, named: str, analysis: Path, 
 @pytest.mark.parametrize("wrong", [{"max_drop": 1.5}, {"portion": 0.0}, {"beta": 1.0}, {"count": 1}])
 def test_shares_outside_their_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
-        Options(**wrong)  # type: ignore[arg-type]  # one of each kind
+        RepairOptions(**wrong)  # type: ignore[arg-type]  # one of each kind
 
 
 def test_a_file_in_the_way_stays(analysis: Path, tmp_path: Path) -> None:
@@ -266,7 +266,7 @@ def planted_data(path: Path, rng: np.random.Generator) -> None:
 def test_the_planted_harmful_node_is_masked_and_no_other(tmp_path: Path) -> None:
     planted(tmp_path / "m.onnx", harmful=2.0)
     planted_data(tmp_path / "d.npz", np.random.default_rng(0))
-    options = Options(repaired=("0",), max_drop=0.05, beta=0.0, replace=Replace.ZERO)
+    options = RepairOptions(repaired=("0",), max_drop=0.05, beta=0.0, replace=Replace.ZERO)
     found = repair(
         tmp_path / "m.onnx", tmp_path / "o.onnx", data=tmp_path / "d.npz", options=options, samples=40, outcome="margin"
     )

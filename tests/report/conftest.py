@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 import onnxcausal
 from onnxcausal.analysis.formats.side_effects import to_json
-from onnxcausal.pipeline.evaluate import Options
+from onnxcausal.pipeline.evaluate import EvaluateOptions
 from onnxcausal.pipeline.report import report
 from tests.report.page.chromium import FOUND
 from tests.report.page.sheet import Sheet
@@ -48,7 +48,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
         model,
         analysis=folder,
         out=folder,
-        options=Options(count=10, portions=(0.1, 0.2)),
+        options=EvaluateOptions(count=10, portions=(0.1, 0.2)),
         targets=[3, 8, 9],
     )
     (folder / "fixed.repair.json").write_text(to_json(recorded("masked", analysis.model_sha256)))

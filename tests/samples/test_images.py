@@ -11,7 +11,7 @@ from PIL import Image
 from onnxcausal.errors import ConfigError, SamplesError
 from onnxcausal.samples import images
 from onnxcausal.samples.images import image_folder, read_image
-from onnxcausal.samples.preprocess import Channels, Layout, Preprocess, image_to_input
+from onnxcausal.samples.preprocess import ChannelOrder, Layout, Preprocess, image_to_input
 from onnxcausal.samples.source import InputSpec
 
 COLOURS = np.array([[[200, 30, 60], [10, 220, 90]], [[0, 0, 255], [255, 255, 0]]], np.uint8)
@@ -171,7 +171,7 @@ def test_preprocessing_follows_the_order_and_names_of_torchvision() -> None:
     image = np.random.default_rng(0).integers(0, 256, (60, 80, 3)).astype(np.uint8)
     settings = Preprocess(
         resize=32, center_crop=(24, 28), rescale=1 / 255, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4),
-        channels=Channels.BGR, layout=Layout.NHWC,
+        channels=ChannelOrder.BGR, layout=Layout.NHWC,
     )  # fmt: skip
     small = np.asarray(Image.fromarray(image).resize((42, 32), Image.Resampling.BILINEAR))
     crop = small[4:28, 7:35][:, :, ::-1] / 255
@@ -185,7 +185,7 @@ def test_preprocessing_follows_the_order_and_names_of_torchvision() -> None:
 
 def test_grey_is_the_luminance_of_opencv() -> None:
     image = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
-    grey = image_to_input(image, Preprocess(channels=Channels.GRAY, layout=Layout.NCHW))[0]
+    grey = image_to_input(image, Preprocess(channels=ChannelOrder.GRAY, layout=Layout.NCHW))[0]
     expected = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     assert np.abs(grey - expected).max() <= 1
 

@@ -29,7 +29,7 @@ from onnxcausal.pipeline.analyze import analyze  # noqa: E402
 from onnxcausal.pipeline.compressing.channels import causal_order, find_channels  # noqa: E402
 from onnxcausal.pipeline.compressing.controls import other_orders  # noqa: E402
 from onnxcausal.pipeline.compressing.smaller import Press  # noqa: E402
-from onnxcausal.pipeline.heldout.split import Decisions, Part, decided_by, split_held_out  # noqa: E402
+from onnxcausal.pipeline.heldout.split import Decisions, HeldOutSamples, decided_by, split_held_out  # noqa: E402
 from onnxcausal.pipeline.heldout.subject import subject_of  # noqa: E402
 from onnxcausal.pipeline.preparing.configuration import configure_by_name  # noqa: E402
 from onnxcausal.pipeline.preparing.machine import HERE  # noqa: E402
@@ -89,7 +89,11 @@ def measured(case: Case, work: Path) -> dict[str, Any]:
 
 
 def _rows(
-    press: Press, orders: list[tuple[str, Order]], share: float, parts: tuple[Part, Part], before: Decisions
+    press: Press,
+    orders: list[tuple[str, Order]],
+    share: float,
+    parts: tuple[HeldOutSamples, HeldOutSamples],
+    before: Decisions,
 ) -> Iterator[dict[str, Any]]:
     """Yield what the files of a size do: those of the causal order first, which the others are as small as."""
     search, report = parts

@@ -42,7 +42,7 @@ from onnxcausal.onnxgraph.engine.suffix_engine import SuffixEngine
 from onnxcausal.onnxgraph.file.model import load_model
 from onnxcausal.onnxgraph.network.network import open_network
 from onnxcausal.onnxgraph.runner.memory import Memory, resident_memory
-from onnxcausal.pipeline.inferring.checkpoint import Ledger
+from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
 from onnxcausal.pipeline.inferring.measure import Bench, measure
 from onnxcausal.pipeline.progress import Silent
 
@@ -105,7 +105,7 @@ def infer(case: Case, engine: Any, target: int, settings: Settings, spent: Spent
     """Walk up one class; return its probes, and count what was run."""
     outcome = partial(outcome_of, target=target)
     x, flow = case.samples[target], case.wiring.flow
-    bench = Bench(engine, x, outcome, engine.observe(x, outcome), Ledger(), Silent())
+    bench = Bench(engine, x, outcome, engine.observe(x, outcome), Checkpoint(), Silent())
     necessary: dict[str, NDArray[np.int64]] = {}
     probes = []
     for layer in reversed(flow.layers):
@@ -321,7 +321,9 @@ def adaptive_share(case: Case, *, nodes: int, every: int) -> tuple[float, Spent]
     rng = np.random.default_rng(SEED)
     x, outcome, flow = case.samples[0], partial(outcome_of, target=0), case.wiring.flow
     engines = {way: SuffixEngine(case.network, case.wiring, memory=Memory.of(EACH)) for way in (True, False)}
-    benches = {way: Bench(one, x, outcome, one.observe(x, outcome), Ledger(), Silent()) for way, one in engines.items()}
+    benches = {
+        way: Bench(one, x, outcome, one.observe(x, outcome), Checkpoint(), Silent()) for way, one in engines.items()
+    }
     seconds, spent = dict.fromkeys(engines, 0.0), {way: Spent() for way in engines}
     for layer in flow.layers[::every]:
         probe = Probe(layer, flow.nodes[layer.name], np.arange(layer.children), Intervention())

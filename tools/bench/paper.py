@@ -30,7 +30,7 @@ from onnxcausal.analysis.formats.evaluation import Evaluation, to_json  # noqa: 
 from onnxcausal.onnxgraph.file.model import load_model  # noqa: E402
 from onnxcausal.onnxgraph.network.network import open_network  # noqa: E402
 from onnxcausal.pipeline.analyze import analyze  # noqa: E402
-from onnxcausal.pipeline.evaluate import Options, evaluate  # noqa: E402
+from onnxcausal.pipeline.evaluate import EvaluateOptions, evaluate  # noqa: E402
 from onnxcausal.pipeline.explain import explain  # noqa: E402
 from onnxcausal.pipeline.protocols.maps import GREEDY, METHODS  # noqa: E402
 from onnxcausal.report.evaluation import figure  # noqa: E402
@@ -70,7 +70,7 @@ def maps(case: Case) -> dict[str, object]:
     return {"images": len(found.names)}
 
 
-def protocol(name: str, options: Options, **more: object) -> Callable[[Case], dict[str, object]]:
+def protocol(name: str, options: EvaluateOptions, **more: object) -> Callable[[Case], dict[str, object]]:
     """Return a stage that runs one protocol on the saved analysis."""
 
     def stage(case: Case) -> dict[str, object]:
@@ -83,7 +83,7 @@ def protocol(name: str, options: Options, **more: object) -> Callable[[Case], di
             case.model,
             str(case.data),
             analysis=None if more.get("anew") else case.analysis,
-            options=Options(**{**_plain(options), "others": others}),
+            options=EvaluateOptions(**{**_plain(options), "others": others}),
             **({**case.settings, "targets": case.few, **asked} if more.get("anew") else {**case.reading, **asked}),
         )
         return kept(found, f"figure{more['number']}-{case.name}")
@@ -160,17 +160,19 @@ def _stages(cases: dict[str, Case]) -> dict[str, tuple[str, Callable[[Case], dic
         found[f"{name}-graphs"] = (name, graphs)
         found[f"{name}-maps"] = (name, maps)
         methods = METHODS if size.greedy else tuple(method for method in METHODS if method != GREEDY)
-        of_maps = Options(count=size.images, perturbations=size.perturbations, masks=size.masks, methods=methods)
+        of_maps = EvaluateOptions(
+            count=size.images, perturbations=size.perturbations, masks=size.masks, methods=methods
+        )
         found[f"{name}-stability"] = (name, protocol("stability", of_maps, rivals=True, number=8))
         found[f"{name}-faithfulness"] = (name, protocol("faithfulness", of_maps, rivals=True, number="8b"))
-        found[f"{name}-fidelity"] = (name, protocol("fidelity", Options(count=size.held_out), number=10))
+        found[f"{name}-fidelity"] = (name, protocol("fidelity", EvaluateOptions(count=size.held_out), number=10))
         found[f"{name}-masking"] = (name, masking)
         found[f"{name}-sufficiency"] = (
             name,
-            protocol("sufficiency", Options(count=size.held_out), number="sufficiency"),
+            protocol("sufficiency", EvaluateOptions(count=size.held_out), number="sufficiency"),
         )
         if size.runs:
-            again = Options(runs=size.runs)
+            again = EvaluateOptions(runs=size.runs)
             smaller = {"samples": size.samples_a_run, "anew": True, "targets": cases[name].few[: size.repeated]}
             found[f"{name}-reliability"] = (name, protocol("reliability", again, number=7, **smaller))
             found[f"{name}-reliability-welch"] = (
@@ -200,7 +202,7 @@ def _gradients(case: Case) -> dict[str, object]:
     return dict(gradient_methods(case.model, network.scores, x))
 
 
-def _plain(options: Options) -> dict[str, object]:
+def _plain(options: EvaluateOptions) -> dict[str, object]:
     return {name: getattr(options, name) for name in options.__dataclass_fields__}
 
 

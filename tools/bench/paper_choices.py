@@ -7,7 +7,7 @@ from paper_subjects import SIZES, Case  # found beside this file
 
 from onnxcausal.causal.attribution import Weighting, spatial_softmax
 from onnxcausal.evaluation.maps import Explain, Floats
-from onnxcausal.pipeline.evaluate import Options, evaluate
+from onnxcausal.pipeline.evaluate import EvaluateOptions, evaluate
 from onnxcausal.pipeline.explaining.attribute import open_attributor, sum_of_sizes
 from onnxcausal.pipeline.heldout.subject import Subject, open_subject
 from onnxcausal.pipeline.preparing.configuration import configure_by_name
@@ -52,7 +52,7 @@ def choices(case: Case) -> dict[str, object]:
             subject, chosen, sum_of_sizes, Weighting.EFFECT
         )
     size = SIZES[case.name]
-    options = Options(count=size.images, perturbations=size.perturbations, methods=("constant",), others=others)
+    options = EvaluateOptions(count=size.images, perturbations=size.perturbations, methods=("constant",), others=others)
     found = {}
     for protocol, measure in (("stability", "Lipschitz estimate"), ("faithfulness", "IROF over segments")):
         reading = {**case.reading, "targets": case.few}

@@ -10,7 +10,7 @@ from onnxcausal.analysis.formats.evaluation import Evaluation
 from onnxcausal.causal.significance import Role
 from onnxcausal.evaluation.intervals import mean_of
 from onnxcausal.onnxgraph.masking.masked import with_masks, without_nodes
-from onnxcausal.pipeline.evaluate import Options, evaluate
+from onnxcausal.pipeline.evaluate import EvaluateOptions, evaluate
 from onnxcausal.pipeline.heldout.subject import neurons, open_subject
 from onnxcausal.pipeline.preparing.configuration import configure_by_name
 from onnxcausal.pipeline.preparing.machine import HERE
@@ -35,7 +35,7 @@ def sufficiency_curve(case: Case) -> dict[str, object]:
                 "sufficiency",
                 case.model,
                 str(case.data),
-                options=Options(count=SIZES[case.name].held_out),
+                options=EvaluateOptions(count=SIZES[case.name].held_out),
                 **_smaller(case),
                 replace=replace,
                 coverage=coverage,
@@ -57,7 +57,7 @@ def specificity(case: Case) -> dict[str, object]:
             "fidelity",
             case.model,
             str(case.data),
-            options=Options(count=SIZES[case.name].held_out, portions=(PORTION,)),
+            options=EvaluateOptions(count=SIZES[case.name].held_out, portions=(PORTION,)),
             **_smaller(case),
             replace=replace,
             outcome=outcome,

@@ -33,7 +33,7 @@ from onnxcausal.causal.significance import Role  # noqa: E402
 from onnxcausal.errors import NothingToAnalyseError  # noqa: E402
 from onnxcausal.pipeline.analyze import analyze  # noqa: E402
 from onnxcausal.pipeline.heldout.changes import side_effects  # noqa: E402
-from onnxcausal.pipeline.heldout.split import Decisions, Part, decided_by, split_held_out  # noqa: E402
+from onnxcausal.pipeline.heldout.split import Decisions, HeldOutSamples, decided_by, split_held_out  # noqa: E402
 from onnxcausal.pipeline.heldout.subject import Subject, neurons, open_subject  # noqa: E402
 from onnxcausal.pipeline.preparing.configuration import configure_by_name  # noqa: E402
 from onnxcausal.pipeline.preparing.machine import HERE  # noqa: E402
@@ -42,7 +42,7 @@ from onnxcausal.pipeline.protocols.fidelity import portion_of  # noqa: E402
 from onnxcausal.pipeline.repair import run  # noqa: E402
 from onnxcausal.pipeline.repairing.candidates import Removals, candidates_of, measure_removals  # noqa: E402
 from onnxcausal.pipeline.repairing.objective import objective_of  # noqa: E402
-from onnxcausal.pipeline.repairing.options import Options  # noqa: E402
+from onnxcausal.pipeline.repairing.options import RepairOptions  # noqa: E402
 from onnxcausal.pipeline.repairing.plan import Plan, open_masking  # noqa: E402
 from tests.support import assets  # noqa: E402
 
@@ -120,7 +120,7 @@ def curves(case: Case, subject: Subject) -> list[dict[str, Any]]:
     return rows
 
 
-def _orders(subject: Subject, target: int, search: Part, removals: Removals) -> dict[str, Any]:
+def _orders(subject: Subject, target: int, search: HeldOutSamples, removals: Removals) -> dict[str, Any]:
     """Return for each way the function from a portion to the nodes of each layer."""
     wiring = subject.prepared.wiring
     route = subject.routes[target]
@@ -157,7 +157,7 @@ def _accuracies(before: Decisions, after: Decisions, target: int) -> dict[str, f
 
 def levers(case: Case, work: Path) -> Iterator[dict[str, Any]]:
     """Yield what repairs of the defect do under several settings, each reported on samples it was not chosen on."""
-    usual = Options(repaired=(str(case.defect),), max_drop=LOST, count=case.count)
+    usual = RepairOptions(repaired=(str(case.defect),), max_drop=LOST, count=case.count)
     settings = {
         "all classes protected, effects on the margin, the rest searched": ("margin", usual),
         "only the class itself protected": ("margin", replace(usual, protected=(str(case.defect),))),

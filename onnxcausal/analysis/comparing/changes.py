@@ -8,7 +8,7 @@ import numpy as np
 from onnxcausal.analysis.comparing.comparison import AccuracyChange, ClassChange, LayerChange, MeanChange, NodeChange
 from onnxcausal.analysis.comparing.edges import count_edges, necessary_of
 from onnxcausal.analysis.formats.analysis_file import GraphRecord, LayerRecord
-from onnxcausal.causal.change import Change
+from onnxcausal.causal.change import EffectChange
 from onnxcausal.causal.outcome import Floats
 
 
@@ -18,7 +18,7 @@ class LayerTest:
 
     old: LayerRecord
     new: LayerRecord
-    change: Change | None
+    change: EffectChange | None
     reason: str
 
 
@@ -32,7 +32,7 @@ class ClassTest:
     new: GraphRecord | None
     counts: tuple[tuple[int, int], tuple[int, int]] | None
     accuracy: float
-    outcome: Change | None
+    outcome: EffectChange | None
     spread: float
     layers: tuple[LayerTest, ...]
 

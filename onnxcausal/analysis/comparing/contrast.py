@@ -17,8 +17,8 @@ from onnxcausal.analysis.comparing.changes import ClassTest, LayerTest, class_ch
 from onnxcausal.analysis.comparing.comparison import ComparisonFile, CriterionRecord, MatchRecord, SideRecord
 from onnxcausal.analysis.comparing.snapshot import Snapshot
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord, LayerRecord, SettingsRecord
-from onnxcausal.causal.alignment import Match, Shape, match_layers
-from onnxcausal.causal.change import Change, Measured, change_of, holm, share_change
+from onnxcausal.causal.alignment import LayerOutline, Match, match_layers
+from onnxcausal.causal.change import EffectChange, LayerEffects, change_of, holm, share_change
 from onnxcausal.errors import ConfigError
 
 ALPHA = 0.01
@@ -116,11 +116,11 @@ def _matched(old: Snapshot, new: Snapshot) -> tuple[tuple[Match, ...], list[Matc
     return matches, records
 
 
-def _shape(layer: LayerRecord) -> Shape:
-    return Shape(layer.name, layer.op_type, layer.parents, layer.children, layer.groups or 1)
+def _shape(layer: LayerRecord) -> LayerOutline:
+    return LayerOutline(layer.name, layer.op_type, layer.parents, layer.children, layer.groups or 1)
 
 
-def _why_alone(shape: Shape, others: Sequence[Shape]) -> str:
+def _why_alone(shape: LayerOutline, others: Sequence[LayerOutline]) -> str:
     """Return why a layer has no partner."""
     sizes = f"{shape.parents} parents, {shape.children} children"
     named = next((other for other in others if other.name == shape.name), None)
@@ -195,7 +195,7 @@ def _layer_tests(
     old: tuple[Snapshot, GraphRecord],
     new: tuple[Snapshot, GraphRecord],
     matches: Sequence[Match],
-    changed: Callable[[Measured, Measured], Change],
+    changed: Callable[[LayerEffects, LayerEffects], EffectChange],
 ) -> tuple[LayerTest, ...]:
     """Test the effects of each matched layer that both graphs reach with the same targets."""
     found = []

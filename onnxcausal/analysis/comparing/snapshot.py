@@ -12,7 +12,7 @@ from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord,
 from onnxcausal.analysis.formats.output_folder import EFFECTS_FILE
 from onnxcausal.analysis.formats.saved_analysis import read_analysis
 from onnxcausal.analysis.result.analysis import Analysis
-from onnxcausal.causal.change import Measured
+from onnxcausal.causal.change import LayerEffects
 from onnxcausal.causal.effects import EffectTable
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.errors import ConfigError
@@ -38,20 +38,20 @@ class Snapshot:
         """Return the graph of a class; None where it has none."""
         return next((graph for graph in self.record.graphs if graph.target == target), None)
 
-    def measured(self, graph: GraphRecord, position: int) -> Measured:
+    def measured(self, graph: GraphRecord, position: int) -> LayerEffects:
         """Return the effects of the nodes of a layer, by its position in the graph."""
         samples = np.array(graph.sample_indices, np.int64)
         te = self.effects.get((graph.target, position))
         if te is None:
             return _from_intervals(graph.layers[position], graph.samples, samples, self.record.settings.alpha)
         table = EffectTable(te, np.zeros(te.shape[1]))
-        return Measured(table.ate, table.spread / np.sqrt(np.maximum(table.used, 1)), table.used, samples, te)
+        return LayerEffects(table.ate, table.spread / np.sqrt(np.maximum(table.used, 1)), table.used, samples, te)
 
-    def outcome(self, graph: GraphRecord) -> Measured:
+    def outcome(self, graph: GraphRecord) -> LayerEffects:
         """Return the outcome without intervention, as if it were the effect of one node."""
         held, count = graph.outcome, graph.samples
         observed = self.observed.get(graph.target)
-        return Measured(
+        return LayerEffects(
             ate=np.array([held.mean]),
             error=np.array([held.sd / np.sqrt(count)]),
             used=np.array([count]),
@@ -129,9 +129,9 @@ def _check_effects(te: Floats, graph: GraphRecord, layer: LayerRecord) -> None:
         raise ValueError(f"class {graph.target}, {layer.name}: the averages are not those of analysis.json")
 
 
-def _from_intervals(layer: LayerRecord, count: int, samples: np.ndarray, alpha: float) -> Measured:
+def _from_intervals(layer: LayerRecord, count: int, samples: np.ndarray, alpha: float) -> LayerEffects:
     """Return averages and their standard errors, from the intervals at level 1 - alpha."""
     ate = np.array([np.nan if node.ate is None else node.ate for node in layer.nodes])
     half = np.array([np.nan if node.ci is None else (node.ci[1] - node.ci[0]) / 2 for node in layer.nodes])
     used = np.array([count if node.samples is None else node.samples for node in layer.nodes], np.int64)
-    return Measured(ate, half / stats.t.isf(alpha / 2, np.maximum(used - 1, 1)), used, samples)
+    return LayerEffects(ate, half / stats.t.isf(alpha / 2, np.maximum(used - 1, 1)), used, samples)

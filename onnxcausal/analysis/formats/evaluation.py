@@ -34,7 +34,7 @@ class Protocol(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class EstimateRecord:
     """One number of an evaluation with its interval at level 0.95.
 
     Attributes:
@@ -88,11 +88,11 @@ class Evaluation:
     analysis_data: str
     inferred_on: Mapping[int, list[int]]
     evaluated_on: Mapping[int, list[int]]
-    measured: tuple[Measured, ...]
+    measured: tuple[EstimateRecord, ...]
     class_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
 
-    def where(self, **wanted: object) -> list[Measured]:
+    def where(self, **wanted: object) -> list[EstimateRecord]:
         """Return the numbers whose attributes have the given values."""
         return [held for held in self.measured if all(getattr(held, name) == value for name, value in wanted.items())]
 
@@ -177,7 +177,7 @@ def model_of_evaluation(path: Path) -> str:
         return ""
 
 
-def _record(held: Measured) -> MeasuredRecord:
+def _record(held: EstimateRecord) -> MeasuredRecord:
     return MeasuredRecord(
         target=held.target,
         layer=held.layer,

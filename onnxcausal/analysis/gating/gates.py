@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile
 from onnxcausal.analysis.gating.checks import Check, Status
-from onnxcausal.analysis.gating.measures import MEANING, OF_MODEL, Evidence, Value, takes_layer, values_of
+from onnxcausal.analysis.gating.measures import MEANING, OF_MODEL, GateEvidence, Value, takes_layer, values_of
 from onnxcausal.analysis.result.analysis import titled
 from onnxcausal.errors import ConfigError
 
@@ -91,7 +91,7 @@ def parse_gate(text: str, where: str) -> Gate:
     return Gate(text.strip(), measure, (selector or "").strip(), sign, threshold)
 
 
-def check_gates(gates: Iterable[Gate], evidence: Evidence) -> tuple[Check, ...]:
+def check_gates(gates: Iterable[Gate], evidence: GateEvidence) -> tuple[Check, ...]:
     """Return what comes of each gate, class by class.
 
     Raises:
@@ -100,7 +100,7 @@ def check_gates(gates: Iterable[Gate], evidence: Evidence) -> tuple[Check, ...]:
     return tuple(check for gate in gates for check in _checks(gate, evidence))
 
 
-def _checks(gate: Gate, evidence: Evidence) -> Iterator[Check]:
+def _checks(gate: Gate, evidence: GateEvidence) -> Iterator[Check]:
     target, layer = _selected(gate, evidence.analysis)
     values = [value for value in values_of(gate.measure, evidence, layer) if target in (None, value.target)]
     if not values:

@@ -11,7 +11,7 @@ from onnxcausal.causal.significance import Role
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
+class GateEvidence:
     """What is known of a model when gates are checked.
 
     Attributes:
@@ -150,7 +150,7 @@ def takes_layer(measure: str) -> bool:
     return measure in OF_LAYERS or measure == "reliability"
 
 
-def values_of(measure: str, evidence: Evidence, layer: str | None = None) -> list[Value]:
+def values_of(measure: str, evidence: GateEvidence, layer: str | None = None) -> list[Value]:
     """Return a measure of every class.
 
     Args:
@@ -189,7 +189,7 @@ def _accuracy(analysis: AnalysisFile) -> list[Value]:
     return found
 
 
-def _evaluated(of: _Evaluated, evidence: Evidence, layer: str | None) -> list[Value]:
+def _evaluated(of: _Evaluated, evidence: GateEvidence, layer: str | None) -> list[Value]:
     held = evidence.evaluations[of.protocol]
     return [
         Value(record.mean, record.target, record.layer)

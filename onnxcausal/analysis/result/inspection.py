@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from onnxcausal.causal.task import Task
 
-Shape = tuple[int | str | None, ...]
+StatedShape = tuple[int | str | None, ...]
 """Sizes of a tensor as the file states them: a number, a name, or None where it is left open."""
 
 
@@ -143,7 +143,7 @@ class InputFacts:
 
     name: str
     type: str
-    shape: Shape | None
+    shape: StatedShape | None
     use: InputUse
     value: float | None
 
@@ -161,7 +161,7 @@ class OutputFacts:
 
     name: str
     type: str
-    shape: Shape | None
+    shape: StatedShape | None
     from_outcome: bool
 
 

@@ -27,7 +27,7 @@ class LayerEstimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class RunEstimate:
     """What a run would take at most; layers that no route leads to and dead nodes cost nothing.
 
     Attributes:

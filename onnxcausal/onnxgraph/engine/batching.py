@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class RunShape:
     """The size of a run.
 
     Attributes:
@@ -37,17 +37,17 @@ class Run:
     samples: NDArray[np.int64]
 
 
-def shape_of_runs(rows: int, nodes: int, samples: int) -> Shape:
+def shape_of_runs(rows: int, nodes: int, samples: int) -> RunShape:
     """Return the largest size of runs of so many pairs: for as many samples as fit, then nodes, in runs of like size.
 
     >>> shape_of_runs(256, 100, 100), shape_of_runs(8, 100, 100), shape_of_runs(64, 100, 15)
     (Shape(width=2, height=128), Shape(width=1, height=8), Shape(width=4, height=16))
     """
     width = _even(nodes, max(1, rows // _even(samples, rows)))
-    return Shape(width, rows // width)
+    return RunShape(width, rows // width)
 
 
-def divide(active: NDArray[np.bool_], shape: Shape, *, fixed: bool = False) -> Iterator[Run]:
+def divide(active: NDArray[np.bool_], shape: RunShape, *, fixed: bool = False) -> Iterator[Run]:
     """Yield runs that cover every active pair once, all nodes of one window of samples before the next.
 
     Args:

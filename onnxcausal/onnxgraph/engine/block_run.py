@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.onnxgraph.engine.activations import Block
 from onnxcausal.onnxgraph.engine.batching import divide
-from onnxcausal.onnxgraph.engine.execution_plan import Route
+from onnxcausal.onnxgraph.engine.execution_plan import ExecutionPlan
 from onnxcausal.onnxgraph.engine.interface import Probe, ScoresToOutcome
 from onnxcausal.onnxgraph.engine.probe_session import Prober
 
@@ -22,7 +22,7 @@ class UnfaithfulError(Exception):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class BlockRequest:
     """What is asked for on one block of samples.
 
     Attributes:
@@ -34,7 +34,7 @@ class Part:
         outcome: the scalar of the class scores.
     """
 
-    route: Route
+    route: ExecutionPlan
     probe: Probe
     block: Block
     data: NDArray[np.generic]
@@ -102,7 +102,7 @@ class Part:
         _check(float(np.abs(scores - plain).max()), tolerance)
         return scores
 
-    def first_node(self) -> "Part":
+    def first_node(self) -> "BlockRequest":
         """Return the part with the first node alone that has an active pair."""
         few = np.zeros_like(self.active)
         first = int(self.active.any(axis=1).argmax())

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.causal.outcome import Floats
-from onnxcausal.onnxgraph.engine.contribution import Form
+from onnxcausal.onnxgraph.engine.contribution import ContributionForm
 from onnxcausal.onnxgraph.engine.interface import Probe
 
 
-def contribution_bounds(form: Form, data: NDArray[Any], probe: Probe) -> Floats:
+def contribution_bounds(form: ContributionForm, data: NDArray[Any], probe: Probe) -> Floats:
     """Return bounds on the Euclidean norm of each path's contribution, `[nodes, samples]`.
 
     For a convolution by Young's inequality, `|a_j * w| <= |a_j| |w|_1` for each target, root of the sum of squares over

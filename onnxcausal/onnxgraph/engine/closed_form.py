@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.causal.outcome import Floats
-from onnxcausal.onnxgraph.engine.contribution import Form, feature_table
+from onnxcausal.onnxgraph.engine.contribution import ContributionForm, feature_table
 from onnxcausal.onnxgraph.engine.interface import Probe, ScoresToOutcome
 
 MOST_VALUES = 2**22
@@ -12,7 +12,11 @@ MOST_VALUES = 2**22
 
 
 def closed_form(
-    form: Form, probe: Probe, data: NDArray[np.generic], scores: NDArray[np.floating], outcome: ScoresToOutcome
+    form: ContributionForm,
+    probe: Probe,
+    data: NDArray[np.generic],
+    scores: NDArray[np.floating],
+    outcome: ScoresToOutcome,
 ) -> Floats:
     """Return the effect of the intervention on each node, `[nodes, samples]`.
 

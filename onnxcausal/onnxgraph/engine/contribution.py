@@ -25,7 +25,7 @@ CONVOLUTIONS = frozenset(["Conv", "ConvTranspose"])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Form:
+class ContributionForm:
     """How a layer's contributions are computed.
 
     Attributes:
@@ -137,7 +137,7 @@ def feature_table(nodes: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     return table
 
 
-def find_form(index: GraphIndex, layer: Layer, weight: NDArray[np.generic], trace: Trace) -> Form | None:
+def find_form(index: GraphIndex, layer: Layer, weight: NDArray[np.generic], trace: Trace) -> ContributionForm | None:
     """Return how a layer's contributions are computed; None where its data or output is not laid out by samples.
 
     Args:
@@ -154,7 +154,9 @@ def find_form(index: GraphIndex, layer: Layer, weight: NDArray[np.generic], trac
         if (data.axis, output.axis) != (0, 0) or data.multiple != output.multiple:
             return None
         by_parent = _kernels(layer, weight)
-        return Form(layer, by_parent, shapes[0][1:], (), shapes[1][1:], (), data.multiple, _edges(by_parent))
+        return ContributionForm(
+            layer, by_parent, shapes[0][1:], (), shapes[1][1:], (), data.multiple, _edges(by_parent)
+        )
     matrix = _product(index, layer, weight)
     parent = layer.parent_axis % len(shapes[0])
     child = None if layer.child_axis is None else layer.child_axis % len(shapes[1])
@@ -164,10 +166,14 @@ def find_form(index: GraphIndex, layer: Layer, weight: NDArray[np.generic], trac
     rest = [[shape[axis] for axis in order] for shape, order in zip(shapes, orders, strict=True)]
     if rest[0][1:-1] != (rest[1][1:-1] if child is not None else rest[1][1:]) or data.multiple != output.multiple:
         return None
-    return Form(layer, matrix, tuple(rest[0][1:]), orders[0], tuple(rest[1][1:]), orders[1], data.multiple, matrix != 0)
+    return ContributionForm(
+        layer, matrix, tuple(rest[0][1:]), orders[0], tuple(rest[1][1:]), orders[1], data.multiple, matrix != 0
+    )
 
 
-def add_grid(assembly: Assembly, form: Form, op: gs.Node, tensors: dict[str, gs.Tensor], width: int) -> gs.Variable:
+def add_grid(
+    assembly: Assembly, form: ContributionForm, op: gs.Node, tensors: dict[str, gs.Tensor], width: int
+) -> gs.Variable:
     """Return the changed outputs of the layer for every node and sample of a run, `[grid, values]`.
 
     Args:
@@ -191,7 +197,7 @@ def add_grid(assembly: Assembly, form: Form, op: gs.Node, tensors: dict[str, gs.
     return assembly.reshape(changed, -1, form.multiple * int(np.prod(form.output)))
 
 
-def add_layout(assembly: Assembly, form: Form, rows: gs.Tensor, output: gs.Variable) -> None:
+def add_layout(assembly: Assembly, form: ContributionForm, rows: gs.Tensor, output: gs.Variable) -> None:
     """Give rows of the grid, `[pairs, values]`, the layout of the layer's output, and let them take its place."""
     shape = assembly.constant(np.array([-1, *form.output], np.int64))
     order = list(form.output_order)
@@ -203,7 +209,11 @@ def add_layout(assembly: Assembly, form: Form, rows: gs.Tensor, output: gs.Varia
 
 
 def _convolution(
-    assembly: Assembly, form: Form, attributes: Mapping[str, object], tensors: dict[str, gs.Tensor], width: int
+    assembly: Assembly,
+    form: ContributionForm,
+    attributes: Mapping[str, object],
+    tensors: dict[str, gs.Tensor],
+    width: int,
 ) -> gs.Variable:
     """Return the grid of a convolution: one grouped convolution, with a group per node."""
     layer, kernel = form.layer, form.weight.shape[2:]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnxcausal.onnxgraph.engine.contribution import Form, find_form
+from onnxcausal.onnxgraph.engine.contribution import ContributionForm, find_form
 from onnxcausal.onnxgraph.engine.suffix import Suffix, find_suffix
 from onnxcausal.onnxgraph.flow.constant_folding import value_of
 from onnxcausal.onnxgraph.flow.layers import Layer
@@ -14,7 +14,7 @@ from onnxcausal.onnxgraph.graph.trace import Trace
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Route:
+class ExecutionPlan:
     """How interventions on one layer are run.
 
     Attributes:
@@ -25,7 +25,7 @@ class Route:
         work: multiply-adds of one such pair.
     """
 
-    form: Form
+    form: ContributionForm
     suffix: Suffix
     closed: bool
     row_bytes: int
@@ -42,7 +42,7 @@ class Route:
         return (self.layer.data, *(() if self.closed else (self.layer.output, *self.suffix.crossing)))
 
 
-def find_route(index: GraphIndex, layer: Layer, outcome: str, trace: Trace) -> Route | str:
+def find_route(index: GraphIndex, layer: Layer, outcome: str, trace: Trace) -> ExecutionPlan | str:
     """Return how interventions on a layer are run, or why its suffix does not serve.
 
     Args:
@@ -63,7 +63,7 @@ def find_route(index: GraphIndex, layer: Layer, outcome: str, trace: Trace) -> R
     grid = 2 * trace.of_sample(layer.output)
     peak = liveness_peak(index, suffix.ops, [layer.output, *suffix.crossing], trace)
     own = multiply_adds(index, [layer.op], trace) // max(1, layer.parents)
-    return Route(
+    return ExecutionPlan(
         form=form,
         suffix=suffix,
         closed=_is_closed(form, suffix, outcome, trace),
@@ -72,7 +72,7 @@ def find_route(index: GraphIndex, layer: Layer, outcome: str, trace: Trace) -> R
     )
 
 
-def _is_closed(form: Form, suffix: Suffix, outcome: str, trace: Trace) -> bool:
+def _is_closed(form: ContributionForm, suffix: Suffix, outcome: str, trace: Trace) -> bool:
     """Whether each child of a product is one class score, in the same order."""
     layer = form.layer
     if form.convolves or not suffix.linear:

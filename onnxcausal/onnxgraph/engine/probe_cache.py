@@ -5,7 +5,7 @@ from collections import OrderedDict
 from onnxcausal.analysis.result.analysis import Precision
 from onnxcausal.errors import ModelError
 from onnxcausal.onnxgraph.engine.batching import shape_of_runs
-from onnxcausal.onnxgraph.engine.execution_plan import Route
+from onnxcausal.onnxgraph.engine.execution_plan import ExecutionPlan
 from onnxcausal.onnxgraph.engine.probe_session import Prober
 from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.onnxgraph.network.wiring import Wiring
@@ -49,7 +49,7 @@ class Probers:
         self._kept_to_batch: set[str] = set()
         self._open: OrderedDict[str, Prober] = OrderedDict()
 
-    def of(self, route: Route, samples: int) -> Prober:
+    def of(self, route: ExecutionPlan, samples: int) -> Prober:
         """Return a layer's probe graph in a session.
 
         Args:
@@ -64,15 +64,15 @@ class Probers:
             self._open.popitem(last=False)
         return self._open[name]
 
-    def exact(self, route: Route, samples: int) -> Prober:
+    def exact(self, route: ExecutionPlan, samples: int) -> Prober:
         """Return the same in the model's own precision, for comparison; it is not kept."""
         return self._opened(route, samples, Precision.FP32)
 
-    def swept(self, route: Route, samples: int, betas: int) -> Prober:
+    def swept(self, route: ExecutionPlan, samples: int, betas: int) -> Prober:
         """Return a layer's probe graph for several values of beta in one run; it is not kept."""
         return self._opened(route, samples, self._precision, betas=betas)
 
-    def shrink(self, route: Route) -> None:
+    def shrink(self, route: ExecutionPlan) -> None:
         """Halve the runs of a layer, memory having run out.
 
         Raises:
@@ -89,7 +89,7 @@ class Probers:
         self._rows[route.layer.name] = rows // 2
         self._open.pop(route.layer.name, None)
 
-    def fix_batch(self, route: Route) -> bool:
+    def fix_batch(self, route: ExecutionPlan) -> bool:
         """Keep to the batch that the model fixes from now on, for one layer; False where that is so already."""
         if self._batch(route) == self._network.plain.batch:
             return False
@@ -97,7 +97,7 @@ class Probers:
         self._open.pop(route.layer.name, None)
         return True
 
-    def _batch(self, route: Route) -> int | None:
+    def _batch(self, route: ExecutionPlan) -> int | None:
         """Return how many pairs every run must have; None where that is open.
 
         Most suffixes of a model that fixes its batch to 1 take any: whether this one does shows when it is checked.
@@ -105,13 +105,13 @@ class Probers:
         batch = self._network.plain.batch
         return None if batch == 1 and route.layer.name not in self._kept_to_batch else batch
 
-    def rows(self, route: Route) -> int:
+    def rows(self, route: ExecutionPlan) -> int:
         """Return how many pairs of node and sample a run of a layer takes."""
         wanted = min(DEVICE_RUN_BYTES, self._memory.device) if self._memory.device else min(RUN_BYTES, self._memory.run)
         fitting = max(1, wanted // max(1, route.row_bytes))
         return self._batch(route) or self._rows.get(route.layer.name, fitting)
 
-    def _opened(self, route: Route, samples: int, precision: Precision, betas: int = 0) -> Prober:
+    def _opened(self, route: ExecutionPlan, samples: int, precision: Precision, betas: int = 0) -> Prober:
         nodes = len(self._wiring.flow.nodes[route.layer.name])
         shape = shape_of_runs(max(1, self.rows(route) // max(1, betas)), nodes, samples)
         fixed = self._batch(route) or (shape.width * shape.height if self.fixed_shapes else None)

@@ -11,7 +11,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from onnxcausal.onnxgraph.engine.assembly import Assembly
-from onnxcausal.onnxgraph.engine.contribution import Form, add_grid, add_layout, dtype_of
+from onnxcausal.onnxgraph.engine.contribution import ContributionForm, add_grid, add_layout, dtype_of
 from onnxcausal.onnxgraph.engine.nchwc import keep_in_blocks
 from onnxcausal.onnxgraph.engine.suffix import Suffix
 from onnxcausal.onnxgraph.graph.edits import names_in
@@ -50,7 +50,7 @@ class ProbeGraph:
 
 def build_probe_graph(
     part: onnx.ModelProto,
-    form: Form,
+    form: ContributionForm,
     suffix: Suffix,
     trace: Trace,
     width: int,
@@ -102,7 +102,7 @@ def build_probe_graph(
     )
 
 
-def _inputs(new: Assembly, form: Form, trace: Trace, *, swept: bool) -> dict[str, gs.Variable]:
+def _inputs(new: Assembly, form: ContributionForm, trace: Trace, *, swept: bool) -> dict[str, gs.Variable]:
     """Return the inputs that every probe graph has, and the factors if it is swept."""
     layer = form.layer
     inputs = {
@@ -161,7 +161,7 @@ def _shape_with(count: str, trace: Trace, name: str) -> list[int | str]:
     return [count if number == axis else size for number, size in enumerate(trace.shapes[name])]
 
 
-def _mask_shape(form: Form) -> list[int | str]:
+def _mask_shape(form: ContributionForm) -> list[int | str]:
     layer = form.layer
     if not form.convolves:
         return ["features", layer.children]

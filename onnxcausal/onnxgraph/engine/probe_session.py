@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from onnxcausal.analysis.result.analysis import Precision
 from onnxcausal.errors import ModelError
-from onnxcausal.onnxgraph.engine.batching import Shape
-from onnxcausal.onnxgraph.engine.execution_plan import Route
+from onnxcausal.onnxgraph.engine.batching import RunShape
+from onnxcausal.onnxgraph.engine.execution_plan import ExecutionPlan
 from onnxcausal.onnxgraph.engine.interface import Probe
 from onnxcausal.onnxgraph.engine.probe_graph import build_probe_graph
 from onnxcausal.onnxgraph.graph.trace import Trace
@@ -32,9 +32,9 @@ class Prober:
     def __init__(
         self,
         part: onnx.ModelProto,
-        route: Route,
+        route: ExecutionPlan,
         trace: Trace,
-        shape: Shape,
+        shape: RunShape,
         *,
         rows: int | None = None,
         provider: Provider | None = None,

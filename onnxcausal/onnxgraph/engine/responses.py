@@ -38,7 +38,7 @@ SCALING = frozenset(["Sub", "Add", "Mul", "Div", "Scaler"])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
+class ResponseRequest:
     """Which responses of a layer are wanted.
 
     Attributes:
@@ -63,7 +63,7 @@ class Responder:
     """
 
     def __init__(
-        self, network: Network, wiring: Wiring, asked: Mapping[str, Asked], provider: Provider | None = None
+        self, network: Network, wiring: Wiring, asked: Mapping[str, ResponseRequest], provider: Provider | None = None
     ) -> None:
         """Open the session.
 
@@ -110,7 +110,7 @@ class Responder:
             found |= zip(self._inner, self._runner.tensors(x, list(self._inner.values())), strict=True)
         return {name: self._arranged(wanted, found[name], len(x)) for name, wanted in self._asked.items()}
 
-    def _arranged(self, wanted: Asked, value: NDArray[np.floating], count: int) -> Floats:
+    def _arranged(self, wanted: ResponseRequest, value: NDArray[np.floating], count: int) -> Floats:
         """Return a response with samples first and children second."""
         if wanted.features_in:
             return self._by_place(value.astype(np.float64)[:count].reshape(count, -1), wanted)
@@ -124,7 +124,7 @@ class Responder:
         # The axis of the rows of one sample, which stood where the samples did, has one row.
         return ordered.squeeze(rows.axis + (2 if child is None or child > rows.axis else 1))
 
-    def _by_place(self, data: Floats, wanted: Asked) -> Floats:
+    def _by_place(self, data: Floats, wanted: ResponseRequest) -> Floats:
         """Return the parts of the features at the input's places, `[samples, children, ...]`, channels summed up."""
         shape = self._trace.shapes[self._input][1:]
         parts = (data[:, None, :] * self._paths[wanted.layer.name]).reshape(len(data), -1, *shape)
@@ -157,7 +157,7 @@ def reads_input(network: Network, wiring: Wiring, layer: Layer) -> bool:
 
 
 def _responding(
-    part: onnx.ModelProto, asked: Mapping[str, Asked], wiring: Wiring
+    part: onnx.ModelProto, asked: Mapping[str, ResponseRequest], wiring: Wiring
 ) -> tuple[onnx.ModelProto, dict[str, str]]:
     """Return the model up to some layers, with their responses as outputs, and the names of those by layer."""
     ops = {name: part.graph.node[wanted.layer.op] for name, wanted in asked.items()}
@@ -179,7 +179,9 @@ def _responding(
     return proto, tensors
 
 
-def _add_response(graph: onnx.GraphProto, op: onnx.NodeProto, wanted: Asked, rank: int, taken: set[str]) -> str:
+def _add_response(
+    graph: onnx.GraphProto, op: onnx.NodeProto, wanted: ResponseRequest, rank: int, taken: set[str]
+) -> str:
     """Add a copy of a layer's op on its weighted parents, without bias; return the tensor of its responses."""
     layer = wanted.layer
     shape = [1] * rank
@@ -203,7 +205,7 @@ def _add_response(graph: onnx.GraphProto, op: onnx.NodeProto, wanted: Asked, ran
     return result
 
 
-def _matrix(wanted: Asked, weight: NDArray[np.generic] | None) -> Floats:
+def _matrix(wanted: ResponseRequest, weight: NDArray[np.generic] | None) -> Floats:
     """Return the weights of a dense layer's paths times how much their parents count, `[1, children, parents]`."""
     assert weight is not None
     layer = wanted.layer

@@ -9,11 +9,11 @@ from onnxcausal.analysis.result.analysis import EngineKind, Precision
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.engine.activations import Activations, Block
-from onnxcausal.onnxgraph.engine.block_run import Part, UnfaithfulError
+from onnxcausal.onnxgraph.engine.block_run import BlockRequest, UnfaithfulError
 from onnxcausal.onnxgraph.engine.bounds import contribution_bounds
 from onnxcausal.onnxgraph.engine.closed_form import closed_form
 from onnxcausal.onnxgraph.engine.contribution import of_nodes
-from onnxcausal.onnxgraph.engine.execution_plan import Route, find_route
+from onnxcausal.onnxgraph.engine.execution_plan import ExecutionPlan, find_route
 from onnxcausal.onnxgraph.engine.float_noise import coarsest, observe
 from onnxcausal.onnxgraph.engine.interface import EVERY, Cost, Findings, Observation, Probe, ScoresToOutcome
 from onnxcausal.onnxgraph.engine.probe_cache import Probers
@@ -83,7 +83,7 @@ class SuffixEngine:
         found = {
             layer.name: find_route(index, layer, network.outcome.tensor, wiring.trace) for layer in wiring.flow.layers
         }
-        self._routes = {name: route for name, route in found.items() if isinstance(route, Route)}
+        self._routes = {name: route for name, route in found.items() if isinstance(route, ExecutionPlan)}
         self._whole_form = {name: why for name, why in found.items() if isinstance(why, str)}
         memory = memory or Memory.of()
         for route in self._routes.values():
@@ -192,12 +192,14 @@ class SuffixEngine:
                 pass  # what went wrong is found again, and dealt with, for each of them
         return np.stack([self.effects(probe.at(beta), x, outcome) for beta in betas])
 
-    def _swept(self, route: Route, probe: Probe, betas: Sequence[float], x: Inputs, outcome: ScoresToOutcome) -> Floats:
+    def _swept(
+        self, route: ExecutionPlan, probe: Probe, betas: Sequence[float], x: Inputs, outcome: ScoresToOutcome
+    ) -> Floats:
         acting = route.form.acting(probe)
         effects = np.zeros((len(betas), len(probe.nodes), len(x)))
         for block in self._activations.blocks(route.layer.name, x) if acting.any() else ():
             data = self._data(route, block)
-            part = Part(route, probe, block, data, acting[:, None] & self._live(route, block, probe), outcome)
+            part = BlockRequest(route, probe, block, data, acting[:, None] & self._live(route, block, probe), outcome)
             prober = self._probers.of(route, part.asked)
             null = outcome(self._null_scores(prober, part, x))
             prober.release()
@@ -214,7 +216,9 @@ class SuffixEngine:
         parts = [contribution_bounds(route.form, self._data(route, block), probe) for block in blocks]
         return np.asarray(np.concatenate(parts, axis=1).mean(axis=1) * route.form.acting(probe))
 
-    def _by_suffix(self, route: Route, probe: Probe, x: Inputs, outcome: ScoresToOutcome, columns: slice) -> Floats:
+    def _by_suffix(
+        self, route: ExecutionPlan, probe: Probe, x: Inputs, outcome: ScoresToOutcome, columns: slice
+    ) -> Floats:
         start, stop, _ = columns.indices(len(x))
         effects = np.zeros((len(probe.nodes), len(x)))
         acting = route.form.acting(probe)
@@ -222,7 +226,7 @@ class SuffixEngine:
             data = self._data(route, block)
             places = np.arange(block.start, block.stop)
             active = acting[:, None] & self._live(route, block, probe) & (places >= start) & (places < stop)
-            part = Part(route, probe, block, data, active, outcome)
+            part = BlockRequest(route, probe, block, data, active, outcome)
             if route.closed:
                 plain = self._plain_scores(x)[block.start : block.stop]
                 found = np.where(active, closed_form(route.form, probe, data, plain, outcome), 0.0)
@@ -231,7 +235,7 @@ class SuffixEngine:
             effects[:, block.start : block.stop] = found
         return effects[:, start:stop]
 
-    def _on_part(self, part: Part, x: Inputs) -> Floats:
+    def _on_part(self, part: BlockRequest, x: Inputs) -> Floats:
         """Return the effects of the active pairs, 0 for the others, in runs that fit into memory."""
         name = part.route.layer.name
         if not part.active.any():
@@ -253,7 +257,7 @@ class SuffixEngine:
             else:
                 return effects
 
-    def _null_scores(self, prober: Prober, part: Part, x: Inputs) -> NDArray[np.floating]:
+    def _null_scores(self, prober: Prober, part: BlockRequest, x: Inputs) -> NDArray[np.floating]:
         """Return the scores of the null intervention on a block, which must be those of the unmodified model."""
         key = part.route.layer.name, part.block.start
         scores = self._plain_scores(x)  # of other samples than before, it forgets what was kept for those
@@ -270,14 +274,14 @@ class SuffixEngine:
             self._null.clear()
         return self._plain
 
-    def _live(self, route: Route, block: Block, probe: Probe) -> NDArray[np.bool_]:
+    def _live(self, route: ExecutionPlan, block: Block, probe: Probe) -> NDArray[np.bool_]:
         """Return on which samples of a block a node is not 0 all over, `[nodes, samples]`."""
         name = route.layer.name
         if name not in block.alive:
             block.alive[name] = route.form.alive(self._data(route, block))
         return of_nodes(block.alive[name], probe.nodes)
 
-    def _data(self, route: Route, block: Block) -> NDArray[np.generic]:
+    def _data(self, route: ExecutionPlan, block: Block) -> NDArray[np.generic]:
         """Return the layer's data on a block, less its mean over the reference samples where there are any."""
         name, tensor = route.layer.name, route.layer.data
         if self._reference is None:

@@ -14,7 +14,7 @@ from onnxcausal.analysis.result.inspection import (
     InputUse,
     OutcomeFacts,
     OutputFacts,
-    Shape,
+    StatedShape,
 )
 from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.onnxgraph.graph.index import GraphIndex, index_graph
@@ -22,7 +22,7 @@ from onnxcausal.onnxgraph.graph.op_traits import OWN_DOMAINS
 from onnxcausal.onnxgraph.graph.tensors import count_parameters, every_op, text_of, type_name
 from onnxcausal.onnxgraph.inspecting.static_wiring import Wired, flattened
 from onnxcausal.onnxgraph.network.io_spec import Reading
-from onnxcausal.onnxgraph.network.network import Cut
+from onnxcausal.onnxgraph.network.network import CutModel
 
 
 def file_facts(model: Model, path: Path) -> FileFacts:
@@ -79,7 +79,7 @@ def input_facts(model: Model, part: onnx.ModelProto | None, reading: Reading) ->
     )
 
 
-def output_facts(model: Model, cut: Cut | None) -> tuple[OutputFacts, ...]:
+def output_facts(model: Model, cut: CutModel | None) -> tuple[OutputFacts, ...]:
     """Return the outputs of a model and which of them follow from the outcome.
 
     Args:
@@ -93,7 +93,7 @@ def output_facts(model: Model, cut: Cut | None) -> tuple[OutputFacts, ...]:
     )
 
 
-def outcome_facts(cut: Cut, wired: Wired | None) -> OutcomeFacts:
+def outcome_facts(cut: CutModel, wired: Wired | None) -> OutcomeFacts:
     """Return the tensor effects would be measured on, and whether an analysis would take it.
 
     Args:
@@ -164,7 +164,7 @@ def _refused(shape: tuple[int, ...], dtype: np.dtype[np.generic] | None) -> str:
     return ""
 
 
-def _cut_off(cut: Cut) -> tuple[str, ...]:
+def _cut_off(cut: CutModel) -> tuple[str, ...]:
     """Return the ops of the model, as it is rewritten, that the outcome does not depend on."""
     kept = {name for op in cut.part.graph.node for name in op.output}
     ops = flattened(cut.model).graph.node
@@ -178,7 +178,7 @@ def _type(value: onnx.TypeProto) -> str:
     return (kind or "unknown").removesuffix("_type")
 
 
-def _shape(value: onnx.TypeProto) -> Shape | None:
+def _shape(value: onnx.TypeProto) -> StatedShape | None:
     if not value.tensor_type.HasField("shape"):
         return None
     return tuple(

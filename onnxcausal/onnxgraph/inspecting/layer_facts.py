@@ -6,7 +6,7 @@ import numpy as np
 
 from onnxcausal.analysis.result.inspection import CostFacts, LayerFacts, LinkFacts, LinkKind
 from onnxcausal.causal.graph import FlowKind
-from onnxcausal.onnxgraph.engine.execution_plan import Route, find_route
+from onnxcausal.onnxgraph.engine.execution_plan import ExecutionPlan, find_route
 from onnxcausal.onnxgraph.flow.flow import Flow, Link
 from onnxcausal.onnxgraph.flow.layers import Layer
 from onnxcausal.onnxgraph.graph.index import GraphIndex, captured
@@ -123,7 +123,7 @@ def _cost(layer: Layer, wired: Wired, nodes: int) -> CostFacts:
     assert wired.work is not None
     assert wired.outcome is not None
     route = find_route(wired.index, layer, wired.outcome, wired.trace)
-    if isinstance(route, Route):
+    if isinstance(route, ExecutionPlan):
         work, row_bytes = route.work, route.row_bytes
         how = "closed form" if route.closed else "suffix"
     else:

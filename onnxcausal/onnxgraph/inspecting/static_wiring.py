@@ -21,7 +21,7 @@ from onnxcausal.onnxgraph.network.extract import cut_at
 from onnxcausal.onnxgraph.network.feeds import open_inputs, with_one_input
 from onnxcausal.onnxgraph.network.heads import axis_of_classes, with_both_scores, with_reduced_scores
 from onnxcausal.onnxgraph.network.io_spec import Reading
-from onnxcausal.onnxgraph.network.network import Cut, open_network
+from onnxcausal.onnxgraph.network.network import CutModel, open_network
 from onnxcausal.onnxgraph.network.wiring import find_wiring
 from onnxcausal.onnxgraph.runner.limits import Limits
 from onnxcausal.onnxgraph.sandbox.first_run import rehearse
@@ -88,7 +88,7 @@ def wire_nothing(model: Model) -> Wired:
     return _unknown(part, model.opset, None, NO_OUTCOME)
 
 
-def wire_statically(cut: Cut, reading: Reading) -> Wired:
+def wire_statically(cut: CutModel, reading: Reading) -> Wired:
     """Return layers and flow as they follow from the file alone.
 
     Args:
@@ -128,7 +128,7 @@ def wire_statically(cut: Cut, reading: Reading) -> Wired:
     )
 
 
-def wire_by_run(cut: Cut, reading: Reading, limits: Limits | None = None) -> Wired:
+def wire_by_run(cut: CutModel, reading: Reading, limits: Limits | None = None) -> Wired:
     """Return layers and flow as a run of one probe sample shows them.
 
     Args:
@@ -162,7 +162,7 @@ def told(error: OnnxCausalError) -> str:
     return f"{error.what}: {error.why}"
 
 
-def _joining(cut: Cut, reading: Reading) -> Reading:
+def _joining(cut: CutModel, reading: Reading) -> Reading:
     """Return the reading with all open inputs side by side, where there are several and their shapes are known."""
     specs = open_inputs(cut.part, reading)
     shapes = {spec.name: spec.shape[1:] for spec in specs}
@@ -198,7 +198,7 @@ def _check_groups(layers: Sequence[Layer]) -> None:
 
 
 def _with_head(
-    cut: Cut, part: onnx.ModelProto, spec: InputSpec, reading: Reading
+    cut: CutModel, part: onnx.ModelProto, spec: InputSpec, reading: Reading
 ) -> tuple[onnx.ModelProto, str, Trace, Task | None]:
     """Return the model with one score per class as an analysis makes it, its outcome, its shapes and its task."""
     outcome, trace = cut.outcome.tensor, static_trace(part, spec)

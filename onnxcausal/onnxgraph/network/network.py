@@ -107,7 +107,7 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cut:
+class CutModel:
     """A model as far as it can be read without running it.
 
     Attributes:
@@ -123,7 +123,7 @@ class Cut:
     notes: tuple[str, ...]
 
 
-def cut_model(model: Model, output: str | None = None, task: Task | None = None) -> Cut:
+def cut_model(model: Model, output: str | None = None, task: Task | None = None) -> CutModel:
     """Return the model cut at its class scores, its local functions inlined, its layers in standard ops.
 
     Args:
@@ -142,11 +142,11 @@ def cut_model(model: Model, output: str | None = None, task: Task | None = None)
         part = cut_at(flat.proto, [outcome.tensor])
         _refuse_chance(part, model.name)
         _refuse_doubled(flat.proto, model.name)
-    return Cut(model, outcome, part, lowered.notes)
+    return CutModel(model, outcome, part, lowered.notes)
 
 
 def open_network(
-    model: Model | Cut,
+    model: Model | CutModel,
     reading: Reading = WHOLE_MODEL,
     *,
     provider: Provider | None = None,

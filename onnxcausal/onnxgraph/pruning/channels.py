@@ -40,7 +40,7 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ledger:
+class ChannelTable:
     """The channels of a graph.
 
     Attributes:
@@ -65,21 +65,21 @@ def told_of(op: NodeProto, why: str) -> Reason:
     return Reason(op.name or next((name for name in op.output if name), ""), kind, why)
 
 
-def new_channels(ledger: Ledger, number: int) -> Tags:
+def new_channels(ledger: ChannelTable, number: int) -> Tags:
     """Return the numbers of channels that did not exist before, `[number]`."""
     first = ledger.count
     ledger.numbers.append(number)
     return np.arange(first, first + number)
 
 
-def keep(ledger: Ledger, tags: Tags, reason: Reason) -> None:
+def keep(ledger: ChannelTable, tags: Tags, reason: Reason) -> None:
     """Note that channels must stay."""
     for tag in np.unique(tags).tolist():
         if tag != NEVER:
             ledger.stay.setdefault(tag, reason)
 
 
-def couple(ledger: Ledger, one: Tags, other: Tags, reason: Reason) -> None:
+def couple(ledger: ChannelTable, one: Tags, other: Tags, reason: Reason) -> None:
     """Note that channels at the same position stay or go together; beside what is never removed, one stays.
 
     Args:
@@ -95,7 +95,7 @@ def couple(ledger: Ledger, one: Tags, other: Tags, reason: Reason) -> None:
     ledger.pairs.append(both[:, ~alone & (both[0] != both[1])])
 
 
-def classes_of(ledger: Ledger) -> NDArray[np.int64]:
+def classes_of(ledger: ChannelTable) -> NDArray[np.int64]:
     """Return the class of each channel, by its number; those of a class stay or go together."""
     rows, columns = np.concatenate([np.empty((2, 0), np.int64), *ledger.pairs], axis=1)
     links = coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=(ledger.count, ledger.count))

@@ -4,11 +4,11 @@ import numpy as np
 
 from onnxcausal.onnxgraph.flow.constant_folding import value_of
 from onnxcausal.onnxgraph.pruning.channels import Alive, along
-from onnxcausal.onnxgraph.pruning.propagation import Cut, Reader, Spread
+from onnxcausal.onnxgraph.pruning.propagation import OperandCut, Reader, Spread
 from onnxcausal.onnxgraph.pruning.weights import Left
 
 
-def left_of(spread: Spread, cut: Cut, alive: Alive) -> Left | None:
+def left_of(spread: Spread, cut: OperandCut, alive: Alive) -> Left | None:
     """Return what is left of an operand; None where all of it is."""
     if all(alive[follow.tags].all() for follow in cut.follows):
         return None
@@ -21,7 +21,7 @@ def left_of(spread: Spread, cut: Cut, alive: Alive) -> Left | None:
     return Left(shape, tuple(kept))
 
 
-def shape_of(spread: Spread, cut: Cut) -> tuple[int, ...]:
+def shape_of(spread: Spread, cut: OperandCut) -> tuple[int, ...]:
     """Return the shape of an operand where it is used."""
     if cut.reader is not None:
         return cut.reader.layer.weight_shape

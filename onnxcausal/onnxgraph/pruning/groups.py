@@ -25,7 +25,7 @@ from onnxcausal.onnxgraph.pruning.channels import (
 )
 from onnxcausal.onnxgraph.pruning.cutting import shape_of
 from onnxcausal.onnxgraph.pruning.proof import first_flaw
-from onnxcausal.onnxgraph.pruning.propagation import Cut, Reader, Spread, spread_channels, tagged
+from onnxcausal.onnxgraph.pruning.propagation import OperandCut, Reader, Spread, spread_channels, tagged
 from onnxcausal.onnxgraph.pruning.prune import with_weights
 from onnxcausal.onnxgraph.pruning.rewrite import without_channels
 from onnxcausal.onnxgraph.pruning.solve import Solution, useless_before
@@ -193,7 +193,7 @@ def _saved(spread: Spread, classes: Classes) -> dict[int, int]:
     return total
 
 
-def _saved_of(spread: Spread, cut: Cut, classes: Classes) -> dict[int, int]:
+def _saved_of(spread: Spread, cut: OperandCut, classes: Classes) -> dict[int, int]:
     """Return how many numbers of an operand go with each class."""
     size = int(np.prod(shape_of(spread, cut)))
     follows = cut.follows

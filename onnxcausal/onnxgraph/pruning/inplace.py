@@ -8,7 +8,7 @@ from onnx import NodeProto
 from onnxcausal.onnxgraph.graph.index import attribute, integers
 from onnxcausal.onnxgraph.graph.op_traits import NORMALISING, REDUCING, SPATIAL, SQUASHING
 from onnxcausal.onnxgraph.pruning.channels import Tags
-from onnxcausal.onnxgraph.pruning.transfer import Follow, Given, Handed, Shape, mixed_along
+from onnxcausal.onnxgraph.pruning.transfer import Follow, Handed, OpInput, Shape, mixed_along
 
 ALIKE = frozenset(["Cast", "CastLike", "Dropout"])
 """Each position depends on the same one of the first operand; the others have no channels."""
@@ -26,7 +26,9 @@ MIXING = "it mixes the channels"
 Cuts = tuple[tuple[int, tuple[Follow, ...]], ...]
 
 
-def in_place(op: NodeProto, given: Sequence[Given | None], shapes: Sequence[Shape | None], opset: int) -> Handed | str:
+def in_place(
+    op: NodeProto, given: Sequence[OpInput | None], shapes: Sequence[Shape | None], opset: int
+) -> Handed | str:
     """Return what an op makes of channels that it leaves where they are, or why they must stay.
 
     Args:
@@ -60,7 +62,7 @@ def _mixing(tags: Tags, axes: Sequence[int] | None, cuts: Cuts = ()) -> Handed |
     return Handed((kept,), coupled, cuts, MIXING if mixes_all else "")
 
 
-def _parameters(op: NodeProto, given: Sequence[Given | None], tags: Tags) -> Cuts | None:
+def _parameters(op: NodeProto, given: Sequence[OpInput | None], tags: Tags) -> Cuts | None:
     """Return which parameters follow; None where they cannot."""
     if op.op_type in QUANTISING:
         return _scales(op, given, tags)
@@ -76,7 +78,7 @@ def _mixed(op: NodeProto, before: Shape, after: Shape | None, opset: int) -> Seq
     return _normalised(op, len(before)) if op.op_type in NORMALISING else ()
 
 
-def _per_channel(given: Sequence[Given | None], tags: Tags, number: int) -> Cuts | None:
+def _per_channel(given: Sequence[OpInput | None], tags: Tags, number: int) -> Cuts | None:
     if tags.ndim < UP_TO_CHANNELS or tags.shape[1] == 1:
         return ()
     parameters = given[1 : 1 + number]
@@ -85,7 +87,7 @@ def _per_channel(given: Sequence[Given | None], tags: Tags, number: int) -> Cuts
     return tuple((position, (Follow(0, tags, 1),)) for position in range(1, 1 + number))
 
 
-def _scales(op: NodeProto, given: Sequence[Given | None], tags: Tags) -> Cuts | None:
+def _scales(op: NodeProto, given: Sequence[OpInput | None], tags: Tags) -> Cuts | None:
     """Return how scales and zero points follow; None where they cannot."""
     axis = attribute(op, "axis", 1)
     cuts = []
@@ -132,7 +134,7 @@ def _squashed(op: NodeProto, rank: int, opset: int) -> Sequence[int]:
     return range(attribute(op, "axis", 1) % rank, rank)
 
 
-def _reduced(op: NodeProto, given: Sequence[Given | None], tags: Tags) -> Handed | str:
+def _reduced(op: NodeProto, given: Sequence[OpInput | None], tags: Tags) -> Handed | str:
     rank = tags.ndim
     axes = integers(op, "axes")
     if axes is None and len(given) > 1 and given[1] is not None:

@@ -14,7 +14,7 @@ from onnxcausal.onnxgraph.graph.index import GraphIndex, captured, index_graph
 from onnxcausal.onnxgraph.pruning.channels import (
     NEVER,
     Alive,
-    Ledger,
+    ChannelTable,
     Reason,
     Tags,
     couple,
@@ -24,7 +24,7 @@ from onnxcausal.onnxgraph.pruning.channels import (
     varying,
 )
 from onnxcausal.onnxgraph.pruning.rules import UNKNOWN, hand_on, meeting
-from onnxcausal.onnxgraph.pruning.transfer import Follow, Given, Handed, Making, mixed_along
+from onnxcausal.onnxgraph.pruning.transfer import Follow, Handed, Making, OpInput, mixed_along
 from onnxcausal.onnxgraph.pruning.weights import why_not_cut
 
 BIAS = 2
@@ -47,7 +47,7 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cut:
+class OperandCut:
     """A stored operand that loses what channels lose; of a weight in groups, `reader` tells how."""
 
     op: int
@@ -80,10 +80,10 @@ class Spread:
     loose: frozenset[str]
     seeds: dict[str, Tags]
     padded: dict[str, int]
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: ChannelTable = field(default_factory=ChannelTable)
     tags: dict[str, Tags] = field(default_factory=dict)
     readers: list[Reader] = field(default_factory=list)
-    cuts: list[Cut] = field(default_factory=list)
+    cuts: list[OperandCut] = field(default_factory=list)
     lost: dict[str, Reason] = field(default_factory=dict)
 
 
@@ -150,13 +150,13 @@ def _loose(index: GraphIndex, whole: onnx.ModelProto, order: list[int]) -> froze
     return frozenset(found)
 
 
-def _given(spread: Spread, name: str) -> Given | None:
+def _given(spread: Spread, name: str) -> OpInput | None:
     if not name:
         return None
     cuttable = name in spread.index.leaves and not _uncut(spread, name)
     stored = spread.index.initializers.get(name)
     shape = spread.known.shapes.get(name) if stored is None else tuple(stored.dims)
-    return Given(shape, spread.tags.get(name), cuttable, spread.known.value(spread.index, name))
+    return OpInput(shape, spread.tags.get(name), cuttable, spread.known.value(spread.index, name))
 
 
 def _uncut(spread: Spread, name: str) -> str:
@@ -194,7 +194,7 @@ def _through(spread: Spread, number: int, *, is_local: bool) -> None:
         keep(ledger, spread.tags[name], told_of(op, handed.stay))
     for one, other in handed.coupled:
         couple(ledger, one, other, told_of(op, "it combines the channel with what cannot be removed"))
-    spread.cuts.extend(Cut(number, position, follows) for position, follows in handed.cuts)
+    spread.cuts.extend(OperandCut(number, position, follows) for position, follows in handed.cuts)
     for name, tags in zip(op.output, handed.outputs, strict=True):
         if name and tags is not None:
             _stand(spread, name, tags, told_of(op, "its result has this channel alone"))
@@ -257,7 +257,7 @@ def _through_layer(spread: Spread, layer: Layer) -> None:
     follows = [Follow(layer.weight_parent_axis % len(layer.weight_shape), parents, 0)]
     if layer.weight_child_axis is not None:
         follows.append(Follow(layer.weight_child_axis % len(layer.weight_shape), children, 0))
-    spread.cuts.append(Cut(layer.op, layer.weight_input, tuple(follows), reader if layer.groups > 1 else None))
+    spread.cuts.append(OperandCut(layer.op, layer.weight_input, tuple(follows), reader if layer.groups > 1 else None))
 
 
 def _parents(spread: Spread, layer: Layer) -> tuple[Tags, str]:
@@ -286,17 +286,17 @@ def _with_bias(spread: Spread, layer: Layer, tags: Tags) -> Tags:
     assert layer.child_axis is not None
     if layer.op_type != "Gemm":
         if bias.cuttable:
-            spread.cuts.append(Cut(layer.op, BIAS, (Follow(0, tags, layer.child_axis % tags.ndim),)))
+            spread.cuts.append(OperandCut(layer.op, BIAS, (Follow(0, tags, layer.child_axis % tags.ndim),)))
         else:
             keep(spread.ledger, tags, told_of(op, "its bias is not stored in the file"))
         return tags
-    handed = meeting(op, [Given(tags.shape, tags, cuttable=False, value=None), bias])
+    handed = meeting(op, [OpInput(tags.shape, tags, cuttable=False, value=None), bias])
     if isinstance(handed, str):
         keep(spread.ledger, tags, told_of(op, handed))
         return tags
     for one, other in handed.coupled:
         couple(spread.ledger, one, other, told_of(op, "it adds to the channel what cannot be removed"))
-    spread.cuts.extend(Cut(layer.op, BIAS, follows) for _, follows in handed.cuts)
+    spread.cuts.extend(OperandCut(layer.op, BIAS, follows) for _, follows in handed.cuts)
     assert handed.outputs[0] is not None
     return handed.outputs[0]
 

@@ -19,7 +19,7 @@ from onnxcausal.onnxgraph.graph.index import captured
 from onnxcausal.onnxgraph.original.edit import add_stored, store
 from onnxcausal.onnxgraph.pruning.channels import Alive, along, varying
 from onnxcausal.onnxgraph.pruning.cutting import groups_left, left_of
-from onnxcausal.onnxgraph.pruning.parameters import Change, change_of
+from onnxcausal.onnxgraph.pruning.parameters import OpChange, change_of
 from onnxcausal.onnxgraph.pruning.propagation import Spread
 from onnxcausal.onnxgraph.pruning.weights import Left, passed_back
 
@@ -112,7 +112,7 @@ def _ask(file: _File, place: Place, asked: _Asked) -> None:
     file.asked.setdefault(name, {})[place] = asked
 
 
-def _change(file: _File, number: int, change: Change) -> None:
+def _change(file: _File, number: int, change: OpChange) -> None:
     """Take over what an op says from now on."""
     op = file.proto.graph.node[number]
     for position, held in change.inputs.items():

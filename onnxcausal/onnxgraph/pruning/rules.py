@@ -15,7 +15,7 @@ from onnxcausal.onnxgraph.graph.index import integers
 from onnxcausal.onnxgraph.graph.op_traits import BLIND, FUSED_DOMAIN, FUSED_POINTWISE, MOVING, OWN_DOMAINS, POINTWISE
 from onnxcausal.onnxgraph.pruning.channels import NEVER, Tags, compressed, varying
 from onnxcausal.onnxgraph.pruning.inplace import in_place
-from onnxcausal.onnxgraph.pruning.transfer import Follow, Given, Handed, Making, Shape
+from onnxcausal.onnxgraph.pruning.transfer import Follow, Handed, Making, OpInput, Shape
 from onnxcausal.onnxgraph.runner import run_op
 
 MOST_VALUES = 2**24
@@ -25,7 +25,7 @@ UNKNOWN = "what it does with the channels is not known"
 
 def hand_on(
     op: NodeProto,
-    given: Sequence[Given | None],
+    given: Sequence[OpInput | None],
     shapes: Sequence[Shape | None],
     opset: int,
     making: Making,
@@ -51,7 +51,7 @@ def hand_on(
 
 def _of_first(
     op: NodeProto,
-    given: Sequence[Given | None],
+    given: Sequence[OpInput | None],
     shapes: Sequence[Shape | None],
     opset: int,
     making: Making,
@@ -67,7 +67,7 @@ def _of_first(
     return _moved(op, given, opset) if op.op_type in MOVING else in_place(op, given, shapes, opset)
 
 
-def meeting(op: NodeProto, given: Sequence[Given | None]) -> Handed | str:
+def meeting(op: NodeProto, given: Sequence[OpInput | None]) -> Handed | str:
     """Return what an op makes of operands that broadcast against each other."""
     present = [(number, one) for number, one in enumerate(given) if one is not None]
     if any(one.shape is None for _, one in present):
@@ -107,7 +107,7 @@ def _lifted(tags: Tags, rank: int) -> Tags:
     return tags.reshape((1,) * (rank - tags.ndim) + tags.shape)
 
 
-def _all_along(tags: Tags, given: Given | None, axes: Sequence[int]) -> Tags:
+def _all_along(tags: Tags, given: OpInput | None, axes: Sequence[int]) -> Tags:
     """Return the tags of a tensor in which one channel stands all along some axes, once for each place."""
     assert given is not None
     assert given.shape is not None
@@ -117,7 +117,7 @@ def _all_along(tags: Tags, given: Given | None, axes: Sequence[int]) -> Tags:
     return np.broadcast_to(tags, tuple(shape[axis] if axis in axes else 1 for axis in range(tags.ndim)))
 
 
-def _padded(op: NodeProto, given: Sequence[Given | None], tags: Tags, making: Making) -> Handed | str:
+def _padded(op: NodeProto, given: Sequence[OpInput | None], tags: Tags, making: Making) -> Handed | str:
     """Return the tags of a padded tensor: channels that are put beside others are channels of the op's own."""
     pads = pads_of(op, tags.ndim, *(None if one is None else one.value for one in given[1:]))
     if pads is None:
@@ -139,7 +139,7 @@ def _padded(op: NodeProto, given: Sequence[Given | None], tags: Tags, making: Ma
     return Handed((np.concatenate([first, tags, last], axis=axis),))
 
 
-def _size(given: Given | None, axis: int) -> int:
+def _size(given: OpInput | None, axis: int) -> int:
     assert given is not None
     assert given.shape is not None
     return given.shape[axis]
@@ -169,7 +169,7 @@ def pads_of(
     return found
 
 
-def _moved(op: NodeProto, given: Sequence[Given | None], opset: int) -> Handed | str:
+def _moved(op: NodeProto, given: Sequence[OpInput | None], opset: int) -> Handed | str:
     """Execute the op on the tags themselves."""
     inputs: list[NDArray[np.generic] | None] = []
     for position, one in enumerate(given):

@@ -12,7 +12,7 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Given:
+class OpInput:
     """One input of an op.
 
     Attributes:

@@ -20,7 +20,7 @@ from onnxcausal.onnxgraph.original.layers import every_layer_in_file
 from onnxcausal.onnxgraph.original.original import Original
 from onnxcausal.onnxgraph.pruning import Group, removable_groups
 from onnxcausal.onnxgraph.pruning.weight_norms import child_sizes
-from onnxcausal.pipeline.heldout.split import Part
+from onnxcausal.pipeline.heldout.split import HeldOutSamples
 from onnxcausal.pipeline.heldout.subject import FEWEST, Subject
 from onnxcausal.pipeline.preparing.provenance import reading_of
 from onnxcausal.pipeline.progress import Progress
@@ -30,7 +30,7 @@ MOST_SAMPLES = 2000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Channels:
+class RemovableChannels:
     """Groups of channels that can go.
 
     Attributes:
@@ -50,7 +50,7 @@ class Channels:
         return sparing(order, self.parents, self.sizes)
 
 
-def find_channels(original: Original, subject: Subject) -> Channels:
+def find_channels(original: Original, subject: Subject) -> RemovableChannels:
     """Return the groups of channels that can go, all of whose nodes are known to the analysis.
 
     Raises:
@@ -73,10 +73,10 @@ def find_channels(original: Original, subject: Subject) -> Channels:
         )
     parents = tuple({layer: np.array(held, np.int64) for layer, held in group.parents} for group in groups)
     sizes = {layer.name: layer.parents for layer in prepared.wiring.flow.layers}
-    return Channels(tuple(groups), tuple(members), parents, sizes)
+    return RemovableChannels(tuple(groups), tuple(members), parents, sizes)
 
 
-def causal_order(channels: Channels, subject: Subject, part: Part, progress: Progress) -> Order:
+def causal_order(channels: RemovableChannels, subject: Subject, part: HeldOutSamples, progress: Progress) -> Order:
     """Return the groups by what their removal costs all classes for each number that it saves, the cheapest first."""
     costs = _node_costs(channels, subject, part, progress)
     return channels.spared(
@@ -84,7 +84,7 @@ def causal_order(channels: Channels, subject: Subject, part: Part, progress: Pro
     )
 
 
-def magnitude_order(channels: Channels, original: Original, subject: Subject) -> Order:
+def magnitude_order(channels: RemovableChannels, original: Original, subject: Subject) -> Order:
     """Return the groups by the size of the weights that make them, the smallest first (L1; Li et al. 2017).
 
     The size of a child is set against the mean over its layer, so that layers are comparable; a group has the mean of
@@ -105,7 +105,7 @@ def magnitude_order(channels: Channels, original: Original, subject: Subject) ->
     return channels.spared(np.argsort(means, kind="stable"))
 
 
-def random_order(channels: Channels, rng: np.random.Generator) -> Order:
+def random_order(channels: RemovableChannels, rng: np.random.Generator) -> Order:
     """Return the groups in an order drawn by chance."""
     return channels.spared(rng.permutation(len(channels.groups)))
 
@@ -125,7 +125,9 @@ def _nodes_of(subject: Subject, group: Group) -> Members | None:
     return found
 
 
-def _node_costs(channels: Channels, subject: Subject, part: Part, progress: Progress) -> dict[str, Floats]:
+def _node_costs(
+    channels: RemovableChannels, subject: Subject, part: HeldOutSamples, progress: Progress
+) -> dict[str, Floats]:
     """Return what removing each node costs, by layer: measured on samples of every class, right or wrong."""
     prepared = subject.prepared
     nodes = prepared.wiring.flow.nodes
@@ -147,7 +149,7 @@ def _node_costs(channels: Channels, subject: Subject, part: Part, progress: Prog
     return {layer: removal_costs(held) for layer, held in effects.items()}
 
 
-def parents_of(channels: Channels, chosen: Sequence[int]) -> dict[str, list[int]]:
+def parents_of(channels: RemovableChannels, chosen: Sequence[int]) -> dict[str, list[int]]:
     """Return the parents of each layer that go with some groups, ascending."""
     found: dict[str, set[int]] = {}
     for number in chosen:

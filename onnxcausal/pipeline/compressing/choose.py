@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from onnxcausal.causal.compression import Order
 from onnxcausal.errors import GateError
-from onnxcausal.evaluation.accuracy_change import Change, change_of
-from onnxcausal.pipeline.compressing.options import Options
-from onnxcausal.pipeline.compressing.smaller import Press, Smaller
-from onnxcausal.pipeline.heldout.split import Part, decided_by
+from onnxcausal.evaluation.accuracy_change import PairedChange, change_of
+from onnxcausal.pipeline.compressing.options import CompressOptions
+from onnxcausal.pipeline.compressing.smaller import Press, SmallerFile
+from onnxcausal.pipeline.heldout.split import HeldOutSamples, decided_by
 from onnxcausal.pipeline.progress import Progress
 from onnxcausal.pipeline.writing.trial_file import milliseconds
 
@@ -31,12 +31,12 @@ class TriedSize:
 
     number: int
     parameters: int
-    change: Change
+    change: PairedChange
     latency: float | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Chosen:
+class ChosenSize:
     """The smaller file.
 
     Attributes:
@@ -45,12 +45,14 @@ class Chosen:
         tried: the sizes it was chosen from.
     """
 
-    smaller: Smaller
+    smaller: SmallerFile
     number: int
     tried: tuple[TriedSize, ...]
 
 
-def choose_size(press: Press, order: Order, part: Part, options: Options, progress: Progress) -> Chosen:
+def choose_size(
+    press: Press, order: Order, part: HeldOutSamples, options: CompressOptions, progress: Progress
+) -> ChosenSize:
     """Return the file that reaches the target with the fewest groups gone, or with --max-drop the smallest in bounds.
 
     Args:
@@ -65,7 +67,7 @@ def choose_size(press: Press, order: Order, part: Part, options: Options, progre
     """
     if options.target_size is not None:
         number = press.fewest(order, int(options.target_size * press.parameters))
-        return Chosen(_made(press, order, number, part, options), number, ())
+        return ChosenSize(_made(press, order, number, part, options), number, ())
     tried: list[TriedSize] = []
     for entry in _sizes(press, order, part, options):
         progress.layer(f"{entry.parameters / press.parameters:.0%} of the stored numbers")
@@ -73,14 +75,14 @@ def choose_size(press: Press, order: Order, part: Part, options: Options, progre
         if _is_enough(tried, options):
             break
     number = _best(tried, press, options)
-    return Chosen(_made(press, order, number, part, options), number, tuple(tried))
+    return ChosenSize(_made(press, order, number, part, options), number, tuple(tried))
 
 
-def _made(press: Press, order: Order, number: int, part: Part, options: Options) -> Smaller:
+def _made(press: Press, order: Order, number: int, part: HeldOutSamples, options: CompressOptions) -> SmallerFile:
     return press.make(order[:number], fitted_on=part if options.refit else None)
 
 
-def _sizes(press: Press, order: Order, part: Part, options: Options) -> Iterator[TriedSize]:
+def _sizes(press: Press, order: Order, part: HeldOutSamples, options: CompressOptions) -> Iterator[TriedSize]:
     """Yield what ever smaller files do, the largest first."""
     before = decided_by(press.subject, press.subject.network, part)
     one = next(part.blocks()).x[:1]
@@ -101,7 +103,7 @@ def _sizes(press: Press, order: Order, part: Part, options: Options) -> Iterator
         yield TriedSize(number, made.parameters, change_of(before.right, after.right), latency)
 
 
-def _is_enough(tried: list[TriedSize], options: Options) -> bool:
+def _is_enough(tried: list[TriedSize], options: CompressOptions) -> bool:
     """Whether smaller files need not be tried."""
     if options.target_latency is not None:
         return _meets(tried[-1], options.target_latency)
@@ -109,7 +111,7 @@ def _is_enough(tried: list[TriedSize], options: Options) -> bool:
     return len(tried) >= ENOUGH and all(-entry.change.difference > options.max_drop for entry in tried[-ENOUGH:])
 
 
-def _best(tried: list[TriedSize], press: Press, options: Options) -> int:
+def _best(tried: list[TriedSize], press: Press, options: CompressOptions) -> int:
     if options.target_latency is not None:
         found = [entry for entry in tried if _meets(entry, options.target_latency)]
         if not found:

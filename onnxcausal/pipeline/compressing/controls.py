@@ -7,9 +7,9 @@ import numpy as np
 
 from onnxcausal.causal.compression import Order
 from onnxcausal.pipeline.compressing.channels import magnitude_order, random_order
-from onnxcausal.pipeline.compressing.smaller import Press, Smaller
+from onnxcausal.pipeline.compressing.smaller import Press, SmallerFile
 from onnxcausal.pipeline.heldout.changes import SideEffects, side_effects
-from onnxcausal.pipeline.heldout.split import Decisions, Part, decided_by
+from onnxcausal.pipeline.heldout.split import Decisions, HeldOutSamples, decided_by
 from onnxcausal.pipeline.progress import Progress
 
 REPEATS = 3
@@ -33,7 +33,7 @@ class Other:
 
 
 def compare(
-    press: Press, smaller: Smaller, parts: tuple[Part, Part], progress: Progress
+    press: Press, smaller: SmallerFile, parts: tuple[HeldOutSamples, HeldOutSamples], progress: Progress
 ) -> tuple[SideEffects, tuple[Other, ...]]:
     """Return what a smaller file changes, and what others as small do.
 
@@ -52,7 +52,13 @@ def compare(
 
 
 def _others(
-    press: Press, parameters: int, before: Decisions, report: Part, *, fitted_on: Part | None, progress: Progress
+    press: Press,
+    parameters: int,
+    before: Decisions,
+    report: HeldOutSamples,
+    *,
+    fitted_on: HeldOutSamples | None,
+    progress: Progress,
 ) -> Iterator[Other]:
     for method, order in other_orders(press):
         progress.layer(f"beside: {method}")

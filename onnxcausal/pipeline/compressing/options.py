@@ -7,7 +7,7 @@ from onnxcausal.pipeline.heldout.subject import FEWEST
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class CompressOptions:
     """Settings of a compression; exactly one target.
 
     Attributes:

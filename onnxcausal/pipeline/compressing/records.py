@@ -12,20 +12,20 @@ from onnxcausal.analysis.formats.compression import (
     UnfitRecord,
 )
 from onnxcausal.analysis.formats.side_effects import CostRecord, MovedRecord, PartRecord
-from onnxcausal.pipeline.compressing.choose import Chosen, TriedSize
+from onnxcausal.pipeline.compressing.choose import ChosenSize, TriedSize
 from onnxcausal.pipeline.compressing.controls import Other
-from onnxcausal.pipeline.compressing.smaller import Press, Smaller
+from onnxcausal.pipeline.compressing.smaller import Press, SmallerFile
 from onnxcausal.pipeline.heldout.change_records import change_record, class_records, positions_of, quality_records
 from onnxcausal.pipeline.heldout.changes import SideEffects
-from onnxcausal.pipeline.heldout.split import Part
+from onnxcausal.pipeline.heldout.split import HeldOutSamples
 from onnxcausal.pipeline.preparing.provenance import data_record, tool_record
 
 
 def compression_file(
     press: Press,
-    chosen: Chosen,
+    chosen: ChosenSize,
     measured: tuple[SideEffects, Sequence[Other]],
-    parts: tuple[Part, Part],
+    parts: tuple[HeldOutSamples, HeldOutSamples],
     *,
     refused: str,
     notes: Sequence[str],
@@ -68,7 +68,7 @@ def compression_file(
     )
 
 
-def _lost(smaller: Smaller) -> list[LostRecord]:
+def _lost(smaller: SmallerFile) -> list[LostRecord]:
     return [
         LostRecord(
             layer=lost.layer,
@@ -81,7 +81,7 @@ def _lost(smaller: Smaller) -> list[LostRecord]:
     ]
 
 
-def _refit(smaller: Smaller) -> RefitsRecord:
+def _refit(smaller: SmallerFile) -> RefitsRecord:
     return RefitsRecord(
         layers=[
             RefittedLayerRecord(layer=one.name, ridge=one.ridge, left=min(1.0, one.left)) for one in smaller.refitted

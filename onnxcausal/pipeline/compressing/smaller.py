@@ -20,8 +20,8 @@ from onnxcausal.onnxgraph.original.original import Original
 from onnxcausal.onnxgraph.pruning import with_weights
 from onnxcausal.onnxgraph.refitting.refit import Lossy, Refitted, Unfit, refit
 from onnxcausal.onnxgraph.refitting.refitted_file import RefittedFile, not_in_file, with_refitted
-from onnxcausal.pipeline.compressing.channels import Channels, parents_of
-from onnxcausal.pipeline.heldout.split import Part
+from onnxcausal.pipeline.compressing.channels import RemovableChannels, parents_of
+from onnxcausal.pipeline.heldout.split import HeldOutSamples
 from onnxcausal.pipeline.heldout.subject import Subject
 from onnxcausal.pipeline.preparing.configuration import Configuration
 from onnxcausal.pipeline.preparing.machine import Machine
@@ -30,7 +30,7 @@ from onnxcausal.pipeline.writing.trial_file import opened
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Smaller:
+class SmallerFile:
     """A smaller file.
 
     Attributes:
@@ -70,7 +70,7 @@ class Press:
 
     original: Original
     subject: Subject
-    channels: Channels
+    channels: RemovableChannels
     configuration: Configuration
     machine: Machine
     version: str
@@ -125,7 +125,7 @@ class Press:
         above, below = (abs(self.parameters_without(order[:count]) - parameters) for count in (number - 1, number))
         return number if below <= above else number - 1
 
-    def make(self, chosen: Order, *, fitted_on: Part | None = None) -> Smaller:
+    def make(self, chosen: Order, *, fitted_on: HeldOutSamples | None = None) -> SmallerFile:
         """Return the file without some groups.
 
         Args:
@@ -140,10 +140,10 @@ class Press:
         network = self._opened(repaired)
         parameters = count_parameters(repaired.proto).number
         if fitted_on is None:
-            return Smaller(repaired, masks, repaired.proto, repaired.data, network, parameters)
+            return SmallerFile(repaired, masks, repaired.proto, repaired.data, network, parameters)
         refitted, unfit = self._refit(repaired, network, fitted_on)
         file = with_refitted(repaired, self.original, refitted, masks, self.provenance)
-        return Smaller(
+        return SmallerFile(
             repaired,
             masks,
             file.proto,
@@ -177,7 +177,7 @@ class Press:
         model = replace(self.original.model, proto=with_weights(file.proto, self.original, file.data))
         return opened(model, self.configuration, self.machine)
 
-    def _refit(self, repaired: Repaired, network: Network, part: Part) -> tuple[list[Refitted], list[Unfit]]:
+    def _refit(self, repaired: Repaired, network: Network, part: HeldOutSamples) -> tuple[list[Refitted], list[Unfit]]:
         layers = {layer.name: layer for layer in self.subject.prepared.wiring.flow.layers}
         lossy = [
             Lossy(

@@ -11,7 +11,7 @@ from onnxcausal.causal.outcome import Floats
 from onnxcausal.causal.route import Route, Step
 from onnxcausal.errors import ConfigError, NothingToAnalyseError
 from onnxcausal.evaluation.maps import scaled
-from onnxcausal.onnxgraph.engine.responses import Asked, Responder, reads_input
+from onnxcausal.onnxgraph.engine.responses import Responder, ResponseRequest, reads_input
 from onnxcausal.onnxgraph.flow.layers import Layer
 from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.onnxgraph.network.wiring import Wiring
@@ -87,7 +87,7 @@ def open_attributor(
         NothingToAnalyseError: no layer of the graph has places.
     """
     spaces = spaces_of(wiring.trace.shapes[network.spec.name])
-    space, asked = spaces[0], dict[str, Asked]()
+    space, asked = spaces[0], dict[str, ResponseRequest]()
     for space in spaces:
         asked = _asked_of_all(network, wiring, route, space, weighting)
         if asked:
@@ -104,7 +104,7 @@ def open_attributor(
 
 def _asked_of_all(
     network: Network, wiring: Wiring, route: Route, space: tuple[int, ...], weighting: Weighting
-) -> dict[str, Asked]:
+) -> dict[str, ResponseRequest]:
     """Return what is wanted of every layer of a route whose responses have places of a kind."""
     asked = {}
     for layer in wiring.flow.layers:
@@ -132,7 +132,7 @@ def in_space(maps: Floats, space: tuple[int, ...]) -> Floats:
 
 def _asked(
     network: Network, wiring: Wiring, layer: Layer, step: Step, *, space: tuple[int, ...], weighting: Weighting
-) -> Asked | None:
+) -> ResponseRequest | None:
     """Return what is wanted of a layer; None where its responses have no places."""
     trace = wiring.trace
     nodes = wiring.flow.nodes[layer.name]
@@ -145,8 +145,8 @@ def _asked(
     if reads_input(network, wiring, layer):
         shape = trace.shapes[network.spec.name]
         whole = len(space) > 1 or int(np.prod(space)) == int(np.prod(shape[1:]))
-        return Asked(layer, factors, step.targets, features_in=space) if whole else None
-    return Asked(layer, factors, step.targets) if _has_places(wiring, layer, space) else None
+        return ResponseRequest(layer, factors, step.targets, features_in=space) if whole else None
+    return ResponseRequest(layer, factors, step.targets) if _has_places(wiring, layer, space) else None
 
 
 def _has_places(wiring: Wiring, layer: Layer, space: tuple[int, ...]) -> bool:

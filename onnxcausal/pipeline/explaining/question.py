@@ -20,7 +20,7 @@ from onnxcausal.onnxgraph.network.rebatch import settle_batch
 from onnxcausal.onnxgraph.network.wiring import Wiring, find_wiring
 from onnxcausal.onnxgraph.runner.memory import Memory, batch_within
 from onnxcausal.onnxgraph.sandbox.first_run import rehearse
-from onnxcausal.pipeline.inferring.checkpoint import Ledger
+from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
 from onnxcausal.pipeline.inferring.classes import infer_classes
 from onnxcausal.pipeline.preparing.compatibility import check_fixed
 from onnxcausal.pipeline.preparing.configuration import Configuration
@@ -118,7 +118,7 @@ def open_with_inference(
     )
     targets = targets_of(network, named, question, names)
     wanted = sorted({*targets.tolist(), *(named.labels[named.labels != UNKNOWN].tolist())} & set(prepared.targets))
-    inferred = infer_classes(replace(prepared, targets=tuple(wanted)), progress, Ledger())
+    inferred = infer_classes(replace(prepared, targets=tuple(wanted)), progress, Checkpoint())
     routes = {graph.target: route_of(graph) for graph in inferred.graphs}
     missing = "; ".join(f"class {entry.target}: {entry.reason}" for entry in inferred.skipped)
     missing = missing or "the data has no sample of it"

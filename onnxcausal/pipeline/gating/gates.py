@@ -21,7 +21,7 @@ from onnxcausal.analysis.formats.reading import read_record
 from onnxcausal.analysis.formats.saved_analysis import check_settings
 from onnxcausal.analysis.gating.checks import Check, Status, checks_of_analysis, checks_of_comparison
 from onnxcausal.analysis.gating.gates import Gate, check_gates, parse_gate
-from onnxcausal.analysis.gating.measures import OF_CHANGE, Evidence, protocol_of
+from onnxcausal.analysis.gating.measures import OF_CHANGE, GateEvidence, protocol_of
 from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.errors import ConfigError, GateError
 from onnxcausal.pipeline.preparing.configuration import GATES, Configured, GatesSection
@@ -31,7 +31,7 @@ SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
+class Requirements:
     """What a model must meet.
 
     Attributes:
@@ -74,7 +74,7 @@ def ask(
     update: bool = False,
     out: Path,
     stem: str,
-) -> Asked:
+) -> Requirements:
     """Return what a model must meet, all that can be known before the work made sure.
 
     Conditions from all places hold together; paths that are given win over those of the sidecar, those over the
@@ -102,7 +102,7 @@ def ask(
     )
     place = baseline or _path(sidecar.baseline) or _path(project.baseline)
     folder = evaluation or _path(sidecar.evaluation) or _path(project.evaluation)
-    asked = Asked(
+    asked = Requirements(
         gates=gates,
         baseline=place,
         evaluations=_evaluations(gates, [folder] if folder else [out, out.parent / f"{stem}.evaluation"], stem),
@@ -118,7 +118,7 @@ def ask(
     return replace(asked, held=held)
 
 
-def check(analysis: Analysis, asked: Asked) -> Gated:
+def check(analysis: Analysis, asked: Requirements) -> Gated:
     """Return what comes of all gates and of the comparison with the baseline; update that where asked.
 
     The comparison is a gate by itself, unless a gate is of what changed. A baseline is only replaced by a model that
@@ -133,7 +133,7 @@ def check(analysis: Analysis, asked: Asked) -> Gated:
     comparison = None if asked.held is None else contrast(asked.held, made, Criterion(margin=asked.margin))
     of_change = any(gate.measure in OF_CHANGE for gate in asked.gates)
     gates = [gate for gate in asked.gates if comparison is not None or gate.measure not in OF_CHANGE]
-    checks = checks_of_analysis(made.record) + check_gates(gates, Evidence(made.record, evaluations, comparison))
+    checks = checks_of_analysis(made.record) + check_gates(gates, GateEvidence(made.record, evaluations, comparison))
     if comparison is not None and not of_change:
         checks += checks_of_comparison(comparison)
     if asked.update and asked.baseline is not None and all(found.status is not Status.FAILED for found in checks):
@@ -184,7 +184,7 @@ def _path(text: str | None) -> Path | None:
     return None if text is None else Path(text)
 
 
-def _check_baseline(asked: Asked, out: Path) -> None:
+def _check_baseline(asked: Requirements, out: Path) -> None:
     """Refuse a baseline that cannot be one."""
     of_change = next((gate for gate in asked.gates if gate.measure in OF_CHANGE), None)
     if asked.baseline is None:

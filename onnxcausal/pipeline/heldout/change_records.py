@@ -5,12 +5,12 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from onnxcausal.analysis.formats.side_effects import ChangeRecord, ClassRecord, QualityRecord
-from onnxcausal.evaluation.accuracy_change import Change, adjusted
+from onnxcausal.evaluation.accuracy_change import PairedChange, adjusted
 from onnxcausal.pipeline.heldout.changes import SideEffects
-from onnxcausal.pipeline.heldout.split import Part
+from onnxcausal.pipeline.heldout.split import HeldOutSamples
 
 
-def positions_of(part: Part) -> dict[int, list[int]]:
+def positions_of(part: HeldOutSamples) -> dict[int, list[int]]:
     """Return the positions of the samples of a part, by class, ascending."""
     return {target: np.sort(held).tolist() for target, held in part.positions.items()}
 
@@ -42,7 +42,7 @@ def quality_records(found: SideEffects) -> tuple[QualityRecord, QualityRecord]:
     return before, after
 
 
-def change_record(change: Change) -> ChangeRecord:
+def change_record(change: PairedChange) -> ChangeRecord:
     """Return the record of a change."""
     return ChangeRecord(
         n=change.n,

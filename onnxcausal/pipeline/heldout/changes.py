@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnxcausal.evaluation.accuracy_change import Change, Moved, calibration_error, change_of, moved
+from onnxcausal.evaluation.accuracy_change import Moved, PairedChange, calibration_error, change_of, moved
 from onnxcausal.pipeline.heldout.split import Decisions
 
 
@@ -22,8 +22,8 @@ class SideEffects:
         log_probability: mean log-probability of the right class before and after, in nats.
     """
 
-    overall: Change
-    classes: Mapping[int, Change]
+    overall: PairedChange
+    classes: Mapping[int, PairedChange]
     moved: tuple[Moved, ...]
     agreement: float
     calibration: tuple[float, float]

@@ -23,7 +23,7 @@ KEPT_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class HeldOutSamples:
     """Some of the held-out samples.
 
     Attributes:
@@ -58,12 +58,12 @@ class Part:
         """Return the first samples of a class, `[samples, ...]`."""
         return self.samples.read(self.positions[target][:count]).x
 
-    def without(self, targets: Collection[int]) -> "Part":
+    def without(self, targets: Collection[int]) -> "HeldOutSamples":
         """Return the part without some classes."""
         if not targets:
             return self
         kept = {target: held for target, held in self.positions.items() if target not in targets}
-        return Part(self.samples, kept, self.limit)
+        return HeldOutSamples(self.samples, kept, self.limit)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +92,7 @@ class Decisions:
         return float(self.right[self.labels == target].mean())
 
 
-def split_held_out(subject: Subject, count: int | None = None) -> tuple[Part, Part]:
+def split_held_out(subject: Subject, count: int | None = None) -> tuple[HeldOutSamples, HeldOutSamples]:
     """Return the part to choose on and the part to report on.
 
     Each class gives half of its held-out samples to either, `count` at most, in an order drawn by chance. Samples that
@@ -116,7 +116,7 @@ def split_held_out(subject: Subject, count: int | None = None) -> tuple[Part, Pa
         order = subject.free(target)
         middle = len(order) // 2
         search[target], report[target] = order[:middle][:count], order[middle:][:count]
-    parts = [_readable(Part(prepared.samples, held, limit)) for held in (search, report)]
+    parts = [_readable(HeldOutSamples(prepared.samples, held, limit)) for held in (search, report)]
     few = [target for target in search if min(len(part.positions[target]) for part in parts) < FEWEST]
     for target in few:
         held = " and ".join(str(len(part.positions[target])) for part in parts)
@@ -153,16 +153,16 @@ def _check(subject: Subject) -> None:
         )
 
 
-def _readable(part: Part) -> Part:
+def _readable(part: HeldOutSamples) -> HeldOutSamples:
     """Return a part without the samples that cannot be read."""
     read = np.concatenate([np.empty(0, np.int64), *(batch.indices for batch in part.blocks())])
     if len(read) == sum(map(len, part.positions.values())):
         return part
     kept = {target: held[np.isin(held, read)] for target, held in part.positions.items()}
-    return Part(part.samples, kept, part.limit)
+    return HeldOutSamples(part.samples, kept, part.limit)
 
 
-def decide(network: Network, part: Part, *, probabilities: bool = False) -> Decisions:
+def decide(network: Network, part: HeldOutSamples, *, probabilities: bool = False) -> Decisions:
     """Return what a model decides on a part.
 
     Args:
@@ -189,6 +189,6 @@ def decide(network: Network, part: Part, *, probabilities: bool = False) -> Deci
     return Decisions(labels, decided, np.exp(logs[rows, decided]), logs[rows, labels])
 
 
-def decided_by(subject: Subject, network: Network, part: Part) -> Decisions:
+def decided_by(subject: Subject, network: Network, part: HeldOutSamples) -> Decisions:
     """Return what a form of the model decides on a part."""
     return decide(network, part, probabilities=subject.prepared.holds_probabilities)

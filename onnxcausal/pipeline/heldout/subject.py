@@ -16,7 +16,7 @@ from onnxcausal.errors import ConfigError, SamplesError
 from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.onnxgraph.network.wiring import Wiring
-from onnxcausal.pipeline.inferring.checkpoint import Ledger
+from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
 from onnxcausal.pipeline.inferring.classes import infer_classes
 from onnxcausal.pipeline.preparing.configuration import AnalysisSection, Configuration, Configured
 from onnxcausal.pipeline.preparing.machine import Machine
@@ -225,7 +225,7 @@ def subject_of(
     saved = None if analysis is None else read_analysis(analysis)
     if saved is None:
         prepared = _classifying(prepare(model, configured.values, machine=machine))
-        inferred = infer_classes(prepared, progress, Ledger())
+        inferred = infer_classes(prepared, progress, Checkpoint())
         routes = {graph.target: route_of(graph) for graph in inferred.graphs}
         used = _together([*_tried(prepared, routes), _reference(prepared)])
         return Subject(prepared, routes, prepared.data_sha256, used, tuple(inferred.notes))

@@ -14,11 +14,11 @@ from onnxcausal.errors import InterruptedRunError
 from onnxcausal.onnxgraph.engine.interface import Findings, Probe
 from onnxcausal.pipeline.preparing.prepare import Prepared
 from onnxcausal.pipeline.progress import Progress
-from onnxcausal.samples.selection import Chosen
+from onnxcausal.samples.selection import Selection
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ledger:
+class Checkpoint:
     """Keeps finished chunks, and gives them back to a run that was interrupted.
 
     Attributes:
@@ -29,9 +29,9 @@ class Ledger:
     journal: Journal | None = None
     context: Mapping[str, object] = field(default_factory=dict)
 
-    def of(self, target: int, chosen: Chosen) -> "Ledger":
+    def of(self, target: int, chosen: Selection) -> "Checkpoint":
         """Return the ledger of one class on some samples."""
-        return Ledger(self.journal, {"target": target, "samples": chosen.indices})
+        return Checkpoint(self.journal, {"target": target, "samples": chosen.indices})
 
     def find(self, probe: Probe, columns: slice) -> Floats | None:
         """Return the effects of a probe on some samples, `[nodes, samples]`, if they were kept."""
@@ -54,7 +54,7 @@ class Ledger:
 
 
 @contextmanager
-def open_ledger(out: Path | None, prepared: Prepared, progress: Progress) -> Iterator[Ledger]:
+def open_ledger(out: Path | None, prepared: Prepared, progress: Progress) -> Iterator[Checkpoint]:
     """Open the ledger of a run; the journal goes when the block ends well, and stays when it does not.
 
     Args:
@@ -67,7 +67,7 @@ def open_ledger(out: Path | None, prepared: Prepared, progress: Progress) -> Ite
         InterruptedRunError: the block was interrupted by Ctrl-C; what it kept stays.
     """
     if out is None:
-        yield Ledger()
+        yield Checkpoint()
         return
     journal = Journal(out, _identity(prepared))
     if journal.found:
@@ -75,7 +75,7 @@ def open_ledger(out: Path | None, prepared: Prepared, progress: Progress) -> Ite
     prepared.engine.recall(journal.findings)
     finished = False
     try:
-        yield Ledger(journal)
+        yield Checkpoint(journal)
         finished = True
     except KeyboardInterrupt as error:
         raise _interrupted(journal) from error

@@ -8,11 +8,11 @@ from onnxcausal.analysis.result.analysis import Skipped, title_of
 from onnxcausal.causal.effects import FEWEST_SAMPLES
 from onnxcausal.causal.graph import CausalGraph
 from onnxcausal.causal.task import Task, is_right
-from onnxcausal.pipeline.inferring.checkpoint import Ledger
+from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
 from onnxcausal.pipeline.inferring.graph import infer_graph
 from onnxcausal.pipeline.preparing.prepare import Prepared
 from onnxcausal.pipeline.progress import Progress
-from onnxcausal.samples.selection import Chosen, choose_correct
+from onnxcausal.samples.selection import Selection, choose_correct
 from onnxcausal.samples.synthetic import SOURCE
 
 TASKS = {
@@ -40,7 +40,7 @@ class Inferred:
     notes: list[str]
 
 
-def infer_classes(prepared: Prepared, progress: Progress, ledger: Ledger) -> Inferred:
+def infer_classes(prepared: Prepared, progress: Progress, ledger: Checkpoint) -> Inferred:
     """Infer the graph of every target class that has enough samples.
 
     Args:
@@ -107,7 +107,7 @@ def _note_unreadable(unreadable: list[str]) -> list[str]:
     return [f"{len(set(unreadable))} unreadable image(s) were left out, e.g. {names[0]}"] if names else []
 
 
-def _too_few(chosen: Chosen) -> str:
+def _too_few(chosen: Selection) -> str:
     if not len(chosen.indices):
         return f"no correctly classified sample among {chosen.examined}"
     usable = f"{len(chosen.indices)} correctly classified sample(s) among {chosen.examined}"

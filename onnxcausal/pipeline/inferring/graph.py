@@ -10,14 +10,16 @@ from onnxcausal.causal.outcome import outcome_of
 from onnxcausal.onnxgraph.engine.interface import Probe
 from onnxcausal.onnxgraph.flow.flow import Flow, Targets
 from onnxcausal.onnxgraph.flow.layers import Layer
-from onnxcausal.pipeline.inferring.checkpoint import Ledger
-from onnxcausal.pipeline.inferring.measure import Bench, Measured, measure
+from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
+from onnxcausal.pipeline.inferring.measure import Bench, LayerMeasurement, measure
 from onnxcausal.pipeline.preparing.prepare import Prepared
 from onnxcausal.pipeline.progress import Progress
-from onnxcausal.samples.selection import Chosen
+from onnxcausal.samples.selection import Selection
 
 
-def infer_graph(prepared: Prepared, target: int, chosen: Chosen, progress: Progress, ledger: Ledger) -> CausalGraph:
+def infer_graph(
+    prepared: Prepared, target: int, chosen: Selection, progress: Progress, ledger: Checkpoint
+) -> CausalGraph:
     """Return the causal graph of one class.
 
     Args:
@@ -65,7 +67,7 @@ def _links(flow: Flow, layer: Layer, targets: Targets, graph: CausalGraph) -> tu
 def _tested(
     probe: Probe,
     targets: Targets,
-    measured: Measured,
+    measured: LayerMeasurement,
     links: tuple[tuple[str, int, int], ...],
 ) -> LayerResult:
     """Return what interventions on every parent of one layer showed."""

@@ -14,7 +14,7 @@ from onnxcausal.causal.sequential import assess_sequential, begin, look, looks
 from onnxcausal.causal.significance import Rule, Verdicts
 from onnxcausal.causal.welch import assess_welch
 from onnxcausal.onnxgraph.engine.interface import Engine, Observation, Probe, ScoresToOutcome
-from onnxcausal.pipeline.inferring.checkpoint import Ledger
+from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
 from onnxcausal.pipeline.progress import Progress
 from onnxcausal.samples.source import Inputs
 
@@ -23,7 +23,7 @@ CHUNK_WORK = 2 * 10**10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Measured:
+class LayerMeasurement:
     """What interventions on one layer showed.
 
     Attributes:
@@ -54,7 +54,7 @@ class Bench:
     x: Inputs
     outcome: ScoresToOutcome
     observation: Observation
-    ledger: Ledger
+    ledger: Checkpoint
     progress: Progress
 
     def effects(self, probe: Probe, columns: slice) -> EffectTable:
@@ -75,7 +75,7 @@ class Bench:
         return estimate_effects(te, observed, self.observation.floor)
 
 
-def measure(probe: Probe, bench: Bench, settings: Settings) -> Measured:
+def measure(probe: Probe, bench: Bench, settings: Settings) -> LayerMeasurement:
     """Return what interventions on the nodes of one layer show.
 
     Args:
@@ -97,18 +97,18 @@ def measure(probe: Probe, bench: Bench, settings: Settings) -> Measured:
     joint = bench.effects(union, slice(0, len(bench.x)))
     bench.progress.skip(len(others) - 1)
     te = spread_out(found.effects.te, tested, len(probe.nodes))
-    return Measured(
+    return LayerMeasurement(
         effects=EffectTable(te, found.effects.observed),
         verdicts=with_untested(found.verdicts, tested, len(probe.nodes)),
         hidden=hidden_effect(joint, len(others), float(bounds[others].max()), alpha=settings.alpha),
     )
 
 
-def _measure_all(probe: Probe, bench: Bench, settings: Settings) -> Measured:
+def _measure_all(probe: Probe, bench: Bench, settings: Settings) -> LayerMeasurement:
     """Test every node of a probe."""
     if not settings.adaptive:
         table = bench.effects(probe, slice(0, len(bench.x)))
-        return Measured(table, assess(table, settings))
+        return LayerMeasurement(table, assess(table, settings))
     evidence = begin(len(probe.nodes), len(bench.x))
     start = 0
     for stop in looks(len(bench.x)):
@@ -119,7 +119,9 @@ def _measure_all(probe: Probe, bench: Bench, settings: Settings) -> Measured:
         start = stop
     bench.progress.skip(float((1 - evidence.used / len(bench.x)).sum()))
     table = EffectTable(evidence.te, bench.observation.outcome)
-    return Measured(table, assess_sequential(table, evidence.p, alpha=settings.alpha, coverage=settings.coverage))
+    return LayerMeasurement(
+        table, assess_sequential(table, evidence.p, alpha=settings.alpha, coverage=settings.coverage)
+    )
 
 
 def assess(table: EffectTable, settings: Settings) -> Verdicts:

@@ -10,7 +10,7 @@ from onnxcausal.causal.outcome import OutcomeKind
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError, ModelError, SamplesError
 from onnxcausal.onnxgraph.network.io_spec import Reading
-from onnxcausal.onnxgraph.network.network import Cut, Network
+from onnxcausal.onnxgraph.network.network import CutModel, Network
 from onnxcausal.samples.preprocess import Preprocess
 from onnxcausal.samples.source import Samples
 
@@ -31,7 +31,7 @@ def task_of(found: Task, asked: Task | None, label_axes: int) -> Task:
     return Task.MULTILABEL if found is Task.CLASSIFICATION and label_axes > 1 else found
 
 
-def check_fixed(cut: Cut, reading: Reading) -> None:
+def check_fixed(cut: CutModel, reading: Reading) -> None:
     """Refuse values for inputs that the model does not have.
 
     Raises:

@@ -22,7 +22,7 @@ from onnxcausal.causal.significance import Rule
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError
 from onnxcausal.onnxgraph.network.io_spec import Reading, Reduction
-from onnxcausal.samples.preprocess import Channels, Layout, Preprocess
+from onnxcausal.samples.preprocess import ChannelOrder, Layout, Preprocess
 
 Size = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
@@ -62,7 +62,7 @@ class PreprocessSection(_Section):
     rescale: float | None = None
     mean: tuple[float, ...] | None = None
     std: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] | None = None
-    channels: Channels | None = None
+    channels: ChannelOrder | None = None
     layout: Layout | None = None
 
 

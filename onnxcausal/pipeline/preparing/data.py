@@ -40,7 +40,7 @@ READ_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Given:
+class GivenData:
     """Data that was read before the model's input was known.
 
     Attributes:
@@ -62,7 +62,7 @@ def open_with_data(
     arrays: Arrays | None,
     provider: Provider | None,
     limits: Limits | None,
-) -> tuple[Network, Given | None]:
+) -> tuple[Network, GivenData | None]:
     """Return the model in a session, and the data where that had to be read to know its inputs."""
     reading = configuration.to_reading()
     cut = cut_model(model, reading.output, reading.task)
@@ -70,9 +70,9 @@ def open_with_data(
     names = [spec.name for spec in open_inputs(cut.part, reading)]
     source = configuration.data.source
     if arrays is not None and not isinstance(arrays[0], Mapping):
-        return open_network(cut, reading, provider=provider, limits=limits), Given(arrays[0], arrays[1])
+        return open_network(cut, reading, provider=provider, limits=limits), GivenData(arrays[0], arrays[1])
     if arrays is not None:
-        given = Given(arrays[0], arrays[1])
+        given = GivenData(arrays[0], arrays[1])
     elif len(names) > 1 and source and Path(source).suffix in JOINED_SUFFIXES:
         given = _read_parts(Path(source), names, configuration, model)
     else:
@@ -89,14 +89,14 @@ def open_with_data(
     return network, replace(given, x=joined(given.x, names, given.source))
 
 
-def _read_parts(source: Path, names: Sequence[str], configuration: Configuration, model: Model) -> Given:
+def _read_parts(source: Path, names: Sequence[str], configuration: Configuration, model: Model) -> GivenData:
     """Return the arrays or columns of several inputs."""
     if source.suffix == ".npz":
-        return Given(*read_parts(source, names), source.name)
+        return GivenData(*read_parts(source, names), source.name)
     labelled = configuration.model.task is not Task.REGRESSION
     classes = names_in_metadata(model.metadata)
     columns = read_columns(source, names, configuration.data.label_column, classes, labelled=labelled)
-    return Given(columns.parts, columns.labels, source.name, columns.class_names)
+    return GivenData(columns.parts, columns.labels, source.name, columns.class_names)
 
 
 def _nothing_for(name: str, names: Sequence[str], given: Parts) -> SamplesError:
@@ -118,7 +118,7 @@ def _no_labels(source: str) -> SamplesError:
 
 
 def samples_of(
-    network: Network, configuration: Configuration, given: Given | None, names: Sequence[str] | None
+    network: Network, configuration: Configuration, given: GivenData | None, names: Sequence[str] | None
 ) -> Samples:
     """Return the data: arrays, what is configured, or synthetic probe inputs."""
     settings, data = configuration.to_preprocess(), configuration.data

@@ -24,7 +24,7 @@ from onnxcausal.pipeline.preparing.engine import open_engine
 from onnxcausal.pipeline.preparing.machine import HERE, Machine
 from onnxcausal.pipeline.preparing.targets import names_in_metadata, resolve_targets
 from onnxcausal.samples.load import METADATA
-from onnxcausal.samples.selection import Chosen, choose_balanced
+from onnxcausal.samples.selection import Selection, choose_balanced
 from onnxcausal.samples.source import Samples
 
 
@@ -58,7 +58,7 @@ class Prepared:
     class_names: tuple[str, ...] | None
     targets: tuple[int, ...]
     settings: Settings
-    reference: Chosen | None
+    reference: Selection | None
     engine: Engine
     preprocess: Mapping[str, object]
     reading: Mapping[str, object]

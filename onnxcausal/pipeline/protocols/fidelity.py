@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxcausal.analysis.formats.evaluation import Measured
+from onnxcausal.analysis.formats.evaluation import EstimateRecord
 from onnxcausal.causal.route import Route
 from onnxcausal.causal.significance import Role
 from onnxcausal.evaluation.intervals import Estimate, mean_of, ratio_of
@@ -21,11 +21,11 @@ from onnxcausal.samples.source import Inputs
 CRITICAL, RANDOM, LARGEST, NOISY = "critical", "random", "largest weights", "noisy"
 REPEATS = 5
 """Random choices that are averaged."""
-Chosen = Mapping[str, NDArray[np.int64]]
+MaskedNodes = Mapping[str, NDArray[np.int64]]
 """Nodes to mask, by layer."""
 
 
-def fidelity(subject: Subject, portions: Sequence[float], count: int, progress: Progress) -> Iterator[Measured]:
+def fidelity(subject: Subject, portions: Sequence[float], count: int, progress: Progress) -> Iterator[EstimateRecord]:
     """Yield accuracy over that of the unmodified model, of the class and of the others, for each choice of nodes.
 
     A portion is of the necessary nodes of each layer; the controls mask as many nodes of each layer, or all noisy ones
@@ -73,7 +73,7 @@ class _Trial:
         self._own, self._others = own, others
         self._before = self._right(subject.network)
 
-    def accuracy(self, choices: Sequence[Chosen]) -> dict[str, Estimate]:
+    def accuracy(self, choices: Sequence[MaskedNodes]) -> dict[str, Estimate]:
         """Return accuracy over that of the unmodified model, averaged over choices of nodes, by measure."""
         wiring = self._subject.prepared.wiring
         each = [self._right(with_masks(self._subject.network, _masks(wiring, chosen), wiring)) for chosen in choices]
@@ -91,7 +91,7 @@ class _Trial:
         return found | ({"other accuracy": np.concatenate(others).astype(np.float64)} if others else {})
 
 
-def _choices(subject: Subject, route: Route, portion: float) -> dict[str, list[Chosen]]:
+def _choices(subject: Subject, route: Route, portion: float) -> dict[str, list[MaskedNodes]]:
     """Return the nodes that each method masks; several choices where chance decides."""
     wiring = subject.prepared.wiring
     counts = {
@@ -99,10 +99,10 @@ def _choices(subject: Subject, route: Route, portion: float) -> dict[str, list[C
     }
     layers = {layer.name: layer for layer in wiring.flow.layers}
 
-    def chosen(pick: Callable[[str, int], NDArray[np.int64]]) -> Chosen:
+    def chosen(pick: Callable[[str, int], NDArray[np.int64]]) -> MaskedNodes:
         return {name: pick(name, number) for name, number in counts.items() if number}
 
-    def by_role(role: Role) -> Chosen:
+    def by_role(role: Role) -> MaskedNodes:
         return chosen(lambda name, number: _step(route, name, role)[:number])
 
     def largest(name: str, number: int) -> NDArray[np.int64]:
@@ -129,7 +129,7 @@ def _step(route: Route, name: str, role: Role) -> NDArray[np.int64]:
     return step.having(role)
 
 
-def _masks(wiring: Wiring, chosen: Chosen) -> Masks:
+def _masks(wiring: Wiring, chosen: MaskedNodes) -> Masks:
     """Return the masks that remove nodes."""
     masks = {}
     for layer in wiring.flow.layers:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from onnxcausal.analysis.formats.evaluation import Measured
+from onnxcausal.analysis.formats.evaluation import EstimateRecord
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError
 from onnxcausal.evaluation.blackbox import constant, edges, occlusion, rise, rise_masks
@@ -55,7 +55,7 @@ class MapOptions:
     others: Mapping[str, Callable[[int], Explain]] = field(default_factory=dict)
 
 
-def stability(subject: Subject, options: MapOptions, progress: Progress) -> Iterator[Measured]:
+def stability(subject: Subject, options: MapOptions, progress: Progress) -> Iterator[EstimateRecord]:
     """Yield the mean local Lipschitz estimate of each method, by class and over all; lower is more stable.
 
     As for faithfulness, on held-out images that the model decides as the class.
@@ -75,7 +75,7 @@ def stability(subject: Subject, options: MapOptions, progress: Progress) -> Iter
     yield from _each_class(subject, options, of_class, progress)
 
 
-def faithfulness(subject: Subject, options: MapOptions, progress: Progress) -> Iterator[Measured]:
+def faithfulness(subject: Subject, options: MapOptions, progress: Progress) -> Iterator[EstimateRecord]:
     """Yield the area over the curve of the prediction for each method, by class and over all; higher is better."""
 
     def of_class(target: int, x: Inputs, planes: Planes) -> Mapping[tuple[str, str], Floats]:
@@ -178,7 +178,7 @@ def _each_class(
     options: MapOptions,
     of_class: Callable[[int, Inputs, Planes], Mapping[tuple[str, str], Floats]],
     progress: Progress,
-) -> Iterator[Measured]:
+) -> Iterator[EstimateRecord]:
     """Yield the means over the images of each class, and over the images of all classes."""
     whole: dict[tuple[str, str], list[Floats]] = {}
     # The probability of a class that the model does not decide is next to nothing, and no ratio to it means much.

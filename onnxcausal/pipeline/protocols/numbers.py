@@ -4,14 +4,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from onnxcausal.analysis.formats.evaluation import Measured
+from onnxcausal.analysis.formats.evaluation import EstimateRecord
 from onnxcausal.evaluation.intervals import Estimate
 from onnxcausal.evaluation.maps import Floats
 
 
-def numbers(estimate: Estimate, method: str, measure: str, **where: object) -> Measured:
+def numbers(estimate: Estimate, method: str, measure: str, **where: object) -> EstimateRecord:
     """Return an estimate as a number of the evaluation."""
-    return Measured(method, measure, estimate.mean, estimate.low, estimate.high, estimate.n, **where)  # type: ignore[arg-type]  # target, layer and at, as their types say
+    return EstimateRecord(method, measure, estimate.mean, estimate.low, estimate.high, estimate.n, **where)  # type: ignore[arg-type]  # target, layer and at, as their types say
 
 
 def over_classes(values: Iterable[float]) -> Floats:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxcausal.analysis.formats.evaluation import Measured
+from onnxcausal.analysis.formats.evaluation import EstimateRecord
 from onnxcausal.analysis.result.analysis import title_of
 from onnxcausal.causal.task import is_right
 from onnxcausal.errors import SamplesError
@@ -27,12 +27,12 @@ from onnxcausal.evaluation.reliability import (
     recurrence,
 )
 from onnxcausal.pipeline.heldout.subject import Subject
-from onnxcausal.pipeline.inferring.checkpoint import Ledger
+from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
 from onnxcausal.pipeline.inferring.graph import infer_graph
 from onnxcausal.pipeline.preparing.prepare import Prepared
 from onnxcausal.pipeline.progress import Progress, Silent
 from onnxcausal.pipeline.protocols.numbers import numbers, over_classes
-from onnxcausal.samples.selection import Chosen, choose_correct
+from onnxcausal.samples.selection import Selection, choose_correct
 
 BETA, IMAGES, BOTH = "beta alone", "images alone", "beta and images"
 FEWEST_DRAWS = 2
@@ -43,7 +43,7 @@ Selected = dict[str, NDArray[np.bool_]]
 """Which nodes of each layer each run selected, `[runs, nodes]`."""
 
 
-def reliability(subject: Subject, runs: int, progress: Progress) -> Iterator[Measured]:
+def reliability(subject: Subject, runs: int, progress: Progress) -> Iterator[EstimateRecord]:
     """Yield for each class, layer and kind of run how often nodes are selected again.
 
     Args:
@@ -91,7 +91,7 @@ def _measures(selected: NDArray[np.bool_]) -> Iterator[tuple[Estimate, str]]:
         yield jaccard(selected), "Jaccard"
 
 
-def _histograms(selected: Selected, kind: str, target: int) -> Iterator[Measured]:
+def _histograms(selected: Selected, kind: str, target: int) -> Iterator[EstimateRecord]:
     """Yield for each fifth of the runs which share of the nodes appears in up to 20, 40, ... 100 % of them."""
     runs = len(next(iter(selected.values())))
     if kind != BOTH or runs < 2 * BANDS:
@@ -102,10 +102,10 @@ def _histograms(selected: Selected, kind: str, target: int) -> Iterator[Measured
         for number, share in enumerate(histogram(together).tolist()):
             measure = f"share appearing in {100 * number // BANDS}-{100 * (number + 1) // BANDS} % of runs"
             ever = int(together.any(axis=0).sum())
-            yield Measured(kind, measure, share, share, share, max(1, ever), target=target, at=upper)
+            yield EstimateRecord(kind, measure, share, share, share, max(1, ever), target=target, at=upper)
 
 
-def _pool(prepared: Prepared, target: int) -> Chosen:
+def _pool(prepared: Prepared, target: int) -> Selection:
     """Return the images that runs draw from."""
 
     def right(scores: NDArray[np.floating]) -> NDArray[np.bool_]:
@@ -115,7 +115,7 @@ def _pool(prepared: Prepared, target: int) -> Chosen:
     return choose_correct(prepared.samples, target, count, prepared.settings.seed, prepared.network.scores, right=right)
 
 
-def _runs(subject: Subject, target: int, pool: Chosen, kind: str, runs: int) -> Selected:
+def _runs(subject: Subject, target: int, pool: Selection, kind: str, runs: int) -> Selected:
     """Infer the graph anew in each run; return the nodes it selected."""
     prepared, own = subject.prepared, subject.prepared.settings
     rng = np.random.default_rng([own.seed, target, 6, (BETA, IMAGES, BOTH).index(kind)])
@@ -130,12 +130,12 @@ def _runs(subject: Subject, target: int, pool: Chosen, kind: str, runs: int) -> 
         if kind != BETA:
             chosen = _some(pool, np.sort(rng.choice(len(pool.indices), own.samples, replace=False)))
         at_beta = replace(prepared, settings=replace(own, beta=beta))
-        graph = infer_graph(at_beta, target, chosen, Silent(), Ledger())
+        graph = infer_graph(at_beta, target, chosen, Silent(), Checkpoint())
         for layer in graph.layers:
             found[layer.name][run, layer.necessary] = True
     subject.chosen[target] = pool.indices.tolist()
     return found
 
 
-def _some(pool: Chosen, places: NDArray[np.int64]) -> Chosen:
-    return Chosen(pool.x[places], pool.indices[places], pool.examined, pool.correct)
+def _some(pool: Selection, places: NDArray[np.int64]) -> Selection:
+    return Selection(pool.x[places], pool.indices[places], pool.examined, pool.correct)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxcausal.analysis.formats.evaluation import Measured
+from onnxcausal.analysis.formats.evaluation import EstimateRecord
 from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.outcome import outcome_of
 from onnxcausal.causal.route import Route
@@ -31,7 +31,7 @@ MEASURE = "AUROC"
 EDGES = "share of edges"
 
 
-def sufficiency(subject: Subject, count: int, progress: Progress) -> Iterator[Measured]:
+def sufficiency(subject: Subject, count: int, progress: Progress) -> Iterator[EstimateRecord]:
     """Yield the AUROC of the full model, of the graph alone and of random graphs of its size, under both replacements.
 
     A random graph has as many nodes in each layer, drawn by chance, and the targets they lead to.

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from onnxcausal.evaluation.accuracy_change import Change, change_of
+from onnxcausal.evaluation.accuracy_change import PairedChange, change_of
 from onnxcausal.pipeline.heldout.changes import SideEffects, side_effects
 from onnxcausal.pipeline.heldout.split import Decisions, decided_by
 from onnxcausal.pipeline.heldout.subject import Subject
-from onnxcausal.pipeline.repairing.choose import Chosen
+from onnxcausal.pipeline.repairing.choose import ChosenPlan
 from onnxcausal.pipeline.repairing.controls import Control, controls
 
 
@@ -21,11 +21,11 @@ class Assessed:
     """
 
     found: SideEffects
-    objective: Change | None = None
+    objective: PairedChange | None = None
     controls: tuple[Control, ...] = ()
 
 
-def assess(subject: Subject, chosen: Chosen, after: Decisions | None = None) -> Assessed:
+def assess(subject: Subject, chosen: ChosenPlan, after: Decisions | None = None) -> Assessed:
     """Return what the plan and other choices do on the samples to report on.
 
     Args:

@@ -13,7 +13,7 @@ from onnxcausal.causal.outcome import Floats
 from onnxcausal.causal.repair import Candidate, free_nodes, gains_and_costs, stages_of
 from onnxcausal.onnxgraph.engine.interface import Probe
 from onnxcausal.onnxgraph.flow.layers import Layer
-from onnxcausal.pipeline.heldout.split import Part
+from onnxcausal.pipeline.heldout.split import HeldOutSamples
 from onnxcausal.pipeline.heldout.subject import Subject
 from onnxcausal.pipeline.progress import Progress
 from onnxcausal.pipeline.repairing.objective import Objective
@@ -38,7 +38,7 @@ class Removals:
 
 
 def measure_removals(
-    subject: Subject, objective: Objective, part: Part, layers: Sequence[Layer], progress: Progress
+    subject: Subject, objective: Objective, part: HeldOutSamples, layers: Sequence[Layer], progress: Progress
 ) -> Removals:
     """Return what removing all paths of each node does that is necessary to no class that is repaired or protected.
 
@@ -75,7 +75,7 @@ def measure_removals(
     return Removals(free, effects)
 
 
-def candidates_of(subject: Subject, objective: Objective, part: Part, removals: Removals) -> list[Candidate]:
+def candidates_of(subject: Subject, objective: Objective, part: HeldOutSamples, removals: Removals) -> list[Candidate]:
     """Return the nodes that were measured, with what removing each gains and costs.
 
     Args:

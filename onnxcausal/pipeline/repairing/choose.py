@@ -10,19 +10,19 @@ from onnxcausal.analysis.result.analysis import title_of
 from onnxcausal.errors import NothingToAnalyseError, SamplesError
 from onnxcausal.evaluation.accuracy_change import samples_needed
 from onnxcausal.onnxgraph.original.original import Original
-from onnxcausal.pipeline.heldout.split import Part, decided_by, split_held_out
+from onnxcausal.pipeline.heldout.split import HeldOutSamples, decided_by, split_held_out
 from onnxcausal.pipeline.heldout.subject import Subject
 from onnxcausal.pipeline.progress import Progress
 from onnxcausal.pipeline.repairing.candidates import candidates_of, measure_removals
 from onnxcausal.pipeline.repairing.feasible import Reach, find_reach
 from onnxcausal.pipeline.repairing.objective import Objective, objective_of
-from onnxcausal.pipeline.repairing.options import Options
+from onnxcausal.pipeline.repairing.options import RepairOptions
 from onnxcausal.pipeline.repairing.plan import Masking, open_masking
-from onnxcausal.pipeline.repairing.search import Tried, best_of, search
+from onnxcausal.pipeline.repairing.search import TriedPlan, best_of, search
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Chosen:
+class ChosenPlan:
     """A plan, and what it was chosen from.
 
     Attributes:
@@ -37,16 +37,18 @@ class Chosen:
     """
 
     objective: Objective
-    best: Tried
-    tried: Sequence[Tried]
+    best: TriedPlan
+    tried: Sequence[TriedPlan]
     free: Mapping[str, NDArray[np.int64]]
     masking: Masking
-    search: Part
-    report: Part
+    search: HeldOutSamples
+    report: HeldOutSamples
     notes: tuple[str, ...]
 
 
-def choose(original: Original, subject: Subject, options: Options, progress: Progress, *, gated: bool) -> Chosen:
+def choose(
+    original: Original, subject: Subject, options: RepairOptions, progress: Progress, *, gated: bool
+) -> ChosenPlan:
     """Return the best plan.
 
     Args:
@@ -91,10 +93,10 @@ def choose(original: Original, subject: Subject, options: Options, progress: Pro
     if best is None:
         raise _nothing(subject, reach, notes, tried, objective.value(before))
     told = (*subject.notes, *subject.left_out, *notes)
-    return Chosen(objective, best, tried, removals.nodes, masking, part, report, told)
+    return ChosenPlan(objective, best, tried, removals.nodes, masking, part, report, told)
 
 
-def _check_power(subject: Subject, objective: Objective, report: Part, most_lost: float) -> None:
+def _check_power(subject: Subject, objective: Objective, report: HeldOutSamples, most_lost: float) -> None:
     """Refuse to look for what could not be shown on so few samples.
 
     Raises:
@@ -117,7 +119,7 @@ def _check_power(subject: Subject, objective: Objective, report: Part, most_lost
 
 
 def _nothing(
-    subject: Subject, reach: Reach, notes: Sequence[str], tried: Sequence[Tried], before: float
+    subject: Subject, reach: Reach, notes: Sequence[str], tried: Sequence[TriedPlan], before: float
 ) -> NothingToAnalyseError:
     best = max((held.value for held in tried), default=None)
     if not reach.layers:

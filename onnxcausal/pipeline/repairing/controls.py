@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnxcausal.evaluation.accuracy_change import SIGNIFICANT, adjusted, change_of
 from onnxcausal.onnxgraph.masking.masked import weight_sizes
 from onnxcausal.pipeline.heldout.changes import SideEffects, side_effects
-from onnxcausal.pipeline.heldout.split import Decisions, Part, decided_by
+from onnxcausal.pipeline.heldout.split import Decisions, HeldOutSamples, decided_by
 from onnxcausal.pipeline.heldout.subject import Subject
 from onnxcausal.pipeline.repairing.objective import Objective
 from onnxcausal.pipeline.repairing.plan import Masking, Plan
@@ -56,7 +56,7 @@ def broken(found: SideEffects, objective: Objective, most_lost: float) -> list[i
 def controls(
     subject: Subject,
     objective: Objective,
-    part: Part,
+    part: HeldOutSamples,
     plan: Plan,
     before: Decisions,
     *,

@@ -13,7 +13,7 @@ from onnxcausal.causal.repair import Aim
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError
 from onnxcausal.evaluation.accuracy_change import Hits
-from onnxcausal.pipeline.heldout.split import Decisions, Part
+from onnxcausal.pipeline.heldout.split import Decisions, HeldOutSamples
 from onnxcausal.pipeline.heldout.subject import Subject
 from onnxcausal.pipeline.preparing.prepare import Prepared
 from onnxcausal.pipeline.preparing.targets import resolve_targets
@@ -51,7 +51,7 @@ class Objective:
         """Return what is to be raised, the share of hits."""
         return float(self.hits(decisions).mean())
 
-    def weight(self, target: int, part: Part) -> float:
+    def weight(self, target: int, part: HeldOutSamples) -> float:
         """Return how much a repaired class counts: of all classes as many samples as it has."""
         if self.aim is not Aim.OVERALL:
             return 1.0

@@ -9,7 +9,7 @@ from onnxcausal.pipeline.heldout.subject import FEWEST
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class RepairOptions:
     """Settings of a repair.
 
     Attributes:

@@ -16,7 +16,7 @@ from onnxcausal.onnxgraph.masking.masks import path_mask
 from onnxcausal.onnxgraph.masking.mean_ablation import parent_means, shifts_of
 from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.onnxgraph.network.wiring import Wiring
-from onnxcausal.pipeline.heldout.split import Part
+from onnxcausal.pipeline.heldout.split import HeldOutSamples
 from onnxcausal.pipeline.heldout.subject import Subject
 
 MOST_MEANT = 1000
@@ -79,7 +79,7 @@ class Masking:
         return found
 
 
-def open_masking(subject: Subject, part: Part) -> Masking:
+def open_masking(subject: Subject, part: HeldOutSamples) -> Masking:
     """Return what masks nodes, with means over some samples of a part, about equally many of each class."""
     count = max(1, MOST_MEANT // len(part.positions))
     x = np.concatenate([part.of_class(target, count) for target in part.positions])

@@ -8,11 +8,13 @@ from typing import Any
 
 from onnxcausal.analysis.formats.saved_analysis import analysis_sha256
 from onnxcausal.pipeline.heldout.subject import Subject
-from onnxcausal.pipeline.repairing.choose import Chosen
-from onnxcausal.pipeline.repairing.options import Options
+from onnxcausal.pipeline.repairing.choose import ChosenPlan
+from onnxcausal.pipeline.repairing.options import RepairOptions
 
 
-def provenance_of(subject: Subject, chosen: Chosen, options: Options, analysis: Path | None) -> dict[str, Any]:
+def provenance_of(
+    subject: Subject, chosen: ChosenPlan, options: RepairOptions, analysis: Path | None
+) -> dict[str, Any]:
     """Return hashes of the data and the causal graphs, and all settings.
 
     Args:

@@ -18,18 +18,18 @@ from onnxcausal.analysis.formats.side_effects import (
     TriedRecord,
 )
 from onnxcausal.pipeline.heldout.change_records import change_record, class_records, positions_of, quality_records
-from onnxcausal.pipeline.heldout.split import Part
+from onnxcausal.pipeline.heldout.split import HeldOutSamples
 from onnxcausal.pipeline.heldout.subject import Subject
 from onnxcausal.pipeline.preparing.prepare import Prepared
 from onnxcausal.pipeline.preparing.provenance import data_record, reading_of, tool_record
 from onnxcausal.pipeline.repairing.assess import Assessed
-from onnxcausal.pipeline.repairing.choose import Chosen
+from onnxcausal.pipeline.repairing.choose import ChosenPlan
 from onnxcausal.pipeline.repairing.controls import Control
 from onnxcausal.pipeline.repairing.plan import Plan, features_of
-from onnxcausal.pipeline.repairing.search import Tried
+from onnxcausal.pipeline.repairing.search import TriedPlan
 
 
-def masks_file(subject: Subject, chosen: Chosen, provenance: Mapping[str, Any]) -> MasksFile:
+def masks_file(subject: Subject, chosen: ChosenPlan, provenance: Mapping[str, Any]) -> MasksFile:
     """Return the masks of the plan, as they stand in a file."""
     plan, wiring = chosen.best.plan, subject.prepared.wiring
     layers = {layer.name: layer for layer in wiring.flow.layers}
@@ -53,7 +53,7 @@ def side_effects_of(
     subject: Subject,
     masks: MasksFile,
     assessed: Assessed,
-    chosen: Chosen,
+    chosen: ChosenPlan,
     *,
     refused: Sequence[str],
     cost: Sequence[CostRecord],
@@ -90,7 +90,7 @@ def side_effects_file(
     prepared: Prepared,
     masks: MasksFile,
     assessed: Assessed,
-    split: tuple[Part | None, Part],
+    split: tuple[HeldOutSamples | None, HeldOutSamples],
     *,
     protected: Sequence[int],
     settings: Mapping[str, Any],
@@ -133,7 +133,7 @@ def side_effects_file(
     )
 
 
-def plan_record(plan: Plan, tried: Sequence[Tried]) -> PlanRecord:
+def plan_record(plan: Plan, tried: Sequence[TriedPlan]) -> PlanRecord:
     """Return the record of a plan and of all that were tried."""
     return PlanRecord(
         stage=plan.stage,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from onnxcausal.causal.repair import Candidate, Stage, best_first, portion_of_best
 from onnxcausal.evaluation.accuracy_change import least_change
-from onnxcausal.pipeline.heldout.split import Decisions, Part, decided_by
+from onnxcausal.pipeline.heldout.split import Decisions, HeldOutSamples, decided_by
 from onnxcausal.pipeline.heldout.subject import Subject
 from onnxcausal.pipeline.progress import Progress
 from onnxcausal.pipeline.repairing.feasible import Reach
@@ -30,7 +30,7 @@ class Counts(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tried:
+class TriedPlan:
     """What a plan does on the samples to choose on.
 
     Attributes:
@@ -56,7 +56,7 @@ class Tried:
 def search(
     subject: Subject,
     objective: Objective,
-    part: Part,
+    part: HeldOutSamples,
     candidates: Sequence[Candidate],
     portion: float | None,
     *,
@@ -64,7 +64,7 @@ def search(
     masking: Masking,
     reach: Reach,
     progress: Progress,
-) -> Iterator[Tried]:
+) -> Iterator[TriedPlan]:
     """Yield what every plan does on the samples to choose on, once for plans that are the same.
 
     Args:
@@ -82,12 +82,12 @@ def search(
     for number, plan in enumerate(plans, 1):
         progress.layer(f"plan {number} of {len(plans)}")
         after = decided_by(subject, masking.network(plan), part)
-        yield Tried(
+        yield TriedPlan(
             plan, objective.value(after), {target: _counts(before, after, target) for target in objective.protected}
         )
 
 
-def best_of(tried: Sequence[Tried], before: float, most_lost: float | None) -> Tried | None:
+def best_of(tried: Sequence[TriedPlan], before: float, most_lost: float | None) -> TriedPlan | None:
     """Return the plan that raises the objective most; None where none does.
 
     Plans of which a larger loss than is allowed can be excluded come before those that merely do not show one: few

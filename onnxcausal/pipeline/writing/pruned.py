@@ -33,7 +33,7 @@ class KeptNodes:
 
 
 @dataclass(frozen=True, slots=True)
-class Smaller:
+class PrunedSize:
     """What was taken out of a pruned file.
 
     Attributes:
@@ -52,7 +52,7 @@ class Smaller:
     why_not_compared: str
 
 
-def compare_pruned(repaired: Repaired, original: Original, masks: MasksFile) -> Smaller:
+def compare_pruned(repaired: Repaired, original: Original, masks: MasksFile) -> PrunedSize:
     """Return what was taken out of a file.
 
     Raises:
@@ -69,7 +69,7 @@ def compare_pruned(repaired: Repaired, original: Original, masks: MasksFile) -> 
             f"{same.allowed:.2g} of it",
             remedy="use --form folded; please report the model, since this should not happen",
         )
-    return Smaller(
+    return PrunedSize(
         lost=repaired.removed,
         kept=tuple(KeptNodes(kept.layer, kept.nodes, kept.reason.told()) for kept in repaired.kept),
         parameters=(count_parameters(original.proto).number, count_parameters(repaired.proto).number),

@@ -13,12 +13,12 @@ from onnxcausal.onnxgraph.file.model import Model, load_model
 from onnxcausal.onnxgraph.forms.masked_file import Repaired
 from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.onnxgraph.original.original import Original
-from onnxcausal.pipeline.heldout.split import Decisions, Part, decide
+from onnxcausal.pipeline.heldout.split import Decisions, HeldOutSamples, decide
 from onnxcausal.pipeline.preparing.configuration import Configuration, Configured
 from onnxcausal.pipeline.preparing.data import open_with_data
 from onnxcausal.pipeline.preparing.machine import Machine
 from onnxcausal.pipeline.writing.placing import put
-from onnxcausal.pipeline.writing.pruned import Smaller, compare_pruned
+from onnxcausal.pipeline.writing.pruned import PrunedSize, compare_pruned
 from onnxcausal.samples.source import Inputs
 
 RUNS = 31
@@ -26,7 +26,7 @@ RUNS = 31
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tried:
+class TriedFile:
     """What a repaired file does.
 
     Attributes:
@@ -37,19 +37,19 @@ class Tried:
 
     decisions: Decisions
     cost: tuple[CostRecord, ...]
-    smaller: Smaller | None
+    smaller: PrunedSize | None
 
 
 def try_out(
     original: Original,
     repaired: Repaired,
     out: Path,
-    part: Part,
+    part: HeldOutSamples,
     configured: Configured,
     *,
     machine: Machine,
     probabilities: bool,
-) -> Tried:
+) -> TriedFile:
     """Return what a repaired file does, written to a folder that is gone afterwards.
 
     Args:
@@ -69,7 +69,7 @@ def try_out(
         network = opened(load_model(place, follow_links=follow), configured.values, machine)
         decisions = decide(network, part, probabilities=probabilities)
         cost = costs_of((original.path, place), configured.values, next(part.blocks()).x[:1], machine)
-    return Tried(decisions, cost, smaller)
+    return TriedFile(decisions, cost, smaller)
 
 
 def costs_of(

@@ -9,7 +9,7 @@ from onnxcausal import analyze
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile, SkippedRecord, to_record
 from onnxcausal.analysis.gating.checks import Status
 from onnxcausal.analysis.gating.gates import check_gates, parse_gate
-from onnxcausal.analysis.gating.measures import MEANING, Evidence
+from onnxcausal.analysis.gating.measures import MEANING, GateEvidence
 from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.causal.significance import Role
 from onnxcausal.errors import ConfigError
@@ -31,7 +31,7 @@ def record(analysis: Analysis) -> AnalysisFile:
 
 def values(record: AnalysisFile, measure: str) -> dict[int | None, float]:
     """Return a measure by class, read from the message of a gate that always fails."""
-    checks = check_gates([parse_gate(f"{measure} > -1", "test")], Evidence(record))
+    checks = check_gates([parse_gate(f"{measure} > -1", "test")], GateEvidence(record))
     return {
         check.target: float(check.message.split(" is ")[1].split(",")[0])
         for check in checks
@@ -70,7 +70,9 @@ def test_effects_are_sums_over_nodes(analysis: Analysis, record: AnalysisFile) -
             ("strongest", abs(top.ate).max()),
             ("strongest_d", abs(top.ate).max() / graph.observed.std(ddof=1)),
         ):
-            found = check_gates([parse_gate(f"{measure}[{graph.target}, {top.name}] < 0", "test")], Evidence(record))
+            found = check_gates(
+                [parse_gate(f"{measure}[{graph.target}, {top.name}] < 0", "test")], GateEvidence(record)
+            )
             (check,) = found
             assert check.message.startswith(f"{measure} in {top.name} is {value:.4g}")
             assert check.layer == top.name
@@ -100,14 +102,14 @@ def test_edges_of_groups_stay_within_them(analysis: Analysis) -> None:
     ],
 )
 def test_a_gate_fails_where_its_condition_holds(record: AnalysisFile, text: str, status: Status) -> None:
-    (check,) = check_gates([parse_gate(text, "test")], Evidence(record))
+    (check,) = check_gates([parse_gate(text, "test")], GateEvidence(record))
     assert check.status is status, check.message
     assert check.name == text.strip()
 
 
 def test_each_class_is_held_to_a_gate_by_itself(record: AnalysisFile) -> None:
     for text in ("nodes > 1", "nodes[*] > 1"):
-        checks = check_gates([parse_gate(text, "test")], Evidence(record))
+        checks = check_gates([parse_gate(text, "test")], GateEvidence(record))
         assert [(check.target, check.status) for check in checks] == [
             (3, Status.FAILED),
             (7, Status.FAILED),
@@ -125,7 +127,7 @@ def test_a_layer_alone_is_of_every_class_whatever_its_name(record: AnalysisFile)
     ]
     renamed = record.model_copy(update={"graphs": graphs})
     for text in (f"nodes[{hostile}] > 0", f"nodes[*, {hostile}] > 0"):
-        checks = check_gates([parse_gate(text, "test")], Evidence(renamed))
+        checks = check_gates([parse_gate(text, "test")], GateEvidence(renamed))
         assert [check.target for check in checks] == [3, 7, 9]
         assert checks[0].layer == hostile
 
@@ -167,5 +169,5 @@ def test_an_unknown_measure_is_answered_with_a_known_one() -> None:
 )
 def test_what_was_not_analysed_is_refused(record: AnalysisFile, text: str, what: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        check_gates([parse_gate(text, "test")], Evidence(record))
+        check_gates([parse_gate(text, "test")], GateEvidence(record))
     assert what in caught.value.what

@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
 
-from onnxcausal.onnxgraph.engine.batching import Shape, divide, shape_of_runs
+from onnxcausal.onnxgraph.engine.batching import RunShape, divide, shape_of_runs
 
 
 @given(
@@ -27,16 +27,16 @@ def test_every_active_pair_is_run_once_within_the_shape(active: np.ndarray, rows
 
 
 def test_runs_are_of_like_size() -> None:
-    windows = [run.window for run in divide(np.ones((1, 100), np.bool_), Shape(1, 64))]
+    windows = [run.window for run in divide(np.ones((1, 100), np.bool_), RunShape(1, 64))]
     assert windows == [slice(0, 50), slice(50, 100)]
-    assert shape_of_runs(900, 10, 100) == Shape(5, 180)
+    assert shape_of_runs(900, 10, 100) == RunShape(5, 180)
 
 
 def test_only_the_samples_asked_for_are_at_hand() -> None:
     active = np.zeros((3, 100), np.bool_)
     active[:, 30:50] = True
-    assert [run.window for run in divide(active, Shape(3, 64))] == [slice(30, 50)]
+    assert [run.window for run in divide(active, RunShape(3, 64))] == [slice(30, 50)]
 
 
 def test_nothing_active_is_no_run() -> None:
-    assert not list(divide(np.zeros((3, 4), np.bool_), Shape(2, 2)))
+    assert not list(divide(np.zeros((3, 4), np.bool_), RunShape(2, 2)))

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxcausal.onnxgraph.engine.assembly import Assembly
-from onnxcausal.onnxgraph.engine.execution_plan import Route, find_route
+from onnxcausal.onnxgraph.engine.execution_plan import ExecutionPlan, find_route
 from onnxcausal.onnxgraph.engine.nchwc import keep_in_blocks
 from onnxcausal.onnxgraph.engine.probe_graph import build_probe_graph
 from onnxcausal.onnxgraph.graph.edits import names_in
@@ -30,7 +30,7 @@ def as_run(opened: Opened, number: int, folder: Path, *, in_blocks: bool) -> onn
     """Return the probe graph of a layer as ONNX Runtime runs it."""
     index = index_graph(opened.network.part, opened.network.model.opset)
     route = find_route(index, opened.layers[number], opened.network.outcome.tensor, opened.wiring.trace)
-    assert isinstance(route, Route)
+    assert isinstance(route, ExecutionPlan)
     graph = build_probe_graph(
         opened.network.part, route.form, route.suffix, opened.wiring.trace, width=1, in_blocks=in_blocks
     )

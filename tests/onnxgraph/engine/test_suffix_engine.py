@@ -16,7 +16,7 @@ from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import OutcomeKind, outcome_of
 from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.engine import suffix_engine
-from onnxcausal.onnxgraph.engine.execution_plan import Route, find_route
+from onnxcausal.onnxgraph.engine.execution_plan import ExecutionPlan, find_route
 from onnxcausal.onnxgraph.engine.interface import Probe
 from onnxcausal.onnxgraph.engine.probe_cache import Probers
 from onnxcausal.onnxgraph.engine.probe_session import Prober
@@ -339,7 +339,7 @@ def test_tf32_is_asked_for_in_the_runs_and_not_in_what_they_are_compared_with(mo
     route = find_route(
         index_graph(opened.network.part, 17), opened.layers[0], opened.network.outcome.tensor, opened.wiring.trace
     )
-    assert isinstance(route, Route)
+    assert isinstance(route, ExecutionPlan)
     probers = Probers(opened.network, opened.wiring, PLENTY, None, Precision.TF32, fixed_shapes=None)
     probers.of(route, 5)
     probers.exact(route, 5)

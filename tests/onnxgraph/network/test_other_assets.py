@@ -13,7 +13,7 @@ from onnxcausal.onnxgraph.network.network import WHOLE_MODEL, open_network
 from onnxcausal.onnxgraph.network.rebatch import settle_batch
 from onnxcausal.onnxgraph.network.wiring import find_wiring
 from onnxcausal.samples.images import image_folder
-from onnxcausal.samples.preprocess import Channels, Preprocess
+from onnxcausal.samples.preprocess import ChannelOrder, Preprocess
 from onnxcausal.samples.source import InputSpec
 from tests.support.assets import ANIMALS, LEVELS, cifar, model_path, needs_assets
 from tests.support.opened import Inputs, Opened, assert_suffix_equals_reference
@@ -47,7 +47,7 @@ def letters() -> Inputs:
     return np.random.default_rng(0).integers(97, 123, (5, 12)).astype(np.float32)
 
 
-bgr = partial(animals, **CROPPED, channels=Channels.BGR, mean=(104.0, 117.0, 123.0))
+bgr = partial(animals, **CROPPED, channels=ChannelOrder.BGR, mean=(104.0, 117.0, 123.0))
 PICTURES: dict[str, tuple[Callable[[], Inputs], int, int]] = {
     "cifar10_resnet56": (small_pictures, 9, 3),
     "odd_resnet56_external": (small_pictures, 9, 3),

@@ -9,7 +9,7 @@ from onnxcausal.causal.attribution import Weighting, peak_of, resized, spatial_s
 from onnxcausal.causal.route import Route, Step
 from onnxcausal.causal.significance import Role
 from onnxcausal.errors import ConfigError, NothingToAnalyseError
-from onnxcausal.onnxgraph.engine.responses import Asked, Responder, reads_input
+from onnxcausal.onnxgraph.engine.responses import Responder, ResponseRequest, reads_input
 from onnxcausal.onnxgraph.flow.constant_folding import value_of
 from onnxcausal.onnxgraph.flow.layers import Layer
 from onnxcausal.onnxgraph.graph.index import index_graph
@@ -73,14 +73,14 @@ def test_responses_are_those_of_edited_weights_on_generated_models(drawn: tuple[
         np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * max(1.0, np.abs(expected).max()))
 
 
-def asked_for(opened: Opened, layer: Layer, step: Step) -> Asked:
+def asked_for(opened: Opened, layer: Layer, step: Step) -> ResponseRequest:
     """Return what eq. 3 asks of a layer, by counting the necessary parents of each group."""
     factors = np.zeros(layer.parents)
     own, nodes = layer.group_of_parents(), opened.wiring.flow.nodes[layer.name]
     for node in step.necessary:
         together = [other for other in step.necessary if own[nodes[other][0]] == own[nodes[node][0]]]
         factors[nodes[node]] = 1 / len(together)
-    return Asked(layer, factors, step.targets)
+    return ResponseRequest(layer, factors, step.targets)
 
 
 def test_the_attributor_asks_what_equation_3_says() -> None:

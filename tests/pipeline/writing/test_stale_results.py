@@ -7,7 +7,7 @@ import pytest
 import onnxcausal
 from onnxcausal.analysis.formats.side_effects import to_json
 from onnxcausal.cli import main
-from onnxcausal.pipeline.evaluate import Options
+from onnxcausal.pipeline.evaluate import EvaluateOptions
 from onnxcausal.pipeline.report import report
 from onnxcausal.pipeline.writing.stale_results import digest_of, left_behind
 from tests.support.recorded import recorded
@@ -23,7 +23,7 @@ def analyse(folder: Path, *more: str) -> None:
 
 def test_what_is_of_an_earlier_analysis_is_named_and_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     analyse(tmp_path)
-    options = Options(count=5, portions=(0.2,))
+    options = EvaluateOptions(count=5, portions=(0.2,))
     onnxcausal.evaluate("fidelity", MODEL, analysis=tmp_path, out=tmp_path, options=options, targets=[3])
     onnxcausal.explain(MODEL, MODEL.parent / "examples", analysis=tmp_path, out=tmp_path, target=3)
     record = recorded("masked", onnxcausal.analyze(MODEL, targets=[3], samples=5).model_sha256)
@@ -48,7 +48,7 @@ def test_what_is_of_an_earlier_analysis_is_named_and_marked(tmp_path: Path, caps
 
 def test_other_settings_on_the_same_samples_are_another_analysis(tmp_path: Path) -> None:
     analyse(tmp_path)
-    options = Options(count=5, portions=(0.2,))
+    options = EvaluateOptions(count=5, portions=(0.2,))
     onnxcausal.evaluate("fidelity", MODEL, analysis=tmp_path, out=tmp_path, options=options, targets=[3])
     onnxcausal.explain(MODEL, MODEL.parent / "examples", analysis=tmp_path, out=tmp_path, target=3)
     assert left_behind(tmp_path) == ()
