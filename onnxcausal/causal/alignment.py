@@ -63,8 +63,8 @@ def match_layers(old: Sequence[LayerOutline], new: Sequence[LayerOutline]) -> tu
         old: layers of one model, in order.
         new: layers of the other, in order.
 
-    >>> def layers(names: str, sizes: list[int]) -> list[Shape]:
-    ...     return [Shape(name, "Gemm", size, size) for name, size in zip(names, sizes)]
+    >>> def layers(names: str, sizes: list[int]) -> list[LayerOutline]:
+    ...     return [LayerOutline(name, "Gemm", size, size) for name, size in zip(names, sizes)]
     >>> [(match.old, match.new) for match in match_layers(layers("abc", [4, 5, 6]), layers("xy", [4, 6]))]
     [(0, 0), (2, 1)]
     >>> match_layers(layers("ab", [4, 4]), layers("x", [4]))

@@ -72,10 +72,10 @@ def change_of(
         same_data: whether positions mean the same samples in both.
 
     >>> rng = np.random.default_rng(0)
-    >>> def measured(mean: float) -> Measured:
+    >>> def measured(mean: float) -> LayerEffects:
     ...     te = rng.normal(mean, 1, size=(1, 200))
     ...     error, used = te.std(axis=1, ddof=1) / 200**0.5, np.array([200])
-    ...     return Measured(te.mean(axis=1), error, used, np.arange(200), te)
+    ...     return LayerEffects(te.mean(axis=1), error, used, np.arange(200), te)
     >>> first, second, third = measured(-1), measured(-1), measured(0)
     >>> (change_of(first, second, margin=0.1, resolution=0, same_data=False).p > 0.05).tolist()
     [True]

@@ -41,7 +41,7 @@ def shape_of_runs(rows: int, nodes: int, samples: int) -> RunShape:
     """Return the largest size of runs of so many pairs: for as many samples as fit, then nodes, in runs of like size.
 
     >>> shape_of_runs(256, 100, 100), shape_of_runs(8, 100, 100), shape_of_runs(64, 100, 15)
-    (Shape(width=2, height=128), Shape(width=1, height=8), Shape(width=4, height=16))
+    (RunShape(width=2, height=128), RunShape(width=1, height=8), RunShape(width=4, height=16))
     """
     width = _even(nodes, max(1, rows // _even(samples, rows)))
     return RunShape(width, rows // width)
