@@ -13,6 +13,7 @@ CHECKS = (
     ("ruff", "check", "."),
     ("mypy",),
     ("lint-imports",),
+    ("mkdocs", "build", "--quiet", "--strict", "-f", "tools/mkdocs.yml"),
     ("pytest", "-m", "slow or not slow"),
     ("python", "tools/fuzz.py", "--seconds", "30"),
     ("python", "tools/fuzz.py", "--mutate", "models/digits_lenet.onnx", "--count", "500"),
