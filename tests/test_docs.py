@@ -230,6 +230,7 @@ def test_the_glossary_has_every_word_once_in_order_and_all_that_results_say() ->
     rows = re.findall(r"^\| (.*?) \| (.*?) \|$", page("docs/glossary.md").text, re.MULTILINE)[1:]
     words = [word.lower() for word, _ in rows if not word.startswith("-")]
     assert words == sorted(set(words))
+    assert set(Role) <= set(words)
     told = " ".join(f"{word} {meaning}" for word, meaning in rows)
     for value in (*EngineKind, *FlowKind, *OutcomeKind, *Replace, *Role, *Rule, *Task):
         assert re.search(rf"\b{re.escape(value)}\b", told), value
