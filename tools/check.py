@@ -13,6 +13,7 @@ CHECKS = (
     ("ruff", "check", "."),
     ("mypy",),
     ("lint-imports",),
+    ("mkdocs", "build", "--strict", "-f", "tools/mkdocs.yml"),  # not --quiet, with which it counts no warnings
     ("pytest", "-m", "slow or not slow"),
     ("python", "tools/fuzz.py", "--seconds", "30"),
     ("python", "tools/fuzz.py", "--mutate", "models/digits_lenet.onnx", "--count", "500"),

@@ -23,13 +23,14 @@ from onnxcausal.pipeline.repair import repair
 from onnxcausal.pipeline.repairing.options import RepairOptions
 from onnxcausal.report.figures.canvas import COLOURS, to_png
 
-MODELS = Path(__file__).parent.parent / "models"
-PICTURE = MODELS / "overview.png"
+ROOT = Path(__file__).parent.parent
+MODELS = ROOT / "models"
+PICTURE = ROOT / "docs" / "pictures" / "overview.png"
 MODEL = MODELS / "digits_mislabelled.onnx"
 REPAIRED = 4
 """The class of which half the training labels said nine."""
 SAMPLES, MOST_LOST = 25, 0.15
-"""Settings of the README's example of a repair."""
+"""Settings of the example of a repair in the README and docs/."""
 SHOWN = 9
 """Effects of each sign that are drawn."""
 INK, PALE, MASKED = "#202020", "#8a8a8a", "#d68910"

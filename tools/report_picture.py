@@ -1,4 +1,4 @@
-"""Takes the README's picture of the report, of the mislabelled model, with the node chosen that its repair removes.
+"""Takes the picture of the report in docs/, of the mislabelled model, with the node chosen that its repair removes.
 
 python tools/report_picture.py
 
@@ -17,8 +17,9 @@ from playwright.sync_api import Page, sync_playwright
 import onnxcausal
 from onnxcausal.pipeline.report import report
 
-MODELS = Path(__file__).parent.parent / "models"
-PICTURE = MODELS / "report.png"
+ROOT = Path(__file__).parent.parent
+MODELS = ROOT / "models"
+PICTURE = ROOT / "docs" / "pictures" / "report.png"
 MODEL, DATA = MODELS / "digits_mislabelled.onnx", MODELS / "digits.npz"
 CLASS, LAYER, NODE = "4", "/fc2/Gemm", "35"
 """The class whose labels are spoiled, and the strongest node that works against it."""

@@ -1,4 +1,4 @@
-"""Which parts of a network to remove for good so that it gets smaller (method: section 5, repair).
+"""Which parts of a network to remove for good so that it gets smaller (docs/method.md, "Compression").
 
 What goes must cost the classes little and save much. The cost of a node is how far its removal moves the
 log-probability of the right class, over the samples of all classes; parts that go together cost the sum of their nodes.

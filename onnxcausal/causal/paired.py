@@ -1,4 +1,4 @@
-"""The default rule: paired t-test, false discovery rate, then coverage (method: section 3)."""
+"""The default rule: paired t-test, false discovery rate, then coverage (docs/method.md, "The rule paired")."""
 
 import numpy as np
 from numpy.typing import NDArray

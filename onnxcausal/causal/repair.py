@@ -1,4 +1,4 @@
-"""Which interventions to make permanent (Ahmad et al. 2023, sec. 6; method: section 5, repair).
+"""Which interventions to make permanent (Ahmad et al. 2023, sec. 6; docs/method.md, "Repair").
 
 Masking whatever speaks against a class raises its recall at the cost of the others. A node is therefore worth masking
 as far as its removal helps the classes that are repaired, less what it costs every class that is protected; and a node

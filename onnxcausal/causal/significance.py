@@ -1,4 +1,7 @@
-"""Roles of the nodes of one layer: which effects are significant, and which of those matter (method: eq. 1)."""
+"""Roles of the nodes of one layer: which effects are significant, and which of those matter.
+
+Ahmad et al. 2023, eq. 1; docs/method.md, "Significance and roles".
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""The rule of the authors' published code, for comparison (method: section 3)."""
+"""The rule of the authors' published code, for comparison (docs/method.md, "The rule welch")."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Which samples a class is analysed on: correctly classified, seeded, recorded (method: section 2)."""
+"""Which samples a class is analysed on: right, seeded, recorded (docs/method.md, "Samples and outcome")."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

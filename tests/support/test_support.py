@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from tests.support.hostile import HOSTILE
+from tests.support.pages import page, pages
 from tests.support.support import Result, verdict
 from tests.support.zoo import ZOO, Specimen
 from tools.support import FILE, hostile_answers, hostile_row, row
@@ -26,6 +27,14 @@ def test_the_table_has_a_row_for_every_model_and_file_and_no_others() -> None:
     assert len(names) == len(ZOO)
     assert len({file.name for file in HOSTILE}) == len(HOSTILE)
     assert len(ROWS) == len(ZOO) + len(HOSTILE) + len({"| model | | how |", "| file | what it gets |"})
+
+
+def test_the_pages_tell_how_many_there_are() -> None:
+    told = [text for shown in (*pages(), page(".github/SECURITY.md")) for text in [" ".join(shown.text.split())]]
+    models = [int(number) for text in told for number in re.findall(r"(\d+) models (?:and|as)", text)]
+    files = [int(number) for text in told for number in re.findall(r"(\d+) broken", text)]
+    assert set(models) == {len(ZOO)}
+    assert set(files) == {len(HOSTILE)}
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""What users copy into their pipelines besides the GitHub Action: pre-commit, GitLab, Docker, the README's lines."""
+"""What users copy into their pipelines besides the GitHub Action: pre-commit, GitLab, Docker, lines of docs/ci.md."""
 
 import re
 import shlex
@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
+from onnxcausal.analysis.gating.gates import parse_gate
 from onnxcausal.cli import main
-from tests.support.options import flags_of
+from tests.support.options import flags_of, parse
+from tests.support.pages import page
 from tests.support.shell import REAL, ROOT, calls, run_lines
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = page("docs/ci.md")
 DOCKERFILE = (ROOT / "tools" / "Dockerfile").read_text(encoding="utf-8")
 DIGITS = ROOT / "models" / "digits_lenet.onnx"
 BROKEN = ROOT / "tests" / "seeds" / "broken_truncated_at_90.onnx"
@@ -159,8 +161,8 @@ def test_nothing_holds_a_secret_or_names_a_host(name: str) -> None:
     assert not re.search(r"(?i)secret|token|password|api[_-]?key|https?://|--index-url|(\d+\.){3}\d+", text)
 
 
-def test_what_the_readme_shows_fits_the_files() -> None:
-    workflow, commits, job = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
+def test_what_the_page_shows_fits_the_files() -> None:
+    workflow, commits, job = map(yaml.safe_load, PAGE.blocks("yaml"))
     (step,) = [step for step in workflow["jobs"]["model"]["steps"] if step["uses"].startswith("onnxcausal/")]
     path = step["uses"].removeprefix("onnxcausal/onnxcausal/").split("@")[0]
     action = yaml.safe_load((ROOT / path / "action.yml").read_text(encoding="utf-8"))
@@ -169,5 +171,25 @@ def test_what_the_readme_shows_fits_the_files() -> None:
     assert all(line.split("=")[0] in flags_of("analyze") for line in step["with"]["arguments"].split())
     assert [hook["id"] for hook in commits["repos"][0]["hooks"]] == [HOOK["id"]]
     assert job["script"] == GITLAB["script"]
-    (shown,) = [text for text in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) if text.startswith("docker")]
+    (shown,) = PAGE.blocks("bash")
     assert shown.splitlines() == [line.removeprefix("# ") for line in DOCKERFILE.splitlines()[:2]]
+
+
+def test_the_program_takes_what_is_run_in_a_container() -> None:
+    (shown,) = PAGE.blocks("bash")
+    build, run = map(shlex.split, shown.splitlines())
+    assert (ROOT / build[build.index("-f") + 1]).is_file()
+    image = build[build.index("-t") + 1]
+    arguments = run[run.index(image) + 1 :]
+    assert arguments[0] == "analyze"
+    assert parse(arguments)["model"] == Path("model.onnx")
+
+
+def test_the_program_takes_what_its_action_is_given() -> None:
+    workflow = yaml.safe_load(PAGE.blocks("yaml")[0])
+    given = workflow["jobs"]["model"]["steps"][-1]["with"]
+    gates = given["fail-on"].splitlines()
+    more = [word for gate in gates for word in ("--fail-on", gate)]
+    read = parse(["analyze", *more, *given["arguments"].splitlines(), "--", given["model"]])
+    assert (read["fail_on"], read["samples"]) == (gates, 50)
+    assert [parse_gate(gate, "fail-on").measure for gate in gates] == ["accuracy", "noisy_share"]

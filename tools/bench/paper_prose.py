@@ -27,7 +27,7 @@ PROSE = {
     "graphs": """
 The paper shows the average effect of every node as a heat map and one class's graph. Ours are those of `onnxcausal
 analyze` with its defaults: paired tests, coverage 0.8. The published code's rule grows with the number of samples and
-often decides by its fallback (README).
+often decides by its fallback (docs/method.md).
 """,
     "maps": """
 The paper shows for LeNet-5 that conv2 has 8 nodes that each respond to another part of a digit 3, and for ResNet-18

@@ -142,7 +142,7 @@ def read_masks(path: Path) -> MasksFile:
     Raises:
         ConfigError: there is no such file, it is damaged, or of another format.
     """
-    remedy = "name a file of masks; its form is described in the README"
+    remedy = "name a file of masks; its form is described in docs/formats.md"
     return in_order(read_record(path, MasksFile, FORMAT, what="masks", remedy=remedy))
 
 

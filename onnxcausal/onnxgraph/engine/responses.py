@@ -1,4 +1,4 @@
-"""What layers make of some of their parents alone: the responses behind attributions (method: eq. 3).
+"""What layers make of some of their parents alone: the responses behind attributions (docs/method.md, "Attributions").
 
 The weight stays as it is; each parent is multiplied by how much it counts, which by linearity is the same as
 multiplying its paths. The bias is left out. All layers that are asked about are computed in one run of one session.

@@ -38,7 +38,7 @@ class SuffixEngine:
     """Runs the suffix of a layer on changed outputs of the layer, for many nodes and samples at once.
 
     The layer's data, its output and every tensor that crosses into the suffix are computed once. An intervention takes
-    the path's contribution from the output, `z - (1 - beta) op(a_j; W[T, j])` (method: section 2, exact fast form);
+    the path's contribution from the output, `z - (1 - beta) op(a_j; W[T, j])` (docs/method.md, "The exact fast form");
     pairs of node and sample whose contribution is 0 have no effect and are not run. The baseline is the null
     intervention in the same session. The last layer has a closed form.
 

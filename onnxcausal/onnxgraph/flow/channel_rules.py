@@ -1,4 +1,4 @@
-"""How one op hands on the children of a layer (method: section 2, "targets in a DAG").
+"""How one op hands on the children of a layer (docs/method.md, "Targets").
 
 A tensor *carries* children of one source layer: every position holds the index of a child, or `NONE`. Ops that move
 values are executed on these indices by ONNX Runtime itself, so that an index map is exactly the op's own. Ops that act

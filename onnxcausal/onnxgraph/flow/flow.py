@@ -1,4 +1,4 @@
-"""How channels travel from a layer's children to the parents of the layers below (method: "targets in a DAG")."""
+"""How channels travel from a layer's children to the parents of the layers below (docs/method.md, "Targets")."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

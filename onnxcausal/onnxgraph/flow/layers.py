@@ -1,4 +1,4 @@
-"""Which ops are layers: their weights, parents, children and groups (method: section 1)."""
+"""Which ops are layers: their weights, parents, children and groups (docs/method.md, "Layers, nodes and paths")."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace

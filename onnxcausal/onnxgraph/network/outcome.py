@@ -1,4 +1,4 @@
-"""Where in the model the pre-softmax class scores stand (method: section 2)."""
+"""Where in the model the pre-softmax class scores stand (docs/method.md, "Samples and outcome")."""
 
 import difflib
 from collections.abc import Sequence

@@ -178,4 +178,4 @@ def test_with_ranges_of_samples_alone_effects_differ_by_the_steps_and_what_satur
     assert found.bound[inside].max() <= SHARES[parent, steps] * np.abs(found.parent).max()
     assert rms(found.deviation[inside]) <= (2e-4 if steps == "int16" else 0.05) * rms(found.parent)
     assert rms(found.deviation[~inside]) >= 2 * rms(found.deviation[inside])
-    assert 0.185 <= rms(found.deviation) / rms(found.parent) <= 0.335  # as the README tells
+    assert 0.185 <= rms(found.deviation) / rms(found.parent) <= 0.335  # as docs/supported.md tells

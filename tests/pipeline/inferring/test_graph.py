@@ -129,7 +129,7 @@ def test_weights_that_are_not_intervened_on_are_named(tmp_path: Path) -> None:
 
 
 def published(under_do: Array, observed: Array) -> tuple[list[int], str]:
-    """Method, section 3: what the published code selects, and by which step."""
+    """Return what the published code selects, and by which step (docs/method.md, "The rule welch")."""
     n = len(observed)
     threshold = observed.mean() - 1.65 * np.sqrt(under_do.var(axis=1, ddof=1) / n + observed.var(ddof=1) / n)
     passed = under_do.mean(axis=1) < threshold
