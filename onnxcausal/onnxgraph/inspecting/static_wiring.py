@@ -17,9 +17,9 @@ from onnxcausal.onnxgraph.graph.index import GraphIndex, index_graph
 from onnxcausal.onnxgraph.graph.inliner import inlined
 from onnxcausal.onnxgraph.graph.trace import Trace
 from onnxcausal.onnxgraph.lowering.lower import lower
+from onnxcausal.onnxgraph.network.decision import decide_by
 from onnxcausal.onnxgraph.network.extract import cut_at
 from onnxcausal.onnxgraph.network.feeds import open_inputs, with_one_input
-from onnxcausal.onnxgraph.network.heads import axis_of_classes, with_both_scores, with_reduced_scores
 from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.onnxgraph.network.network import CutModel, open_network
 from onnxcausal.onnxgraph.network.wiring import find_wiring
@@ -31,8 +31,6 @@ from onnxcausal.samples.synthetic import FREE_SIZE, probe_input
 NEEDS_RUN = "shapes are known only from a run: --run"
 NO_OUTCOME = "there is no outcome"
 NO_LAYER = "there is no layer: none of the ops is a Conv, ConvTranspose, Gemm or MatMul with a constant weight"
-FEWEST_AXES = 3
-"""Axes of scores at many places: samples, places, classes."""
 KNOWN_ERRORS = (ModelError, ConfigError, NothingToAnalyseError)
 """Why a model cannot be opened, to be shown and not raised."""
 
@@ -98,7 +96,7 @@ def wire_statically(cut: CutModel, reading: Reading) -> Wired:
     outcome = cut.outcome.tensor
     try:
         part, spec = with_one_input(cut.part, cut.model.name, _joining(cut, reading))
-        part, outcome, trace, task = _with_head(cut, part, spec, reading)
+        part, outcome, trace, task = _decided(cut, part, spec, reading)
     except KNOWN_ERRORS as error:
         return _unknown(cut.part, cut.model.opset, cut.outcome.tensor, told(error))
     missing = without_shape(part, trace)
@@ -197,36 +195,20 @@ def _check_groups(layers: Sequence[Layer]) -> None:
             )
 
 
-def _with_head(
+def _decided(
     cut: CutModel, part: onnx.ModelProto, spec: InputSpec, reading: Reading
 ) -> tuple[onnx.ModelProto, str, Trace, Task | None]:
     """Return the model with one score per class as an analysis makes it, its outcome, its shapes and its task."""
-    outcome, trace = cut.outcome.tensor, static_trace(part, spec)
-    shape = trace.shapes.get(outcome)
-    axis = None if shape is None else axis_of_classes(len(shape), reading.class_axis)
-    if reading.reduce is not None and shape is not None and len(shape) >= FEWEST_AXES and axis is not None:
-        part, outcome = with_reduced_scores(part, len(shape), reading.reduce, axis)
-        trace = static_trace(part, spec)
-        shape = trace.shapes.get(outcome)
-    task = reading.task or _task(shape, trace.batch, cut.outcome.squashed_by)
-    if task is Task.BINARY and shape is not None and _is_single(shape, trace.batch):
-        part, outcome = with_both_scores(part)
-        trace = static_trace(part, spec)
-    return part, outcome, trace, task
-
-
-def _task(shape: tuple[int, ...] | None, batch: int, squashed_by: str) -> Task | None:
-    """Return what scores decide, by their number and by what follows them."""
+    trace = static_trace(part, spec)
+    shape = trace.shapes.get(cut.outcome.tensor)
     if shape is None:
-        return None
-    if not _is_single(shape, batch):
-        return Task.CLASSIFICATION
-    return Task.BINARY if squashed_by.startswith("Sigmoid") else Task.REGRESSION
-
-
-def _is_single(shape: tuple[int, ...], batch: int) -> bool:
-    """Whether there is one score a sample; one axis alone may be that of the classes, of one sample."""
-    return shape == (batch,) if len(shape) == 1 else all(size == 1 for size in shape[1:])
+        return part, cut.outcome.tensor, trace, reading.task
+    open_batch = spec.shape[:1] == (None,) and shape[:1] == (trace.batch,)
+    sizes = (None, *shape[1:]) if open_batch else shape
+    decision = decide_by(part, sizes, name=cut.model.name, spec=spec, outcome=cut.outcome, reading=reading)
+    if decision.part is not part:
+        trace = static_trace(decision.part, spec)
+    return decision.part, decision.tensor, trace, decision.task
 
 
 def _example(spec: InputSpec) -> Inputs:

@@ -9,15 +9,15 @@ import onnx
 from numpy.typing import NDArray
 
 from onnxcausal.causal.task import Task
-from onnxcausal.errors import ConfigError, ModelError, NothingToAnalyseError
+from onnxcausal.errors import ModelError, NothingToAnalyseError
 from onnxcausal.onnxgraph.file.model import Model, damage_told
 from onnxcausal.onnxgraph.graph.index import RANDOM
 from onnxcausal.onnxgraph.graph.inliner import inlined
 from onnxcausal.onnxgraph.lowering.lower import lower
 from onnxcausal.onnxgraph.network.data_dependent import ENDLESS, led_by_values
+from onnxcausal.onnxgraph.network.decision import decide_by
 from onnxcausal.onnxgraph.network.extract import cut_at
 from onnxcausal.onnxgraph.network.feeds import with_one_input
-from onnxcausal.onnxgraph.network.heads import axis_of_classes, with_batch_axis, with_both_scores, with_reduced_scores
 from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.onnxgraph.network.outcome import OutcomeTensor, find_outcome
 from onnxcausal.onnxgraph.runner import Runner
@@ -30,8 +30,6 @@ WHOLE_MODEL = Reading()
 """A model read as it stands."""
 LARGEST_FIXED_BATCH = 2**16
 """Samples of a batch that a model is fixed to, at most."""
-LEAST_REDUCED = 3
-"""Axes of scores at many places: samples, places, classes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,27 +175,22 @@ def open_network(
         raise _batch_too_large(spec, cut.model.name)
     watched, longest = _watched(part, limits)
     runner = Runner(part, spec, cut.model.name, provider, longest=longest)
-    network = Network(cut.model, spec, cut.outcome, part, runner, notes=cut.notes, limits=watched, longest=longest)
-    shape = runner.output_shape
-    if spec.shape[:1] == (1,) and shape is not None and len(shape) == 1 and shape != (1,):
-        network = _ending(network, *with_batch_axis(part), provider)
-        shape = network.plain.output_shape
-    if reading.reduce is not None:
-        if shape is None or len(shape) < LEAST_REDUCED:
-            raise _not_reducible(network, shape)
-        axis = axis_of_classes(len(shape), reading.class_axis)
-        if axis is None:
-            raise _no_class_axis(network, shape, reading.class_axis)
-        note = f"scores are reduced by {reading.reduce}; classes stand along axis {axis} of {list(shape)}"
-        reduced = with_reduced_scores(network.part, len(shape), reading.reduce, axis)
-        network = replace(_ending(network, *reduced, provider), notes=(*network.notes, note.replace("None", "any")))
-        shape = network.plain.output_shape
-    task = reading.task or _task(shape, cut.outcome)
-    if task is Task.BINARY:
-        if not _single(shape) and shape is not None and shape[-1] is not None:
-            raise _not_binary(network, shape)
-        network = _ending(network, *with_both_scores(network.part), provider)
-    return replace(network, task=task)
+    decision = decide_by(
+        part, runner.output_shape, name=cut.model.name, spec=spec, outcome=cut.outcome, reading=reading
+    )
+    if decision.part is not part:
+        runner = Runner(decision.part, spec, cut.model.name, provider, longest=longest)
+    return Network(
+        model=cut.model,
+        spec=spec,
+        outcome=replace(cut.outcome, tensor=decision.tensor),
+        part=decision.part,
+        plain=runner,
+        task=decision.task or Task.CLASSIFICATION,
+        notes=(*cut.notes, *decision.notes),
+        limits=watched,
+        longest=longest,
+    )
 
 
 def _watched(part: onnx.ModelProto, limits: Limits | None) -> tuple[Limits | None, float | None]:
@@ -234,56 +227,10 @@ def _refuse_doubled(proto: onnx.ModelProto, name: str) -> None:
         )
 
 
-def _task(shape: tuple[int | None, ...] | None, outcome: OutcomeTensor) -> Task:
-    """Return what scores decide, by their number and by what follows them."""
-    if not _single(shape):
-        return Task.CLASSIFICATION
-    return Task.BINARY if outcome.squashed_by.startswith("Sigmoid") else Task.REGRESSION
-
-
-def _single(shape: tuple[int | None, ...] | None) -> bool:
-    """Whether there is one score a sample."""
-    return shape is not None and all(size == 1 for size in shape[1:])
-
-
-def _ending(network: Network, part: onnx.ModelProto, tensor: str, provider: Provider | None) -> Network:
-    """Return the network with another head."""
-    outcome = replace(network.outcome, tensor=tensor)
-    return replace(network, part=part, outcome=outcome, plain=network.runner(part, provider))
-
-
 def _batch_too_large(spec: InputSpec, name: str) -> ModelError:
     return ModelError(
         "the model is fixed to a batch that is too large",
         where=f"{name}, input {spec}",
         why=f"every run would take {spec.shape[0]:,} samples",
         remedy="export the model with an open batch, or one of its real size",
-    )
-
-
-def _no_class_axis(network: Network, shape: tuple[int | None, ...], asked: int | None) -> ConfigError:
-    sizes = ", ".join("any" if size is None else str(size) for size in shape)
-    return ConfigError(
-        "the axis of the classes is not known" if asked is None else f"classes do not stand along axis {asked}",
-        where=f"{network.model.name}, tensor {network.outcome.tensor}",
-        why=f"its shape is [{sizes}], samples first",
-        remedy=f"name the axis with --class-axis, from 1 to {len(shape) - 1}",
-    )
-
-
-def _not_binary(network: Network, shape: tuple[int | None, ...]) -> ConfigError:
-    return ConfigError(
-        "there is no single score to decide by",
-        where=f"{network.model.name}, tensor {network.outcome.tensor}, --task binary",
-        why=f"one sample has {shape[-1]} scores",
-        remedy="leave --task out: the highest score decides",
-    )
-
-
-def _not_reducible(network: Network, shape: tuple[int | None, ...] | None) -> ConfigError:
-    return ConfigError(
-        "there is nothing to reduce",
-        where=f"{network.model.name}, tensor {network.outcome.tensor}",
-        why="its shape is not known" if shape is None else f"it has {len(shape)} axes: samples and classes",
-        remedy="leave --reduce out, or name a tensor of scores at many places with --output",
     )

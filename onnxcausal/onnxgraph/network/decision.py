@@ -1,0 +1,147 @@
+"""What a model decides by its scores, and the head that makes one score per class of them: the same for every job."""
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import onnx
+
+from onnxcausal.causal.task import Task
+from onnxcausal.errors import ConfigError
+from onnxcausal.onnxgraph.network.heads import (
+    axis_of_classes,
+    with_batch_axis,
+    with_both_scores,
+    with_reduced_scores,
+)
+from onnxcausal.onnxgraph.network.io_spec import Reading
+from onnxcausal.onnxgraph.network.outcome import OutcomeTensor
+from onnxcausal.samples.source import InputSpec
+
+OpenShape: TypeAlias = tuple[int | None, ...]
+"""Sizes of a tensor, None where one is left open."""
+LEAST_REDUCED = 3
+"""Axes of scores at many places: samples, places, classes."""
+BINARY_SCORES = 2
+"""Scores that a single one is made into."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """A model that gives one score per class, and what they decide.
+
+    Attributes:
+        part: the model, ending in those scores.
+        tensor: the tensor that holds them.
+        shape: its sizes; None where they are not known.
+        task: what the scores decide; None where neither was it set nor do their sizes tell.
+        notes: what was done to the scores, one sentence each.
+    """
+
+    part: onnx.ModelProto
+    tensor: str
+    shape: OpenShape | None
+    task: Task | None = None
+    notes: tuple[str, ...] = ()
+
+
+def decide_by(
+    part: onnx.ModelProto,
+    shape: OpenShape | None,
+    *,
+    name: str,
+    spec: InputSpec,
+    outcome: OutcomeTensor,
+    reading: Reading,
+) -> Decision:
+    """Return a model with a head that gives one score per class.
+
+    Args:
+        part: the model, cut at its scores.
+        shape: sizes of the scores, samples first; None where they are not known.
+        name: the model's name, for errors.
+        spec: the input that takes the samples.
+        outcome: the tensor of the scores as it was found.
+        reading: how the scores are read.
+
+    Raises:
+        ConfigError: the scores cannot be read that way.
+    """
+    decision = _by_sample(Decision(part, outcome.tensor, shape), spec)
+    if reading.reduce is not None:
+        decision = _reduced(decision, reading, name)
+    task = reading.task or _task(decision.shape, outcome)
+    if task is not Task.BINARY:
+        return replace(decision, task=task)
+    sizes = decision.shape
+    if sizes is not None and not _single(sizes) and sizes[-1] is not None:
+        raise _not_binary(decision, name, sizes[-1])
+    both, tensor = with_both_scores(decision.part)
+    after = None if sizes is None else (sizes[0], BINARY_SCORES)
+    return replace(decision, part=both, tensor=tensor, shape=after, task=task)
+
+
+def _by_sample(decision: Decision, spec: InputSpec) -> Decision:
+    """Return scores `[classes]` of a model of one sample as `[1, classes]`."""
+    shape = decision.shape
+    if spec.shape[:1] != (1,) or shape is None or len(shape) != 1 or shape == (1,):
+        return decision
+    part, tensor = with_batch_axis(decision.part)
+    return replace(decision, part=part, tensor=tensor, shape=(1, *shape))
+
+
+def _reduced(decision: Decision, reading: Reading, name: str) -> Decision:
+    """Return scores at many places as one per class."""
+    shape = decision.shape
+    assert reading.reduce is not None
+    if shape is None or len(shape) < LEAST_REDUCED:
+        raise _not_reducible(decision, name)
+    axis = axis_of_classes(len(shape), reading.class_axis)
+    if axis is None:
+        raise _no_class_axis(decision, name, shape, reading.class_axis)
+    part, tensor = with_reduced_scores(decision.part, len(shape), reading.reduce, axis)
+    note = f"scores are reduced by {reading.reduce}; classes stand along axis {axis} of {list(shape)}"
+    notes = (*decision.notes, note.replace("None", "any"))
+    return replace(decision, part=part, tensor=tensor, shape=(shape[0], shape[axis]), notes=notes)
+
+
+def _task(shape: OpenShape | None, outcome: OutcomeTensor) -> Task | None:
+    """Return what scores decide, by their number and by what follows them."""
+    if shape is None:
+        return None
+    if not _single(shape):
+        return Task.CLASSIFICATION
+    return Task.BINARY if outcome.squashed_by.startswith("Sigmoid") else Task.REGRESSION
+
+
+def _single(shape: OpenShape) -> bool:
+    """Whether there is one score a sample."""
+    return all(size == 1 for size in shape[1:])
+
+
+def _no_class_axis(decision: Decision, name: str, shape: OpenShape, asked: int | None) -> ConfigError:
+    sizes = ", ".join("any" if size is None else str(size) for size in shape)
+    return ConfigError(
+        "the axis of the classes is not known" if asked is None else f"classes do not stand along axis {asked}",
+        where=f"{name}, tensor {decision.tensor}",
+        why=f"its shape is [{sizes}], samples first",
+        remedy=f"name the axis with --class-axis, from 1 to {len(shape) - 1}",
+    )
+
+
+def _not_binary(decision: Decision, name: str, scores: int) -> ConfigError:
+    return ConfigError(
+        "there is no single score to decide by",
+        where=f"{name}, tensor {decision.tensor}, --task binary",
+        why=f"one sample has {scores} scores",
+        remedy="leave --task out: the highest score decides",
+    )
+
+
+def _not_reducible(decision: Decision, name: str) -> ConfigError:
+    shape = decision.shape
+    return ConfigError(
+        "there is nothing to reduce",
+        where=f"{name}, tensor {decision.tensor}",
+        why="its shape is not known" if shape is None else f"it has {len(shape)} axes: samples and classes",
+        remedy="leave --reduce out, or name a tensor of scores at many places with --output",
+    )
