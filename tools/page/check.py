@@ -3,7 +3,7 @@
 python tools/page/check.py
 
 Needs Node.js from 20.19 on with npm, which installs them beside this file the first time; without, it says so and ends
-with 2. Neither is needed to make a page or to read it.
+with 2. Neither of them is needed to make a page or to read it.
 """
 
 import shutil
@@ -20,14 +20,19 @@ CHECKS = (
     ("typescript/bin/tsc", "--project", "tools/page"),
     ("eslint/bin/eslint.js", "--config", "tools/page/eslint.config.js", "--max-warnings", "0", SCRIPTS, "tools/page"),
 )
+OLDEST = (20, 19)
+"""Version of Node.js that ESLint needs."""
 FAILED, NOT_HERE = 1, 2
 
 
 def main() -> int:
     """Return 0 where all is well, 1 where something is found or cannot be installed, 2 where npm is not to be had."""
     npm, node = shutil.which("npm"), shutil.which("node")
-    if npm is None or node is None:
-        print("npm is not installed: the scripts of the report's page are not checked", file=sys.stderr)
+    if npm is None or node is None or version_of(node) < OLDEST:
+        needed = ".".join(map(str, OLDEST))
+        print(
+            f"no npm with Node.js from {needed} on: the scripts of the report's page are not checked", file=sys.stderr
+        )
         return NOT_HERE
     if not INSTALLED.exists() or INSTALLED.stat().st_mtime < LOCK.stat().st_mtime:
         install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
@@ -38,6 +43,12 @@ def main() -> int:
         if subprocess.run(command, cwd=ROOT, check=False).returncode:
             return FAILED
     return 0
+
+
+def version_of(node: str) -> tuple[int, ...]:
+    """Return the version of Node.js, from a line like `v20.19.2`."""
+    told = subprocess.run([node, "--version"], check=True, capture_output=True, text=True).stdout
+    return tuple(int(part) for part in told.strip().removeprefix("v").split("-")[0].split("."))
 
 
 if __name__ == "__main__":
