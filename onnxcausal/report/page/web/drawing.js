@@ -7,14 +7,14 @@ import { colour } from "./theme.js";
 import { toldOf } from "./told.js";
 
 /** @type {cytoscape.Core | null} */
-let cy = null;
+let begun = null;
 
 /**
  * Begins the drawing, empty.
  * @returns {cytoscape.Core}
  */
 export function startDrawing() {
-  cy = cytoscape({
+  begun = cytoscape({
     container: byId("canvas"),
     layout: { name: "preset" },
     style: styleOfGraph(),
@@ -24,7 +24,7 @@ export function startDrawing() {
     autoungrabify: true,
     autounselectify: true,
   });
-  return cy;
+  return begun;
 }
 
 /**
@@ -32,10 +32,10 @@ export function startDrawing() {
  * @returns {cytoscape.Core}
  */
 export function drawing() {
-  if (!cy) {
+  if (!begun) {
     throw new TypeError("the drawing is not begun yet");
   }
-  return cy;
+  return begun;
 }
 
 /**
