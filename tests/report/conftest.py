@@ -10,8 +10,8 @@ import onnxcausal
 from onnxcausal.analysis.formats.side_effects import to_json
 from onnxcausal.pipeline.evaluate import EvaluateOptions
 from onnxcausal.pipeline.report import report
-from tests.report.page.chromium import FOUND
-from tests.report.page.sheet import Sheet
+from tests.support.page_chromium import FOUND
+from tests.support.page_sheet import Sheet
 from tests.support.recorded import recorded
 
 MODELS = Path(__file__).parent.parent.parent / "models"

@@ -15,6 +15,7 @@ from onnxcausal.report.page.classes import class_record
 from onnxcausal.report.page.found import Found
 from onnxcausal.report.page.images import explained_inputs, sample_pictures
 from onnxcausal.report.page.overview import evaluations, layer_places, overview
+from onnxcausal.report.page.script import joined
 from onnxcausal.report.page.strongest import Strongest, strongest_samples
 from onnxcausal.report.page.wires import Wires, wires_of
 
@@ -27,30 +28,7 @@ KEPT = (None, 256, 128, 64, 32, 16, 8, 4)
 LEAST_PER_NODE = 6
 """Bytes that the numbers of a node take at the least, compressed."""
 LIBRARY = "cytoscape.min.js"
-MODULES = (
-    "format.js",
-    "dom.js",
-    "data.js",
-    "state.js",
-    "theme.js",
-    "tables.js",
-    "charts.js",
-    "layout.js",
-    "scene.js",
-    "compare.js",
-    "graph.js",
-    "keyboard.js",
-    "search.js",
-    "node.js",
-    "nodetable.js",
-    "heatmap.js",
-    "inputs.js",
-    "classes.js",
-    "evaluation.js",
-    "about.js",
-    "main.js",
-)
-"""The page's own scripts, in the order in which they build on each other."""
+"""Drawing of graphs; a script of its own."""
 MODEL_META = "onnxcausal-model"
 """Name of the entry that tells which model a page is of."""
 ANALYSIS_META = "onnxcausal-analysis"
@@ -208,8 +186,8 @@ def _parts() -> tuple[str, str, str, str]:
     def text(name: str) -> str:
         return (web / name).read_text(encoding="utf-8")
 
-    modules = "\n".join(text(name) for name in MODULES)
-    return text("page.css"), text(LIBRARY), f'"use strict";\n(() => {{\n{modules}\n}})();\n', text("page.html")
+    modules = sorted(entry.name for entry in web.iterdir() if entry.name.endswith(".js") and entry.name != LIBRARY)
+    return text("page.css"), text(LIBRARY), joined({name: text(name) for name in modules}), text("page.html")
 
 
 def _source(text: str) -> str:

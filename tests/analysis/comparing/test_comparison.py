@@ -8,7 +8,7 @@ import pytest
 from onnxcausal.analysis.comparing.comparison import STRONGEST, ComparisonFile, schema, strongest_only, to_json
 from onnxcausal.analysis.comparing.contrast import contrast
 from onnxcausal.analysis.comparing.snapshot import Snapshot
-from tests.report.page.large import large_analysis
+from tests.support.page_large import large_analysis
 
 CLASSES, WIDTHS = 60, [256, 128, 64]
 A_CLASS = 5_000

@@ -16,8 +16,8 @@ from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.pipeline.gating.ci_reports import Format, Report, write_graphs
 from onnxcausal.report.machine import netron
 from onnxcausal.report.machine.netron import WIDTH, entries, is_attachment_of
-from tests.report.page.chromium import needs_chromium
 from tests.support.networks import mlp
+from tests.support.page_chromium import needs_chromium
 
 RNG = np.random.default_rng(0)
 HOSTILE = '</div><img src=x onerror="document.title=1">\u202e&lt;b&gt;{0}'

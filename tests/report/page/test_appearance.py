@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.page.chromium import needs_chromium
-from tests.report.page.sheet import Sheet
+from tests.support.page_chromium import needs_chromium
+from tests.support.page_sheet import Sheet
 
 pytestmark = [pytest.mark.slow, needs_chromium]
 

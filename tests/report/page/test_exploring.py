@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.page.chromium import needs_chromium
-from tests.report.page.sheet import CY, Sheet, plain
+from tests.support.page_chromium import needs_chromium
+from tests.support.page_sheet import CY, Sheet, plain
 
 pytestmark = [pytest.mark.slow, needs_chromium]
 

@@ -24,14 +24,14 @@ from onnxcausal.causal.graph import LayerResult
 from onnxcausal.causal.significance import Role
 from onnxcausal.errors import ConfigError
 from onnxcausal.report.machine.graphml import graphml
-from onnxcausal.report.page.assemble import LIBRARY, MODULES, model_of_page, page
+from onnxcausal.report.page.assemble import LIBRARY, model_of_page, page
 from onnxcausal.report.page.found import Found
 from onnxcausal.report.page.images import map_record, picture_uri
 from onnxcausal.report.page.strongest import strongest_samples
 from onnxcausal.report.page.wires import OUTCOME, Wires, wires_of
-from tests.report.page.large import graphml_of, large_analysis
 from tests.support.hostile_names import NAMES
 from tests.support.networks import mlp
+from tests.support.page_large import graphml_of, large_analysis
 from tests.support.recorded import recorded
 
 SHIPPED = Path(__file__).parent.parent.parent.parent / "models"
@@ -149,8 +149,16 @@ def test_the_library_is_the_recorded_release_with_its_licence() -> None:
     assert "Permission is hereby granted" in (WEB / "cytoscape.LICENSE.txt").read_text()
 
 
-def test_every_script_of_the_folder_is_in_the_page() -> None:
-    assert {entry.name for entry in WEB.iterdir() if entry.name.endswith(".js")} == {*MODULES, LIBRARY}
+def test_every_function_of_the_scripts_is_in_the_page_once() -> None:
+    script = next(
+        held
+        for attributes, held in reversed(Tags(page(Found(large_analysis(1, [4]))).decode()).blocks)
+        if attributes["tag"] == "script"
+    )
+    texts = [entry.read_text() for entry in WEB.iterdir() if entry.name.endswith(".js") and entry.name != LIBRARY]
+    functions = re.findall(r"^(?:export )?(?:async )?function (\w+)", "\n".join(texts), re.MULTILINE)
+    assert len(functions) > 100
+    assert sorted(re.findall(r"^(?:async )?function (\w+)", script, re.MULTILINE)) == sorted(functions)
 
 
 def test_the_same_analysis_gives_the_same_bytes(digits: Analysis) -> None:
@@ -310,7 +318,7 @@ def test_maps_keep_their_extremes() -> None:
 
 def test_the_sources_keep_to_the_width_and_length_of_the_others() -> None:
     for entry in WEB.iterdir():
-        if entry.name.endswith((".js", ".css", ".html")) and entry.name != LIBRARY:
+        if entry.name.endswith((".js", ".ts", ".css", ".html")) and entry.name != LIBRARY:
             lines = entry.read_text(encoding="utf-8").splitlines()
             assert max(map(len, lines)) <= 120, entry.name
             assert len(lines) <= 400, entry.name

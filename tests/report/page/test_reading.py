@@ -11,9 +11,9 @@ import onnxcausal
 from onnxcausal.pipeline.report import report
 from onnxcausal.report.page.assemble import page as page_of
 from onnxcausal.report.page.found import Found
-from tests.report.page.chromium import needs_chromium
-from tests.report.page.large import graphml_of, large_analysis
-from tests.report.page.sheet import Sheet
+from tests.support.page_chromium import needs_chromium
+from tests.support.page_large import graphml_of, large_analysis
+from tests.support.page_sheet import Sheet
 
 pytestmark = [pytest.mark.slow, needs_chromium]
 MODELS = Path(__file__).parent.parent.parent.parent / "models"

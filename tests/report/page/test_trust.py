@@ -6,10 +6,10 @@ import pytest
 
 from onnxcausal.report.page.assemble import page as page_of
 from onnxcausal.report.page.found import Found
-from tests.report.page.chromium import needs_chromium
-from tests.report.page.large import graphml_of
-from tests.report.page.sheet import Sheet
 from tests.report.page.test_page import hostile
+from tests.support.page_chromium import needs_chromium
+from tests.support.page_large import graphml_of
+from tests.support.page_sheet import Sheet
 from tests.support.recorded import recorded
 
 pytestmark = [pytest.mark.slow, needs_chromium]

@@ -1,7 +1,21 @@
 // What a reader must know: warnings, limits, provenance, settings, and what a repair recorded.
 
+import { overview } from "./data.js";
+import { byId, el, fill, showPart } from "./dom.js";
+import { counted, percent, short, shown } from "./format.js";
+import { DEEP } from "./state.js";
+import { facts } from "./tables.js";
+
+/** @import {Json} from "./records.d.ts" */
+
+/** @type {Record<string, string>} */
+const OTHER_SCORES = {
+  margin: "; the score here is the lead of the class over the best other class",
+  "log-prob": "; the score here is the logarithm of the probability of the class",
+};
+
 /** Writes the parts that do not depend on the class. */
-function setUpAbout() {
+export function setUpAbout() {
   document.title = `${short(overview.model.file, 60)}: causal report`;
   byId("model").textContent = overview.model.file;
   byId("lead").textContent = lead();
@@ -13,6 +27,7 @@ function setUpAbout() {
   fill(byId("repair-body"), ...overview.repairs.map(tree));
 }
 
+/** @returns {string} */
 function lead() {
   return (
     `${counted(overview.classes.length, "class", "classes")} of ${overview.model.file} were analysed on samples of ` +
@@ -23,17 +38,20 @@ function lead() {
   );
 }
 
-/** Says what the score is, where it is not the one that the network gives the class. */
+/**
+ * Says what the score is, where it is not the one that the network gives the class.
+ * @returns {string}
+ */
 function scoreTold() {
-  return {
-    margin: "; the score here is the lead of the class over the best other class",
-    "log-prob": "; the score here is the logarithm of the probability of the class",
-  }[overview.outcome] ?? "";
+  return OTHER_SCORES[overview.outcome] ?? "";
 }
 
+/** @returns {string[]} */
 function warnings() {
   const found = [...overview.notes];
+  /** @type {(count: number) => string} */
   const classes = (count) => counted(count, "class", "classes");
+  /** @type {(key: "untracked" | "normalised") => number} */
   const having = (key) => overview.classes.filter((info) => info[key] > 0).length;
   if (overview.data.synthetic && !found.some((note) => note.includes("synthetic"))) {
     found.unshift(
@@ -65,6 +83,7 @@ function warnings() {
   return found;
 }
 
+/** @returns {string[]} */
 function limits() {
   const found = [
     "Causal means: within the computation of this network. The effects are what this network would have said with " +
@@ -90,6 +109,7 @@ function limits() {
   return found;
 }
 
+/** @returns {string} */
 function ruleTold() {
   if (overview.rule !== "paired") {
     return ", the published code's test, whose graphs grow with the number of samples";
@@ -100,6 +120,7 @@ function ruleTold() {
   );
 }
 
+/** @returns {[name: string, value: string][]} */
 function provenance() {
   return [
     ["model", overview.model.file],
@@ -113,7 +134,11 @@ function provenance() {
   ];
 }
 
-/** Returns values of any shape as nested tables. */
+/**
+ * Returns values of any shape as nested tables.
+ * @param {Json} value
+ * @returns {HTMLElement}
+ */
 function tree(value) {
   if (Array.isArray(value)) {
     return value.every((entry) => entry === null || typeof entry !== "object")
@@ -126,6 +151,10 @@ function tree(value) {
   return el("span", {}, told(value));
 }
 
+/**
+ * @param {Json} value
+ * @returns {string}
+ */
 function told(value) {
   return typeof value === "number" ? shown(value, 4) : value === null ? "–" : String(value);
 }

@@ -1,16 +1,31 @@
 // Small charts, each beside a table of its numbers.
 
+import { svg } from "./dom.js";
+import { percent, short, shown, signed } from "./format.js";
+
+/** @import {Quartiles} from "./records.d.ts" */
+
 const LEFT = 240;
 const CHART = 600;
 const ROW = 20;
 const CURVES = ["necessary", "minor", "noisy", "untested", "others", "shared"];
 const DASHES = ["", "6 3", "2 3", "9 3 2 3", "12 4", "4 4"];
 
-/** Returns a chart of values with their intervals: `rows` of `{label, mean, low, high}`. */
-function whiskers(title, rows) {
-  const ends = rows.flatMap((row) => [row.low, row.high, row.mean]).filter((value) => value !== null);
+/** @typedef {{label: string, mean: number, low: number, high: number}} Measured A value with its interval. */
+/** @typedef {Measured & {at: number}} Point A value somewhere along a scale. */
+/** @typedef {(value: number) => number} Scale Where a value is drawn. */
+
+/**
+ * Returns a chart of values with their intervals.
+ * @param {string} title
+ * @param {Measured[]} rows
+ * @returns {SVGSVGElement}
+ */
+export function whiskers(title, rows) {
+  const ends = rows.flatMap((row) => [row.low, row.high, row.mean]);
   const least = Math.min(0, ...ends);
   const most = Math.max(...ends, least + 1e-12);
+  /** @type {Scale} */
   const x = (value) => LEFT + ((value - least) / (most - least)) * (CHART - LEFT - 50);
   const height = ROW * rows.length + 26;
   const chart = svg("svg", {
@@ -33,14 +48,21 @@ function whiskers(title, rows) {
   return chart;
 }
 
-/** Returns values with intervals along a scale, a line for each label: records of `{label, at, mean, low, high}`. */
-function curves(title, records) {
+/**
+ * Returns values with intervals along a scale, a line for each label.
+ * @param {string} title
+ * @param {Point[]} records
+ * @returns {SVGSVGElement}
+ */
+export function curves(title, records) {
   const [height, right, foot] = [240, 170, 24];
   const places = records.map((record) => record.at);
   const [from, to] = [Math.min(...places), Math.max(...places)];
   const least = Math.min(0, ...records.map((record) => record.low));
   const most = Math.max(...records.map((record) => record.high), least + 1e-12);
+  /** @type {Scale} */
   const x = (at) => 40 + ((at - from) / (to - from)) * (CHART - 40 - right);
+  /** @type {Scale} */
   const y = (value) => height - foot - ((value - least) / (most - least)) * (height - foot - 10);
   const chart = svg("svg", {
     class: "chart",
@@ -61,6 +83,14 @@ function curves(title, records) {
   return chart;
 }
 
+/**
+ * @param {Point[]} records
+ * @param {string} label
+ * @param {number} number
+ * @param {Scale} x
+ * @param {Scale} y
+ * @returns {SVGElement[]}
+ */
 function curve(records, label, number, x, y) {
   const paint = `var(--${CURVES[number % CURVES.length]})`;
   const dashes = DASHES[number % DASHES.length];
@@ -76,11 +106,16 @@ function curve(records, label, number, x, y) {
   ];
 }
 
-/** Returns the spread of an effect over samples as a box, from `[least, quarter, median, quarter, largest]`. */
-function box(values) {
+/**
+ * Returns the spread of an effect over samples as a box.
+ * @param {Quartiles} values
+ * @returns {SVGSVGElement}
+ */
+export function box(values) {
   const [least, lower, median, upper, most] = values;
   const from = Math.min(0, least);
   const to = Math.max(0, most, from + 1e-12);
+  /** @type {Scale} */
   const x = (value) => 10 + ((value - from) / (to - from)) * 260;
   const frame = { x: x(lower), y: 8, width: Math.max(1, x(upper) - x(lower)), height: 16 };
   return svg(
@@ -107,10 +142,24 @@ function box(values) {
   );
 }
 
+/**
+ * @param {number} x1
+ * @param {number} y1
+ * @param {number} x2
+ * @param {number} y2
+ * @param {string} stroke
+ * @param {number} [width]
+ * @returns {SVGLineElement}
+ */
 function line(x1, y1, x2, y2, stroke, width = 1) {
   return svg("line", { x1, y1, x2, y2, style: { stroke, "stroke-width": String(width) } });
 }
 
+/**
+ * @param {number} least
+ * @param {number} most
+ * @returns {number[]}
+ */
 function ticks(least, most) {
   const step = 10 ** Math.floor(Math.log10(most - least));
   const fine = (most - least) / step < 2.5 ? step / 2 : (most - least) / step > 6 ? 2 * step : step;

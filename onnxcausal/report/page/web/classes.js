@@ -1,12 +1,27 @@
 // The list of classes and the choice among them.
 
+import { comparedTold } from "./compare.js";
+import { ROLES, overview } from "./data.js";
+import { button, byId, el, fill, ofKind } from "./dom.js";
+import { counted, percent, short, shown } from "./format.js";
+import { onChange, showClass, shownGraph, state } from "./state.js";
+import { longTable } from "./tables.js";
+
+/** @import {ClassInfo} from "./records.d.ts" */
+/** @import {Column} from "./tables.js" */
+
 /** Sets up the list, the two choices and what they say. */
-function setUpClasses() {
+export function setUpClasses() {
+  const [first, second] = [ofKind("class", HTMLSelectElement), ofKind("other", HTMLSelectElement)];
   const options = () => overview.classes.map((info) => el("option", { value: info.target }, short(info.title, 60)));
-  fill(byId("class"), ...options());
-  fill(byId("other"), el("option", { value: "" }, "no other class"), ...options());
-  byId("class").addEventListener("change", chosenClasses);
-  byId("other").addEventListener("change", chosenClasses);
+  fill(first, ...options());
+  fill(second, el("option", { value: "" }, "no other class"), ...options());
+  const show = () => {
+    const [target, other] = [Number(first.value), second.value === "" ? null : Number(second.value)];
+    void showClass(target, other === target ? null : other);
+  };
+  first.addEventListener("change", show);
+  second.addEventListener("change", show);
   const used = ROLES.filter((_, place) => overview.classes.some((info) => info.counts[place] > 0));
   const caption = `Classes that were analysed; roles from left: ${used.join(", ")}`;
   const list = longTable(caption, classColumns(), () => overview.classes, {
@@ -16,21 +31,18 @@ function setUpClasses() {
   fill(byId("class-list"), list.element);
   fill(byId("skipped"), ...skippedParts());
   onChange("class", () => {
-    byId("class").value = String(state.graph.target);
-    byId("other").value = state.other ? String(state.other.target) : "";
-    byId("headline").textContent = state.other ? comparedTold(state.graph, state.other) : headline(state.graph.info);
-    byId("filters").disabled = state.other !== null;
+    const graph = shownGraph();
+    first.value = String(graph.target);
+    second.value = state.other ? String(state.other.target) : "";
+    byId("headline").textContent = state.other ? comparedTold(graph, state.other) : headline(graph.info);
+    ofKind("filters", HTMLFieldSetElement).disabled = state.other !== null;
     list.draw();
   });
 }
 
-function chosenClasses() {
-  const target = Number(byId("class").value);
-  const other = byId("other").value === "" ? null : Number(byId("other").value);
-  showClass(target, other === target ? null : other);
-}
-
+/** @returns {Column<ClassInfo>[]} */
 function classColumns() {
+  /** @type {(info: ClassInfo) => () => Promise<void>} */
   const act = (info) => async () => {
     await showClass(info.target, null);
     byId("graph").scrollIntoView();
@@ -63,19 +75,25 @@ function classColumns() {
   ];
 }
 
+/**
+ * @param {ClassInfo} info
+ * @returns {HTMLElement}
+ */
 function roleBar(info) {
-  const parts = info.counts.map((count, place) => [ROLES[place], count]).filter(([, count]) => count > 0);
-  const told = parts.map(([role, count]) => `${count} ${role}`).join(", ");
-  const bits = parts.map(([role, count]) =>
+  const parts = info.counts.map((count, place) => ({ role: ROLES[place], count })).filter(({ count }) => count > 0);
+  const told = parts.map(({ role, count }) => `${count} ${role}`).join(", ");
+  const bits = parts.map(({ role, count }) =>
     el("i", { style: { width: `${(100 * count) / info.nodes}%`, background: `var(--${role})` } }),
   );
   return el("span", { class: "bar", role: "img", "aria-label": told, title: told }, ...bits);
 }
 
+/** @returns {HTMLElement[]} */
 function skippedParts() {
   if (!overview.skipped.length) {
     return [];
   }
+  /** @type {Column<{title: string, reason: string}>[]} */
   const columns = [
     { title: "class", cell: (entry) => entry.title, sort: (entry) => entry.title },
     { title: "why it was not analysed", cell: (entry) => entry.reason },
@@ -86,6 +104,10 @@ function skippedParts() {
   ];
 }
 
+/**
+ * @param {ClassInfo} info
+ * @returns {string}
+ */
 function headline(info) {
   const necessary = (info.counts[0] ?? 0).toLocaleString("en");
   const whole = `The score of class ${info.title} rests on ${necessary} of ${counted(info.nodes, "node")}`;

@@ -1,15 +1,38 @@
 // Two classes beside each other: the nodes that are necessary for one, for the other, for both.
 
-const COMPARED = ["own", "others", "shared"];
+import { NECESSARY, nodesOf, overview } from "./data.js";
+import { short } from "./format.js";
+import { MOST_EDGES, MOST_NODES, edgesOf, idOf } from "./scene.js";
+import { state } from "./state.js";
 
-/** Returns what the kinds of nodes mean. */
-function comparedWords() {
-  const [one, two] = [state.graph.info.title, state.other.info.title];
+/** @import {Graph} from "./records.d.ts" */
+/** @import {Scene} from "./scene.js" */
+
+/** @typedef {"own" | "others" | "shared"} ComparedKind */
+/** @typedef {{at: number, index: number, kind: ComparedKind, strength: number}} ComparedNode */
+
+/** @type {ComparedKind[]} */
+export const COMPARED = ["own", "others", "shared"];
+
+/**
+ * Returns what the kinds of nodes mean.
+ * @param {Graph} first
+ * @param {Graph} second
+ * @returns {Record<ComparedKind, string>}
+ */
+export function comparedWords(first, second) {
+  const [one, two] = [first.info.title, second.info.title];
   return { own: `necessary for ${one} only`, others: `necessary for ${two} only`, shared: "necessary for both" };
 }
 
-/** Returns the necessary nodes of a layer for either class, the strongest first, with their kind. */
-function comparedNodes(one, two, at) {
+/**
+ * Returns the necessary nodes of a layer for either class, the strongest first, with their kind.
+ * @param {Graph} one
+ * @param {Graph} two
+ * @param {number} at
+ * @returns {ComparedNode[]}
+ */
+export function comparedNodes(one, two, at) {
   const [mine, theirs] = [one, two].map((graph) => {
     const layer = graph.at.get(at);
     return new Map(layer?.reached ? nodesOf(graph, layer, new Set([NECESSARY])).map((node) => [node.index, node]) : []);
@@ -17,7 +40,9 @@ function comparedNodes(one, two, at) {
   const nodes = [...new Set([...mine.keys(), ...theirs.keys()])].map((index) => {
     const [own, others] = [mine.get(index), theirs.get(index)];
     const strength = Math.max(own?.strength ?? 0, others?.strength ?? 0);
-    return { at, index, kind: own && others ? "shared" : own ? "own" : "others", strength };
+    /** @type {ComparedKind} */
+    const kind = own && others ? "shared" : own ? "own" : "others";
+    return { at, index, kind, strength };
   });
   const order = ["shared", "own", "others"];
   return nodes.sort(
@@ -25,8 +50,13 @@ function comparedNodes(one, two, at) {
   );
 }
 
-/** Returns the scene of two classes. */
-function comparedScene(one, two) {
+/**
+ * Returns the scene of two classes.
+ * @param {Graph} one
+ * @param {Graph} two
+ * @returns {Scene}
+ */
+export function comparedScene(one, two) {
   const reached = overview.layers.map((_, at) => at).filter((at) => one.at.get(at)?.reached || two.at.get(at)?.reached);
   const bands = reached.map((at) => {
     const open = state.open.has(at);
@@ -49,8 +79,13 @@ function comparedScene(one, two) {
   };
 }
 
-/** Returns in a sentence what two classes share. */
-function comparedTold(one, two) {
+/**
+ * Returns in a sentence what two classes share.
+ * @param {Graph} one
+ * @param {Graph} two
+ * @returns {string}
+ */
+export function comparedTold(one, two) {
   const all = overview.layers.flatMap((_, at) => comparedNodes(one, two, at));
   const [own, others, shared] = COMPARED.map((kind) => all.filter((node) => node.kind === kind).length);
   return (

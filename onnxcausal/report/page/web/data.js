@@ -1,65 +1,141 @@
 // The data of the page: an overview that is read at once, and classes that are unpacked when they are shown.
 
-const OUTCOME = -1;
+import { blockText } from "./dom.js";
+
+/** @import {ClassInfo, ClassRecord, Graph, Layer, LayerNode, LayerRecord} from "./records.d.ts" */
+/** @import {Overview, Pictures, Role} from "./records.d.ts" */
+
+export const OUTCOME = -1;
+export const NECESSARY = "necessary";
+export const NOISY = "noisy";
 const MOST_HELD = 6;
-const overview = JSON.parse(byId("overview").textContent);
-const ROLES = overview.roles;
-const [NECESSARY, NOISY] = ["necessary", "noisy"];
+/** @type {Overview} */
+export const overview = JSON.parse(textOf("overview"));
+export const ROLES = overview.roles;
+/** @type {Map<number, ClassInfo>} */
 const infos = new Map(overview.classes.map((info) => [info.target, info]));
+/** @type {Map<number, Graph>} */
 const held = new Map();
 
-/** Returns the name under which a class is shown. */
-function titleOf(target) {
+/**
+ * Returns the name under which a class is shown.
+ * @param {number} target
+ * @returns {string}
+ */
+export function titleOf(target) {
   return overview.names[target] ?? String(target);
 }
 
-/** Returns a class's graph, unpacked. */
-async function classOf(target) {
-  if (!held.has(target)) {
-    const record = await unpacked(`class-${target}`);
-    if (held.size >= MOST_HELD) {
-      held.delete(held.keys().next().value);
-    }
-    held.set(target, opened(target, record));
+/**
+ * Returns a class's graph, unpacked.
+ * @param {number} target
+ * @returns {Promise<Graph>}
+ */
+export async function classOf(target) {
+  const found = held.get(target);
+  if (found) {
+    return found;
   }
-  return held.get(target);
+  /** @type {ClassRecord} */
+  const record = await unpacked(`class-${target}`);
+  const [oldest] = held.keys();
+  if (held.size >= MOST_HELD) {
+    held.delete(oldest);
+  }
+  const graph = opened(target, record);
+  held.set(target, graph);
+  return graph;
 }
 
-/** Returns the content of a compressed block. */
-async function unpacked(id) {
-  const bytes = Uint8Array.from(atob(byId(id).textContent), (letter) => letter.charCodeAt(0));
+/**
+ * Returns the content of a compressed block.
+ * @param {string} id
+ * @returns {Promise<any>}
+ */
+export async function unpacked(id) {
+  const bytes = bytesOf(textOf(id));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   return JSON.parse(await new Response(stream).text());
 }
 
-/** Returns the pictures and maps of a class: `samples` by position, and `inputs`. */
-function picturesOf(target) {
-  const block = byId(`pictures-${target}`);
-  const found = block ? JSON.parse(block.textContent) : {};
+/**
+ * Returns bytes from their text in base64.
+ * @param {string} text
+ * @returns {Uint8Array<ArrayBuffer>}
+ */
+export function bytesOf(text) {
+  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+}
+
+/**
+ * Returns the pictures and maps of a class.
+ * @param {number} target
+ * @returns {Pictures}
+ */
+export function picturesOf(target) {
+  const text = blockText(`pictures-${target}`);
+  const found = text === null ? {} : JSON.parse(text);
   return { samples: found.samples ?? {}, inputs: found.inputs ?? [] };
 }
 
-function opened(target, record) {
-  const graph = { target, info: infos.get(target), layers: record.layers, at: new Map() };
-  graph.layers.forEach((layer, position) => {
-    layer.position = position;
-    layer.name = overview.layers[layer.at].name;
-    layer.parents = overview.layers[layer.at].parents;
-    layer.reached = layer.counts !== undefined;
-    layer.nodes ??= layer.reached ? layer.ate.map((_, index) => index) : [];
-    layer.places = new Map(layer.nodes.map((index, place) => [index, place]));
-    layer.samples = new Map((layer.samples ?? []).map(([index, ...rest]) => [index, rest]));
-    layer.largest = Math.max(0, ...(layer.ate ?? []).map((ate) => Math.abs(ate ?? 0)));
-    graph.at.set(layer.at, layer);
-  });
-  return graph;
+/**
+ * @param {string} id
+ * @returns {string}
+ */
+function textOf(id) {
+  const text = blockText(id);
+  if (text === null) {
+    throw new TypeError(`the page has no data called ${id}`);
+  }
+  return text;
 }
 
-/** Returns one node with its numbers; null where the page does not hold them. */
-function nodeOf(graph, at, index) {
+/**
+ * @param {number} target
+ * @param {ClassRecord} record
+ * @returns {Graph}
+ */
+function opened(target, record) {
+  const info = infos.get(target);
+  if (!info) {
+    throw new RangeError(`the page has no class ${target}`);
+  }
+  const layers = record.layers.map(openedLayer);
+  return { target, info, layers, at: new Map(layers.map((layer) => [layer.at, layer])) };
+}
+
+/**
+ * @param {LayerRecord} record
+ * @param {number} position
+ * @returns {Layer}
+ */
+function openedLayer(record, position) {
+  const { at, flow, by, reason, untested, wires, used } = record;
+  const { name, parents } = overview.layers[at];
+  const { counts = [], roles = "", ate = [], low = [], high = [], q = [] } = record;
+  const nodes = record.nodes ?? ate.map((_, index) => index);
+  return {
+    ...{ at, position, name, parents, flow, by, reason, untested, wires },
+    reached: record.counts !== undefined,
+    ...{ counts, roles, ate, low, high, q, used, nodes },
+    places: new Map(nodes.map((index, place) => [index, place])),
+    samples: new Map((record.samples ?? []).map(([index, ...rest]) => [index, rest])),
+    largest: Math.max(0, ...ate.map((each) => Math.abs(each ?? 0))),
+    onward: new Map(),
+  };
+}
+
+/**
+ * Returns one node with its numbers; null where the page does not hold them.
+ * @param {Graph} graph
+ * @param {number} at
+ * @param {number} index
+ * @returns {LayerNode | null}
+ */
+export function nodeOf(graph, at, index) {
   const layer = graph.at.get(at);
   const place = layer?.places.get(index);
-  if (place === undefined) {
+  if (layer === undefined || place === undefined) {
     return null;
   }
   return {
@@ -76,71 +152,32 @@ function nodeOf(graph, at, index) {
   };
 }
 
-/** Returns the nodes of a layer, the strongest first, of the given roles. */
-function nodesOf(graph, layer, roles) {
-  const found = layer.nodes.map((index) => nodeOf(graph, layer.at, index)).filter((node) => roles.has(node.role));
+/**
+ * Returns every node of a layer that the page holds, in the order of their numbers.
+ * @param {Graph} graph
+ * @param {Layer} layer
+ * @returns {LayerNode[]}
+ */
+export function heldNodes(graph, layer) {
+  return layer.nodes.map((index) => nodeOf(graph, layer.at, index)).filter((node) => node !== null);
+}
+
+/**
+ * Returns the nodes of a layer, the strongest first, of the given roles.
+ * @param {Graph} graph
+ * @param {Layer} layer
+ * @param {Set<Role>} roles
+ * @returns {LayerNode[]}
+ */
+export function nodesOf(graph, layer, roles) {
+  const found = heldNodes(graph, layer).filter((node) => roles.has(node.role));
   return found.sort((one, two) => rank(one) - rank(two) || two.strength - one.strength || one.index - two.index);
 }
 
+/**
+ * @param {LayerNode} node
+ * @returns {number}
+ */
 function rank(node) {
   return ROLES.indexOf(node.role);
-}
-
-/** Returns what a necessary node leads to: `[layer number or OUTCOME, node]` pairs. */
-function leadsTo(graph, at, index) {
-  const layer = graph.at.get(at);
-  if (!layer.wires) {
-    return [];
-  }
-  layer.onward ??= new Map();
-  const key = layer.wires.paths ? index : "every";
-  if (!layer.onward.has(key)) {
-    const children = layer.wires.paths ? new Set(layer.wires.paths[index] ?? []) : null;
-    layer.onward.set(key, onward(graph, layer, children));
-  }
-  return layer.onward.get(key);
-}
-
-function onward(graph, layer, children) {
-  const ends = new Map();
-  for (const [from, reached] of layer.wires.ends) {
-    if (children === null || from.some((child) => children.has(child))) {
-      for (const [position, nodes] of reached) {
-        const at = position === OUTCOME ? OUTCOME : graph.layers[position].at;
-        nodes.forEach((node) => ends.set(`${at}.${node}`, [at, node]));
-      }
-    }
-  }
-  return [...ends.values()];
-}
-
-/** Returns the necessary nodes that lead to a node, or to the outcome. */
-function fedBy(graph, at, index) {
-  const found = [];
-  for (const layer of graph.layers) {
-    if (layer.wires) {
-      for (const node of nodesOf(graph, layer, new Set([NECESSARY]))) {
-        if (leadsTo(graph, layer.at, node.index).some((end) => end[0] === at && (at === OUTCOME || end[1] === index))) {
-          found.push(node);
-        }
-      }
-    }
-  }
-  return found;
-}
-
-/** Returns the children of layers above that become a node: `[layer number, child]` pairs. */
-function childrenOf(graph, at, index) {
-  const found = [];
-  for (const layer of graph.layers) {
-    for (const [children, reached] of layer.wires?.ends ?? []) {
-      const becomes = reached.some(
-        ([position, nodes]) => position !== OUTCOME && graph.layers[position].at === at && nodes.includes(index),
-      );
-      if (becomes) {
-        children.forEach((child) => found.push([layer.at, child]));
-      }
-    }
-  }
-  return found;
 }

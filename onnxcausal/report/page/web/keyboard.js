@@ -1,10 +1,20 @@
 // The graph by keyboard.
 
+import { overview } from "./data.js";
+import { byId, say } from "./dom.js";
+import { drawing, tip, zoom } from "./drawing.js";
+import { fit, tapped } from "./graph.js";
+import { LINE } from "./layout.js";
+import { letGo } from "./state.js";
+import { toldOf } from "./told.js";
+
+/** @type {Record<string, [across: number, down: number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+/** @type {string | null} */
 let cursor = null;
 
 /** Lets the graph be walked by keys. */
-function setUpKeyboard() {
+export function setUpKeyboard() {
   byId("canvas").addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) {
       return;
@@ -15,6 +25,10 @@ function setUpKeyboard() {
   });
 }
 
+/**
+ * @param {string} key
+ * @returns {boolean} whether it is one of the graph's keys
+ */
 function acted(key) {
   if (key in ARROWS) {
     walk(...ARROWS[key]);
@@ -34,8 +48,13 @@ function acted(key) {
   return true;
 }
 
-/** Moves the cursor to the nearest element in a direction. */
+/**
+ * Moves the cursor to the nearest element in a direction.
+ * @param {number} across
+ * @param {number} down
+ */
 function walk(across, down) {
+  const cy = drawing();
   const places = cy.nodes(".node, .bar, .outcome");
   const from = cy.getElementById(cursor ?? "");
   const next = from.length ? nearest(places, from, across, down) : places[0];
@@ -50,11 +69,19 @@ function walk(across, down) {
   tip(next);
 }
 
+/**
+ * @param {cytoscape.NodeCollection} places
+ * @param {cytoscape.NodeSingular} from
+ * @param {number} across
+ * @param {number} down
+ * @returns {cytoscape.NodeSingular | null}
+ */
 function nearest(places, from, across, down) {
   const here = from.position();
+  /** @type {cytoscape.NodeSingular | null} */
   let best = null;
   let least = Infinity;
-  places.forEach((node) => {
+  for (const node of places) {
     const dx = node.position("x") - here.x;
     const dy = node.position("y") - here.y;
     const along = across * dx + down * dy;
@@ -65,12 +92,12 @@ function nearest(places, from, across, down) {
     if (along > 1 && isBeside && cost < least) {
       [best, least] = [node, cost];
     }
-  });
+  }
   return best;
 }
 
 function enter() {
-  const element = cy.getElementById(cursor ?? "");
+  const element = drawing().getElementById(cursor ?? "");
   if (!element.length) {
     return;
   }
@@ -80,7 +107,9 @@ function enter() {
   }
 }
 
+/** @param {cytoscape.NodeSingular} element */
 function bringIntoView(element) {
+  const cy = drawing();
   const { x, y } = element.renderedPosition();
   const margin = 40;
   const dx = x < margin ? margin - x : x > cy.width() - margin ? cy.width() - margin - x : 0;
@@ -90,6 +119,10 @@ function bringIntoView(element) {
   }
 }
 
+/**
+ * @param {cytoscape.NodeSingular} element
+ * @returns {string}
+ */
 function saidOf(element) {
   if (element.hasClass("outcome")) {
     return `outcome, ${element.data("label")}`;

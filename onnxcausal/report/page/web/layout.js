@@ -1,13 +1,32 @@
 // Where nodes stand: a band for each layer, the outcome's on top, in each the strongest nodes first.
 
+/** @import {Band, BandNode, Scene} from "./scene.js" */
+
 const STEP = 40;
-const LINE = 50;
+export const LINE = 50;
 const WIDE = { across: 26, gap: 26, label: { x: -24, above: 0 }, align: "left" };
 const NARROW = { across: 9, gap: 60, label: { x: 0, above: 24 }, align: "right" };
 const NARROWEST = 620;
 
-/** Returns the scene's layers with the places of their bands and nodes; labels stand beside bands, or above them. */
-function placed(scene, room) {
+/** @typedef {{x: number, y: number}} Spot */
+/**
+ * A band with its place.
+ * @typedef {Omit<Band, "nodes" | "label"> & {
+ *   middle: number, height: number, label: Band["label"] & Spot, nodes: (BandNode & Spot)[], more: Spot,
+ * }} PlacedBand
+ */
+/**
+ * A scene with everything in its place; `align` tells on which side of its place a label stands.
+ * @typedef {Omit<Scene, "bands"> & {top: Spot, bands: PlacedBand[], width: number, align: string}} PlacedScene
+ */
+
+/**
+ * Returns the scene's layers with the places of their bands and nodes; labels stand beside bands, or above them.
+ * @param {Scene} scene
+ * @param {number} room width of the drawing
+ * @returns {PlacedScene}
+ */
+export function placed(scene, room) {
   const form = room < NARROWEST ? NARROW : WIDE;
   const width = form.across * STEP;
   let y = 0;
@@ -18,6 +37,7 @@ function placed(scene, room) {
     y += height / 2 + (y === 0 ? 40 + form.gap : 0);
     const middle = y;
     y += height / 2 + form.gap;
+    /** @type {(place: number) => Spot} */
     const spot = (place) => spotOf(place, count, middle, lines, form.across);
     const label = { x: form.label.x, y: form.label.above ? middle - height / 2 - form.label.above : middle };
     const nodes = band.nodes.map((node, place) => ({ ...node, ...spot(place) }));
@@ -26,7 +46,15 @@ function placed(scene, room) {
   return { ...scene, top: { x: width / 2, y: 0 }, bands, width, align: form.align };
 }
 
-/** Returns the place of one of some nodes: lines are filled from the top and stand in the middle of the band. */
+/**
+ * Returns the place of one of some nodes: lines are filled from the top and stand in the middle of the band.
+ * @param {number} place
+ * @param {number} count
+ * @param {number} middle
+ * @param {number} lines
+ * @param {number} across nodes in a line
+ * @returns {Spot}
+ */
 function spotOf(place, count, middle, lines, across) {
   const line = Math.floor(place / across);
   const inLine = Math.min(across, count - line * across);

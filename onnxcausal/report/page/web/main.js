@@ -1,17 +1,27 @@
 // The page is set up part by part, then shows its first class.
 
+import { setUpAbout } from "./about.js";
+import { setUpClasses } from "./classes.js";
+import { ROLES, overview } from "./data.js";
+import { pictureOfGraph } from "./drawing.js";
+import { byId, el, ofKind } from "./dom.js";
+import { setUpEvaluation } from "./evaluation.js";
+import { setUpGraph } from "./graph.js";
+import { setUpHeatMap } from "./heatmap.js";
+import { setUpInputs } from "./inputs.js";
+import { setUpKeyboard } from "./keyboard.js";
+import { MEANING, mark } from "./kinds.js";
+import { setUpNode } from "./node.js";
+import { setUpTables } from "./nodetable.js";
+import { setUpSearch } from "./search.js";
+import { drawRole, onChange, showClass, state } from "./state.js";
+import { putOnPaper, setUpTheme } from "./theme.js";
+
 function setUpFilters() {
   const used = ROLES.filter((_, place) => place < 5 || overview.classes.some((info) => info.counts[place] > 0));
   for (const role of used) {
-    const act = (event) => {
-      if (event.target.checked) {
-        state.roles.add(role);
-      } else {
-        state.roles.delete(role);
-      }
-      changed("view");
-    };
-    const input = el("input", { type: "checkbox", value: role, on: { change: act } });
+    const input = el("input", { type: "checkbox", value: role });
+    input.addEventListener("change", () => drawRole(role, input.checked));
     onChange("view", () => {
       input.checked = state.roles.has(role);
     });
@@ -20,18 +30,17 @@ function setUpFilters() {
 }
 
 function setUpPrint() {
+  const picture = ofKind("printed", HTMLImageElement);
   byId("print").addEventListener("click", () => window.print());
   window.addEventListener("beforeprint", () => {
-    printing = true;
-    applyTheme();
-    byId("layers-part").open = true;
-    byId("printed").src = pictureOfGraph();
-    byId("printed").hidden = false;
+    putOnPaper(true);
+    ofKind("layers-part", HTMLDetailsElement).open = true;
+    picture.src = pictureOfGraph();
+    picture.hidden = false;
   });
   window.addEventListener("afterprint", () => {
-    printing = false;
-    applyTheme();
-    byId("printed").hidden = true;
+    putOnPaper(false);
+    picture.hidden = true;
   });
 }
 
@@ -49,5 +58,5 @@ setUpInputs();
 setUpEvaluation();
 setUpPrint();
 if (overview.classes.length) {
-  showClass(overview.classes[0].target, null);
+  void showClass(overview.classes[0].target, null);
 }

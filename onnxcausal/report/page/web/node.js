@@ -1,17 +1,23 @@
 // What is told of one node: its effects, its samples, its maps, what it is joined to.
 
-const MEANING = {
-  necessary: "Without it the score of the class falls; it is among the strongest of those.",
-  noisy: "Without it the score of the class rises: it speaks against the class.",
-  minor: "It has an effect, but a weak one beside the strongest.",
-  neutral: "Its effect could not be told from chance.",
-  dead: "It contributes exactly nothing on every sample.",
-  untested: "It was left out by the budget of interventions.",
-};
+import { box } from "./charts.js";
+import { NECESSARY, OUTCOME, nodeOf, overview, picturesOf } from "./data.js";
+import { button, byId, el, fill, say } from "./dom.js";
+import { interval, percent, short, shown, signed } from "./format.js";
+import { MEANING, mark } from "./kinds.js";
+import { childrenOf, fedBy, leadsTo } from "./links.js";
+import { drawMap } from "./maps.js";
+import { choose, letGo, onChange, shownGraph, shownGraphs, state } from "./state.js";
+import { facts } from "./tables.js";
+import { toldOf } from "./told.js";
+
+/** @import {Child} from "./dom.js" */
+/** @import {End, Graph, LayerNode} from "./records.d.ts" */
+
 const MOST_LINKS = 12;
 
 /** Keeps the panel beside the graph. */
-function setUpNode() {
+export function setUpNode() {
   onChange("chosen", drawNode);
 }
 
@@ -25,18 +31,19 @@ function drawNode() {
   }
   const { at, index } = state.chosen;
   if (at === OUTCOME) {
-    title.textContent = `Class ${state.graph.info.title}`;
+    title.textContent = `Class ${shownGraph().info.title}`;
     fill(body, ...outcomeParts());
     return;
   }
   title.textContent = `Node ${index} of ${overview.layers[at].name}`;
-  const parts = [state.graph, state.other].filter(Boolean).flatMap((graph) => partsOf(graph, at, index));
+  const parts = shownGraphs().flatMap((graph) => partsOf(graph, at, index));
   fill(body, ...parts, button("Let go", letGo));
   say(toldOf(at, index).join(", "));
 }
 
+/** @returns {Child[]} */
 function outcomeParts() {
-  const info = state.graph.info;
+  const { info } = shownGraph();
   return [
     facts([
       ["mean score", shown(info.mean)],
@@ -47,11 +54,17 @@ function outcomeParts() {
     ]),
     ...linkParts(
       "It is fed by",
-      fedBy(state.graph, OUTCOME, info.target).map((node) => [node.at, node.index]),
+      fedBy(shownGraph(), OUTCOME, info.target).map(endOf),
     ),
   ];
 }
 
+/**
+ * @param {Graph} graph
+ * @param {number} at
+ * @param {number} index
+ * @returns {Child[]}
+ */
 function partsOf(graph, at, index) {
   const node = nodeOf(graph, at, index);
   const heading = state.other ? [el("h4", {}, `Class ${graph.info.title}`)] : [];
@@ -61,30 +74,49 @@ function partsOf(graph, at, index) {
   return [
     ...heading,
     el("p", {}, mark(node.role), ` ${node.role}. ${MEANING[node.role]}`),
-    node.ate === null ? null : effectFacts(graph, node),
+    node.ate === null ? null : effectFacts(graph, node, node.ate),
     ...sampleParts(graph, node),
     ...mapParts(graph, node),
     ...(node.role === NECESSARY ? linkParts("It leads to", leadsTo(graph, at, index)) : []),
     ...linkParts(
       "It is fed by",
-      fedBy(graph, at, index).map((each) => [each.at, each.index]),
+      fedBy(graph, at, index).map(endOf),
     ),
   ];
 }
 
-function effectFacts(graph, node) {
+/**
+ * @param {LayerNode} node
+ * @returns {End}
+ */
+function endOf(node) {
+  return [node.at, node.index];
+}
+
+/**
+ * @param {Graph} graph
+ * @param {LayerNode} node
+ * @param {number} ate its effect
+ * @returns {HTMLElement}
+ */
+function effectFacts(graph, node, ate) {
   const { mean, sd, samples } = graph.info;
   const verb = overview.beta > 0 ? `weakened to ${shown(overview.beta)} of their weights` : "removed";
   return facts([
-    [`effect with its paths ${verb}`, signed(node.ate)],
+    [`effect with its paths ${verb}`, signed(ate)],
     [`interval at level ${shown(1 - overview.alpha)}`, interval(node.low, node.high)],
-    ["share of the mean score", mean ? percent(node.ate / Math.abs(mean)).replace(/^(?=[\d])/, "+") : "–"],
-    ["d (standard deviations)", sd ? signed(node.ate / sd) : "–"],
+    ["share of the mean score", mean ? percent(ate / Math.abs(mean)).replace(/^(?=[\d])/, "+") : "–"],
+    ["d (standard deviations)", sd ? signed(ate / sd) : "–"],
     ["q", shown(node.q, 2)],
     ["samples", String(node.used ?? samples)],
   ]);
 }
 
+/**
+ * @param {Graph} graph
+ * @param {LayerNode} node
+ * @returns {Element[]}
+ */
 function sampleParts(graph, node) {
   const told = node.layer.samples.get(node.index);
   if (!told) {
@@ -108,8 +140,13 @@ function sampleParts(graph, node) {
   ];
 }
 
+/**
+ * @param {Graph} graph
+ * @param {LayerNode} node
+ * @returns {HTMLElement[]}
+ */
 function mapParts(graph, node) {
-  const children = new Map(childrenOf(graph, node.at, node.index).map(([at, child]) => [`${at}.${child}`, true]));
+  const children = new Set(childrenOf(graph, node.at, node.index).map(([at, child]) => `${at}.${child}`));
   const shownMaps = [];
   for (const input of picturesOf(graph.target).inputs) {
     for (const { child, map } of input.nodes) {
@@ -121,6 +158,11 @@ function mapParts(graph, node) {
   return shownMaps.length ? [el("h4", {}, "Where it responds"), el("ul", { class: "thumbs" }, ...shownMaps)] : [];
 }
 
+/**
+ * @param {string} title
+ * @param {End[]} ends
+ * @returns {HTMLElement[]}
+ */
 function linkParts(title, ends) {
   if (!ends.length) {
     return [];
@@ -135,11 +177,4 @@ function linkParts(title, ends) {
   });
   const more = ends.length > MOST_LINKS ? el("li", {}, `and ${ends.length - MOST_LINKS} more`) : null;
   return [el("h4", {}, `${title} (${ends.length})`), el("ul", {}, ...links, more)];
-}
-
-/** Returns names and values as a table. */
-function facts(pairs) {
-  const row = ([name, value]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, value ?? "–"));
-  const rows = pairs.map(row);
-  return el("table", {}, el("tbody", {}, ...rows));
 }

@@ -1,10 +1,24 @@
 // The graph as tables: its layers, and its nodes.
 
+import { comparedNodes } from "./compare.js";
+import { NECESSARY, NOISY, ROLES, nodeOf, nodesOf, overview } from "./data.js";
+import { button, byId, el, fill, focusOn, ofKind } from "./dom.js";
+import { interval, short, shown, signed } from "./format.js";
+import { choose, onChange, shownGraph, shownGraphs, state, toggle } from "./state.js";
+import { longTable, table } from "./tables.js";
+
+/** @import {Child} from "./dom.js" */
+/** @import {Graph, Layer, LayerNode, Role} from "./records.d.ts" */
+/** @import {Column, Drawn} from "./tables.js" */
+
+/** @typedef {{at: number, index: number, of: (LayerNode | null)[]}} NodeRow A node, and what it is for each class. */
+
+/** @type {Drawn | null} */
 let nodeTable = null;
 let onlyLayer = "";
 
 /** Keeps the tables below the graph. */
-function setUpTables() {
+export function setUpTables() {
   onChange("class", () => {
     onlyLayer = "";
   });
@@ -16,8 +30,10 @@ function setUpTables() {
   byId("nodes-part").addEventListener("toggle", drawNodeTable);
 }
 
+/** @returns {HTMLElement} */
 function layerTable() {
-  const graphs = [state.graph, state.other].filter(Boolean);
+  const graphs = shownGraphs();
+  /** @type {Column<number>[]} */
   const columns = [
     { title: "layer", cell: (at) => overview.layers[at].name },
     { title: "op", cell: (at) => overview.layers[at].op },
@@ -34,20 +50,31 @@ function layerTable() {
   );
 }
 
+/**
+ * @param {Graph} graph
+ * @param {boolean} isCompared
+ * @returns {Column<number>[]}
+ */
 function roleColumns(graph, isCompared) {
   const whose = isCompared ? ` for ${graph.info.title}` : "";
   const used = ROLES.filter((_, place) => (graph.info.counts[place] ?? 0) > 0 || place < 2);
+  /** @type {Role[]} */
   const shownRoles = isCompared ? [NECESSARY, NOISY] : used;
   return [
     ...shownRoles.map((role) => ({
       title: `${role}${whose}`,
       number: true,
-      cell: (at) => String(graph.at.get(at)?.counts?.[ROLES.indexOf(role)] ?? "–"),
+      /** @param {number} at */
+      cell: (at) => String(graph.at.get(at)?.counts[ROLES.indexOf(role)] ?? "–"),
     })),
     { title: `remarks${whose}`, cell: (at) => remarks(graph.at.get(at)) },
   ];
 }
 
+/**
+ * @param {Layer | undefined} layer
+ * @returns {string}
+ */
 function remarks(layer) {
   if (!layer) {
     return "";
@@ -72,14 +99,18 @@ function remarks(layer) {
   return parts.join("; ");
 }
 
+/**
+ * @param {number} at
+ * @returns {Child}
+ */
 function openButton(at) {
-  if (!state.graph.at.get(at)?.reached && !state.other?.at.get(at)?.reached) {
+  if (!shownGraph().at.get(at)?.reached && !state.other?.at.get(at)?.reached) {
     return "not reached";
   }
   const isOpen = state.open.has(at);
   const act = () => {
     toggle(at);
-    byId("layers").querySelector(`[data-at="${at}"]`)?.focus();
+    focusOn(byId("layers"), `[data-at="${at}"]`);
   };
   const options = { class: "plain", "aria-expanded": isOpen ? "true" : "false", "data-at": at };
   return button(isOpen ? "close" : "open", act, {
@@ -89,38 +120,34 @@ function openButton(at) {
 }
 
 function drawNodeTable() {
-  if (!byId("nodes-part").open) {
+  if (!ofKind("nodes-part", HTMLDetailsElement).open) {
     return; // it is made when it is opened
   }
   const names = overview.layers.map((layer, at) =>
     el("option", { value: at, selected: String(at) === onlyLayer }, short(layer.name, 40)),
   );
-  const choice = el(
-    "select",
-    {
-      on: {
-        change: (event) => {
-          onlyLayer = event.target.value;
-          nodeTable.draw();
-        },
-      },
-    },
-    el("option", { value: "" }, "all layers"),
-    ...names,
-  );
-  nodeTable = longTable("Nodes of the roles shown, the strongest effect first", nodeColumns(), nodeRows, {
+  const choice = el("select", {}, el("option", { value: "" }, "all layers"), ...names);
+  const list = longTable("Nodes of the roles shown, the strongest effect first", nodeColumns(), nodeRows, {
     sort: { title: "size", direction: -1 },
     chosen: (row) => state.chosen?.at === row.at && state.chosen?.index === row.index,
   });
-  fill(byId("nodes"), el("label", {}, "Layer ", choice), nodeTable.element);
+  choice.addEventListener("change", () => {
+    onlyLayer = choice.value;
+    list.draw();
+  });
+  nodeTable = list;
+  fill(byId("nodes"), el("label", {}, "Layer ", choice), list.element);
 }
 
+/** @returns {Column<NodeRow>[]} */
 function nodeColumns() {
-  const graphs = [state.graph, state.other].filter(Boolean);
+  const graphs = shownGraphs();
+  /** @type {(row: NodeRow) => () => void} */
   const act = (row) => () => {
     choose(row.at, row.index);
     byId("node").focus();
   };
+  /** @type {Column<NodeRow>[]} */
   const columns = [
     {
       title: "node",
@@ -151,6 +178,7 @@ function nodeColumns() {
       },
     );
   }
+  /** @type {(row: NodeRow) => number} */
   const size =
     graphs.length > 1
       ? (row) => Math.abs((row.of[0]?.ate ?? 0) - (row.of[1]?.ate ?? 0))
@@ -159,19 +187,21 @@ function nodeColumns() {
   return [...columns, { title, number: true, cell: (row) => shown(size(row)), sort: size }];
 }
 
+/** @returns {NodeRow[]} */
 function nodeRows() {
   const layers = overview.layers.map((_, at) => at).filter((at) => onlyLayer === "" || String(at) === onlyLayer);
   return layers.flatMap((at) => {
-    if (state.other) {
-      return comparedNodes(state.graph, state.other, at).map(({ index }) => ({
+    const [graph, other] = shownGraphs();
+    if (other) {
+      return comparedNodes(graph, other, at).map(({ index }) => ({
         at,
         index,
-        of: [nodeOf(state.graph, at, index), nodeOf(state.other, at, index)],
+        of: [nodeOf(graph, at, index), nodeOf(other, at, index)],
       }));
     }
-    const layer = state.graph.at.get(at);
+    const layer = graph.at.get(at);
     return layer?.reached
-      ? nodesOf(state.graph, layer, state.roles).map((node) => ({ at, index: node.index, of: [node] }))
+      ? nodesOf(graph, layer, state.roles).map((node) => ({ at, index: node.index, of: [node] }))
       : [];
   });
 }

@@ -1,22 +1,32 @@
 // Finding nodes by layer and number.
 
+import { nodeOf, nodesOf, overview } from "./data.js";
+import { button, byId, el, fill, ofKind, say } from "./dom.js";
+import { counted, signed } from "./format.js";
+import { choose, shownGraph, state } from "./state.js";
+
+/** @import {LayerNode} from "./records.d.ts" */
+
 const MOST_FOUND = 12;
 
 /** Lets nodes of the shown class be found by name and number. */
-function setUpSearch() {
-  byId("search").addEventListener("input", showFound);
-  byId("search").addEventListener("keydown", (event) => {
+export function setUpSearch() {
+  const box = ofKind("search", HTMLInputElement);
+  const show = () => showFound(box.value);
+  box.addEventListener("input", show);
+  box.addEventListener("keydown", (event) => {
     if (event.key === "Enter") {
       byId("found").querySelector("button")?.click();
     } else if (event.key === "Escape") {
-      byId("search").value = "";
-      showFound();
+      box.value = "";
+      show();
     }
   });
 }
 
-function showFound() {
-  const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+/** @param {string} text */
+function showFound(text) {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   const found = words.length ? matching(words) : [];
   const items = found.slice(0, MOST_FOUND).map((node) =>
     el(
@@ -37,9 +47,13 @@ function showFound() {
   say(words.length ? `${counted(found.length, "node")} found` : "");
 }
 
-/** Returns the nodes whose layer holds every word that is no number, and whose number is that given, if one is. */
+/**
+ * Returns the nodes whose layer holds every word that is no number, and whose number is that given, if one is.
+ * @param {string[]} words
+ * @returns {LayerNode[]}
+ */
 function matching(words) {
-  const graph = state.graph;
+  const graph = shownGraph();
   const number = words.find((word) => /^\d+$/.test(word));
   const names = words.filter((word) => word !== number && word !== "node" && word !== "of");
   return graph.layers
@@ -47,6 +61,6 @@ function matching(words) {
     .flatMap((layer) =>
       number === undefined ? nodesOf(graph, layer, state.roles) : [nodeOf(graph, layer.at, Number(number))],
     )
-    .filter(Boolean)
+    .filter((node) => node !== null)
     .sort((one, two) => Math.abs(two.ate ?? 0) - Math.abs(one.ate ?? 0));
 }
