@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -18,7 +18,7 @@ from onnxcausal.onnxgraph.engine.interface import Probe
 from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.onnxgraph.graph.inliner import inlined
 from onnxcausal.onnxgraph.network.extract import cut_at
-from onnxcausal.onnxgraph.network.feeds import open_inputs
+from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, open_inputs
 from onnxcausal.onnxgraph.network.io_spec import Reading, Reduction
 from onnxcausal.onnxgraph.network.network import cut_model, open_network
 from onnxcausal.onnxgraph.network.rebatch import settle_batch
@@ -61,10 +61,9 @@ def open_specimen(specimen: Specimen) -> tuple[Opened, Inputs]:
     digest = hashlib.sha256(proto.SerializeToString()).hexdigest()
     cut = cut_model(Model("model.onnx", proto, digest), reading.output, reading.task)
     names = [spec.name for spec in open_inputs(cut.part, reading)]
-    if len(names) > 1:
-        reading = replace(reading, joined={name: inputs[name].shape[1:] for name in names})
+    shapes = {name: inputs[name].shape[1:] for name in names} if len(names) > 1 else NOT_JOINED
     x = joined(inputs, names, "zoo") if len(names) > 1 else inputs[names[0]].astype(np.float32)
-    network = settle_batch(open_network(cut, reading), x)
+    network = settle_batch(open_network(cut, reading, joined=shapes), x)
     return Opened(proto, network, find_wiring(network, x[:1])), x
 
 

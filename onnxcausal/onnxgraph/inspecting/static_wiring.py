@@ -19,7 +19,7 @@ from onnxcausal.onnxgraph.graph.trace import Trace
 from onnxcausal.onnxgraph.lowering.lower import lower
 from onnxcausal.onnxgraph.network.decision import decide_by
 from onnxcausal.onnxgraph.network.extract import cut_at
-from onnxcausal.onnxgraph.network.feeds import open_inputs, with_one_input
+from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, SampleShapes, open_inputs, with_one_input
 from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.onnxgraph.network.network import CutModel, open_network
 from onnxcausal.onnxgraph.network.wiring import find_wiring
@@ -95,7 +95,7 @@ def wire_statically(cut: CutModel, reading: Reading) -> Wired:
     """
     outcome = cut.outcome.tensor
     try:
-        part, spec = with_one_input(cut.part, cut.model.name, _joining(cut, reading))
+        part, spec = with_one_input(cut.part, cut.model.name, reading, _joined(cut, reading))
         part, outcome, trace, task = _decided(cut, part, spec, reading)
     except KNOWN_ERRORS as error:
         return _unknown(cut.part, cut.model.opset, cut.outcome.tensor, told(error))
@@ -135,7 +135,7 @@ def wire_by_run(cut: CutModel, reading: Reading, limits: Limits | None = None) -
         limits: what a run may take; None for a file that is trusted.
     """
     try:
-        network = open_network(cut, _joining(cut, reading), limits=limits)
+        network = open_network(cut, reading, joined=_joined(cut, reading), limits=limits)
         example = _example(network.spec)
         rehearse(network, example)
         wiring = find_wiring(network, example)
@@ -160,13 +160,13 @@ def told(error: OnnxCausalError) -> str:
     return f"{error.what}: {error.why}"
 
 
-def _joining(cut: CutModel, reading: Reading) -> Reading:
-    """Return the reading with all open inputs side by side, where there are several and their shapes are known."""
+def _joined(cut: CutModel, reading: Reading) -> SampleShapes:
+    """Return the shapes of all open inputs, where there are several and they are known: they stand side by side."""
     specs = open_inputs(cut.part, reading)
     shapes = {spec.name: spec.shape[1:] for spec in specs}
     if len(specs) < 2 or any(not spec.shape or None in spec.shape[1:] for spec in specs):  # noqa: PLR2004
-        return reading
-    return replace(reading, joined={name: tuple(size or 1 for size in shape) for name, shape in shapes.items()})
+        return NOT_JOINED
+    return {name: tuple(size or 1 for size in shape) for name, shape in shapes.items()}
 
 
 def _unknown(part: onnx.ModelProto, opset: int, outcome: str | None, reason: str) -> Wired:

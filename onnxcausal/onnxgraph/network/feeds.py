@@ -1,6 +1,8 @@
 """One input that takes the samples, out of several: fixed to a value, or joined side by side."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TypeAlias
 
 import numpy as np
 import onnx
@@ -13,6 +15,10 @@ from onnxcausal.onnxgraph.graph.edits import fresh, names_in
 from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.samples.source import InputSpec
 
+SampleShapes: TypeAlias = Mapping[str, tuple[int, ...]]
+"""Shape of one sample of each of several inputs, by name."""
+NOT_JOINED: SampleShapes = MappingProxyType({})
+"""No inputs that the data gives side by side."""
 NUMBERS = frozenset(
     {
         TensorProto.FLOAT,
@@ -42,13 +48,16 @@ def open_inputs(part: onnx.ModelProto, reading: Reading) -> tuple[InputSpec, ...
     return tuple(spec_of(value) for value in part.graph.input if value.name not in reading.fixed)
 
 
-def with_one_input(part: onnx.ModelProto, name: str, reading: Reading) -> tuple[onnx.ModelProto, InputSpec]:
+def with_one_input(
+    part: onnx.ModelProto, name: str, reading: Reading, joined: SampleShapes = NOT_JOINED
+) -> tuple[onnx.ModelProto, InputSpec]:
     """Return a model that takes the samples by one input, and that input.
 
     Args:
         part: the model, cut at its scores.
         name: the model's name, for errors.
-        reading: which inputs have a fixed value, and which are joined.
+        reading: which inputs have a fixed value.
+        joined: inputs that the data gives side by side, by name, with the shape of one sample of each.
 
     Raises:
         ModelError: several inputs must be given samples.
@@ -66,8 +75,8 @@ def with_one_input(part: onnx.ModelProto, name: str, reading: Reading) -> tuple[
         )
     ahead: list[onnx.NodeProto] = []
     taken = names_in(part.graph)
-    if len(open_ones) > 1 and set(open_ones) == set(reading.joined):
-        ahead += _join(changed, reading.joined, open_ones, taken)
+    if len(open_ones) > 1 and set(open_ones) == set(joined):
+        ahead += _join(changed, joined, open_ones, taken)
     main = next((value for value in changed.graph.input if value.name not in reading.fixed), None)
     for value in list(changed.graph.input):
         if value.name in reading.fixed and main is not None:
@@ -77,7 +86,7 @@ def with_one_input(part: onnx.ModelProto, name: str, reading: Reading) -> tuple[
         copies = [onnx.NodeProto.FromString(op.SerializeToString()) for op in ops]
         del changed.graph.node[:]
         changed.graph.node.extend(copies)
-    return changed, input_spec(changed, name, None if reading.joined else reading.input)
+    return changed, input_spec(changed, name, None if joined else reading.input)
 
 
 def _fix(
@@ -151,9 +160,7 @@ def _size_of(main: onnx.ValueInfoProto, name: str, axis: int, fixed: str) -> str
     )
 
 
-def _join(
-    proto: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], names: Sequence[str], taken: set[str]
-) -> list[onnx.NodeProto]:
+def _join(proto: onnx.ModelProto, shapes: SampleShapes, names: Sequence[str], taken: set[str]) -> list[onnx.NodeProto]:
     """Return ops that take inputs out of the columns of one input, which takes their place."""
     values = {value.name: value for value in proto.graph.input}
     first = values[names[0]].type.tensor_type.shape.dim

@@ -29,7 +29,6 @@ class Reading:
         class_axis: axis of that tensor along which the classes stand; default: 1, where it has four or more.
         task: what the scores decide; default: by their number and by what follows them.
         fixed: value of inputs that are the same for every sample, by name.
-        joined: inputs that the data gives side by side, by name, with the shape of one sample of each.
     """
 
     input: str | None = None
@@ -38,4 +37,3 @@ class Reading:
     class_axis: int | None = None
     task: Task | None = None
     fixed: Mapping[str, float] = field(default_factory=dict)
-    joined: Mapping[str, tuple[int, ...]] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from onnxcausal.onnxgraph.lowering.lower import lower
 from onnxcausal.onnxgraph.network.data_dependent import ENDLESS, led_by_values
 from onnxcausal.onnxgraph.network.decision import decide_by
 from onnxcausal.onnxgraph.network.extract import cut_at
-from onnxcausal.onnxgraph.network.feeds import with_one_input
+from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, SampleShapes, with_one_input
 from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.onnxgraph.network.outcome import OutcomeTensor, find_outcome
 from onnxcausal.onnxgraph.runner import Runner
@@ -147,6 +147,7 @@ def open_network(
     model: Model | CutModel,
     reading: Reading = WHOLE_MODEL,
     *,
+    joined: SampleShapes = NOT_JOINED,
     provider: Provider | None = None,
     limits: Limits | None = None,
 ) -> Network:
@@ -155,6 +156,7 @@ def open_network(
     Args:
         model: the model, cut or not.
         reading: which of its tensors are used, and how.
+        joined: inputs that the data gives side by side, by name, with the shape of one sample of each.
         provider: execution provider.
         limits: what a run may take where the samples' values lead its work; None for a file that is trusted.
 
@@ -170,7 +172,7 @@ def open_network(
             why="the scores are an input, or stored in the file: no op makes them",
             remedy="supply a model whose weights stand in the file, or name another tensor with --output",
         )
-    part, spec = with_one_input(cut.part, cut.model.name, reading)
+    part, spec = with_one_input(cut.part, cut.model.name, reading, joined)
     if spec.shape and (spec.shape[0] or 0) > LARGEST_FIXED_BATCH:
         raise _batch_too_large(spec, cut.model.name)
     watched, longest = _watched(part, limits)

@@ -15,18 +15,15 @@ from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError, SamplesError
 from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.onnxgraph.network.feeds import open_inputs
-from onnxcausal.onnxgraph.network.network import Network, cut_model, open_network
-from onnxcausal.onnxgraph.network.rebatch import settle_batch
-from onnxcausal.onnxgraph.network.wiring import Wiring, find_wiring
-from onnxcausal.onnxgraph.runner.memory import Memory, batch_within
-from onnxcausal.onnxgraph.sandbox.first_run import rehearse
+from onnxcausal.onnxgraph.network.network import Network, open_network
+from onnxcausal.onnxgraph.network.wiring import Wiring
 from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
 from onnxcausal.pipeline.inferring.classes import infer_classes
-from onnxcausal.pipeline.preparing.compatibility import check_fixed
 from onnxcausal.pipeline.preparing.configuration import Configuration
-from onnxcausal.pipeline.preparing.data import EXAMPLES
+from onnxcausal.pipeline.preparing.data import EXAMPLES, cut_as_read
 from onnxcausal.pipeline.preparing.machine import Machine
 from onnxcausal.pipeline.preparing.prepare import prepare
+from onnxcausal.pipeline.preparing.ready import make_ready
 from onnxcausal.pipeline.preparing.targets import names_in_metadata
 from onnxcausal.pipeline.progress import Progress
 from onnxcausal.samples.class_names import matching, read_class_names
@@ -80,8 +77,7 @@ def open_for_inputs(
 ) -> Opened:
     """Return the model opened on the inputs, with the graphs of a saved analysis."""
     reading = configuration.to_reading()
-    cut = cut_model(model, reading.output, reading.task)
-    check_fixed(cut, reading)
+    cut = cut_as_read(model, reading)
     open_ones = open_inputs(cut.part, reading)
     if len(open_ones) > 1:
         raise _several_inputs([spec.name for spec in open_ones], model.name)
@@ -94,13 +90,10 @@ def open_for_inputs(
         class_names=names,
         skip_bad=configuration.data.skip_bad,
     )
-    rehearse(network, named.x[:EXAMPLES])
-    network = replace(settle_batch(network, named.x[:EXAMPLES], machine.provider), task=saved.settings.task)
-    wiring = find_wiring(network, named.x[:1])
-    memory = Memory.of(machine.memory, network.plain.device)
-    network = replace(network, batch=batch_within(memory, wiring.row_bytes))
+    ready = make_ready(network, named.x[:EXAMPLES], machine)
+    network = replace(ready.network, task=saved.settings.task)
     routes = {route.target: route for route in routes_of(saved)}
-    return Opened(network, wiring, named, configuration, routes, names, "it is not in the analysis")
+    return Opened(network, ready.wiring, named, configuration, routes, names, "it is not in the analysis")
 
 
 def open_with_inference(

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import SamplesError
 from onnxcausal.onnxgraph.file.model import Model
-from onnxcausal.onnxgraph.network.feeds import open_inputs
-from onnxcausal.onnxgraph.network.network import Network, cut_model, open_network
-from onnxcausal.onnxgraph.runner.limits import Limits
-from onnxcausal.onnxgraph.runner.provider import Provider
+from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, SampleShapes, open_inputs
+from onnxcausal.onnxgraph.network.io_spec import Reading
+from onnxcausal.onnxgraph.network.network import CutModel, Network, cut_model, open_network
 from onnxcausal.onnxgraph.sandbox.first_run import rehearse
 from onnxcausal.pipeline.preparing.compatibility import check_fixed, check_unprocessed
 from onnxcausal.pipeline.preparing.configuration import Configuration
+from onnxcausal.pipeline.preparing.machine import Machine
 from onnxcausal.pipeline.preparing.targets import names_in_metadata
 from onnxcausal.samples.arrays import array_samples
 from onnxcausal.samples.joined import joined, read_parts
@@ -57,36 +57,53 @@ class GivenData:
 
 
 def open_with_data(
-    model: Model,
-    configuration: Configuration,
-    arrays: Arrays | None,
-    provider: Provider | None,
-    limits: Limits | None,
+    model: Model, configuration: Configuration, arrays: Arrays | None, machine: Machine
 ) -> tuple[Network, GivenData | None]:
     """Return the model in a session, and the data where that had to be read to know its inputs."""
     reading = configuration.to_reading()
+    cut = cut_as_read(model, reading)
+    names = [spec.name for spec in open_inputs(cut.part, reading)]
+    given, joined_shapes = _one_input(_given(names, configuration, arrays, model), names, configuration)
+    network = open_network(cut, reading, joined=joined_shapes, provider=machine.provider, limits=machine.caution.limits)
+    return network, given
+
+
+def cut_as_read(model: Model, reading: Reading) -> CutModel:
+    """Return the model cut at its class scores.
+
+    Raises:
+        ModelError: it is unsupported or broken.
+        ConfigError: there is no such tensor, or no such input.
+    """
     cut = cut_model(model, reading.output, reading.task)
     check_fixed(cut, reading)
-    names = [spec.name for spec in open_inputs(cut.part, reading)]
+    return cut
+
+
+def _given(names: Sequence[str], configuration: Configuration, arrays: Arrays | None, model: Model) -> GivenData | None:
+    """Return data in memory, or data that hold something for each of several inputs; None where it is neither."""
     source = configuration.data.source
-    if arrays is not None and not isinstance(arrays[0], Mapping):
-        return open_network(cut, reading, provider=provider, limits=limits), GivenData(arrays[0], arrays[1])
     if arrays is not None:
-        given = GivenData(arrays[0], arrays[1])
-    elif len(names) > 1 and source and Path(source).suffix in JOINED_SUFFIXES:
-        given = _read_parts(Path(source), names, configuration, model)
-    else:
-        return open_network(cut, reading, provider=provider, limits=limits), None
-    assert isinstance(given.x, Mapping)
+        return GivenData(*arrays)
+    if len(names) > 1 and source and Path(source).suffix in JOINED_SUFFIXES:
+        return _read_parts(Path(source), names, configuration, model)
+    return None
+
+
+def _one_input(
+    given: GivenData | None, names: Sequence[str], configuration: Configuration
+) -> tuple[GivenData | None, SampleShapes]:
+    """Return data as one input takes them, and the shapes of those that now stand side by side in it."""
+    if given is None or not isinstance(given.x, Mapping):
+        return given, NOT_JOINED
     missing = [name for name in names if name not in given.x]
     if missing:
         raise _nothing_for(missing[0], names, given.x)
     if len(names) == 1:
-        return open_network(cut, reading, provider=provider, limits=limits), replace(given, x=given.x[names[0]])
+        return replace(given, x=given.x[names[0]]), NOT_JOINED
     check_unprocessed(configuration.to_preprocess(), names)
     shapes = {name: given.x[name].shape[1:] for name in names}
-    network = open_network(cut, replace(reading, joined=shapes), provider=provider, limits=limits)
-    return network, replace(given, x=joined(given.x, names, given.source))
+    return replace(given, x=joined(given.x, names, given.source)), shapes
 
 
 def _read_parts(source: Path, names: Sequence[str], configuration: Configuration, model: Model) -> GivenData:

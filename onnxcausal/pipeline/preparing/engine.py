@@ -6,24 +6,16 @@ from onnxcausal.onnxgraph.engine.device_pool import PoolEngine, Recipe
 from onnxcausal.onnxgraph.engine.interface import Engine
 from onnxcausal.onnxgraph.engine.reference import ReferenceEngine
 from onnxcausal.onnxgraph.engine.suffix_engine import SuffixEngine
-from onnxcausal.onnxgraph.network.network import Network
-from onnxcausal.onnxgraph.network.wiring import Wiring
-from onnxcausal.onnxgraph.runner.memory import Memory
 from onnxcausal.pipeline.preparing.machine import Machine
+from onnxcausal.pipeline.preparing.ready import Ready
 from onnxcausal.samples.source import Inputs
 
 
 def open_engine(
-    network: Network,
-    wiring: Wiring,
-    settings: Settings,
-    *,
-    machine: Machine,
-    memory: Memory,
-    example: Inputs,
-    reference: Inputs | None,
+    ready: Ready, settings: Settings, *, machine: Machine, example: Inputs, reference: Inputs | None
 ) -> Engine:
     """Return the engine that is set."""
+    network, wiring, memory = ready.network, ready.wiring, ready.memory
     match settings.engine:
         case EngineKind.REFERENCE if machine.devices:
             raise ConfigError(

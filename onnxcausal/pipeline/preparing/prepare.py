@@ -13,15 +13,13 @@ from onnxcausal.onnxgraph import runner
 from onnxcausal.onnxgraph.engine.interface import Engine
 from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.onnxgraph.network.network import Network
-from onnxcausal.onnxgraph.network.rebatch import settle_batch
-from onnxcausal.onnxgraph.network.wiring import Wiring, find_wiring
-from onnxcausal.onnxgraph.runner.memory import Memory, batch_within
-from onnxcausal.onnxgraph.sandbox.first_run import rehearse
+from onnxcausal.onnxgraph.network.wiring import Wiring
 from onnxcausal.pipeline.preparing.compatibility import check_classes, check_outcome, task_of
 from onnxcausal.pipeline.preparing.configuration import Configuration
 from onnxcausal.pipeline.preparing.data import Arrays, first_samples, open_with_data, samples_of
 from onnxcausal.pipeline.preparing.engine import open_engine
 from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.ready import make_ready
 from onnxcausal.pipeline.preparing.targets import names_in_metadata, resolve_targets
 from onnxcausal.samples.load import METADATA
 from onnxcausal.samples.selection import Selection, choose_balanced
@@ -80,38 +78,32 @@ def prepare(
         OnnxCausalError: as its subclasses say.
     """
     machine = machine.on_first_device()
-    network, given = open_with_data(model, configuration, arrays, machine.provider, machine.caution.limits)
+    network, given = open_with_data(model, configuration, arrays, machine)
     samples = samples_of(network, configuration, given, names_in_metadata(model.metadata))
     examples = first_samples(samples)
-    rehearse(network, examples)
-    network = settle_batch(network, examples, machine.provider)
-    example = examples[:1]
-    scores = network.scores(example)
+    ready = make_ready(network, examples, machine)
+    scores = ready.network.scores(examples[:1])
     classes = scores.shape[1]
     if samples.names_from == METADATA and samples.class_names and len(samples.class_names) != classes:
         samples = samples_of(network, configuration, given, None)  # those names are not of this model's classes
-    network, samples = _decided(network, samples, configuration.model.task, classes)
+    network, samples = _decided(ready.network, samples, configuration.model.task, classes)
+    ready = replace(ready, network=network)
     names = samples.class_names or names_in_metadata(model.metadata, classes)
     targets = resolve_targets(configuration.analysis.targets, samples, classes, names)
     settings = replace(configuration.to_settings(), task=network.task)
     check_outcome(settings)
     reference = choose_balanced(samples, settings.samples, settings.seed) if settings.replace is Replace.MEAN else None
-    wiring = find_wiring(network, example)
-    memory = Memory.of(machine.memory, network.plain.device)
-    network = replace(network, batch=batch_within(memory, wiring.row_bytes))
     engine = open_engine(
-        network,
-        wiring,
+        ready,
         settings,
         machine=machine,
-        memory=memory,
-        example=example,
+        example=examples[:1],
         reference=None if reference is None else reference.x,
     )
     probabilities = bool(((scores >= 0) & (scores <= 1)).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-4))
     return Prepared(
         network=network,
-        wiring=wiring,
+        wiring=ready.wiring,
         samples=samples,
         data_sha256=samples.digest(),
         classes=classes,

@@ -91,7 +91,7 @@ def costs_of(
 
 def opened(model: Model, configuration: Configuration, machine: Machine) -> Network:
     """Return a model in a session, read as the configuration says."""
-    return open_with_data(model, configuration, None, machine.provider, machine.caution.limits)[0]
+    return open_with_data(model, configuration, None, machine)[0]
 
 
 def bytes_of(path: Path, model: Model) -> int:
