@@ -9,10 +9,12 @@ the scale of the responses.
 """
 
 from enum import StrEnum
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.causal.route import Step
@@ -78,8 +80,11 @@ def resized(maps: Floats, height: int, width: int) -> Floats:
     >>> resized(np.array([[0.0, 4.0]]), 1, 4).tolist()
     [[0.0, 1.0, 3.0, 4.0]]
     """
-    rows, columns = _interpolation(maps.shape[-2], height), _interpolation(maps.shape[-1], width)
-    return np.asarray(rows @ maps @ columns.T)
+    size = maps.shape[-2:]
+    flat = maps.reshape(prod(maps.shape[:-2]), *size)  # or scipy would interpolate along the other axes too
+    zoom = (1, height / size[0], width / size[1])
+    fine = ndimage.zoom(flat, zoom, output=np.float64, order=1, mode="nearest", grid_mode=True)
+    return np.asarray(fine.reshape(*maps.shape[:-2], height, width))
 
 
 def peak_of(values: Floats) -> Peak:
@@ -90,13 +95,3 @@ def peak_of(values: Floats) -> Peak:
     """
     row, column = np.unravel_index(np.abs(values).argmax(), values.shape)
     return Peak(int(row), int(column))
-
-
-def _interpolation(size: int, wanted: int) -> Floats:
-    """Return the weights of linear interpolation from the centres of `size` cells to those of `wanted` cells."""
-    places = np.clip((np.arange(wanted) + 0.5) * size / wanted - 0.5, 0, size - 1)
-    below = np.minimum(places.astype(np.int64), max(0, size - 2))
-    weights = np.zeros((wanted, size))
-    weights[np.arange(wanted), below] = 1 - (places - below)
-    weights[np.arange(wanted), np.minimum(below + 1, size - 1)] += places - below
-    return weights

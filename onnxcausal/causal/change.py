@@ -117,9 +117,8 @@ def holm(p: Floats) -> Floats:
     [0.03, 0.5, 0.04]
     """
     order = np.argsort(p, kind="stable")
-    stepped = p[order] * np.arange(len(p), 0, -1)
     adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(stepped)) if len(p) else stepped
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
     return adjusted
 
 

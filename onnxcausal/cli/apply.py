@@ -40,13 +40,14 @@ def _tell(applied: "Applied") -> None:
     from onnxcausal.report.text import printable  # noqa: PLC0415
 
     print(f"{printable(applied.model_file)}: masks on {len(applied.layers)} layer(s), form {applied.form}")
-    width = max((len(printable(layer.name)) for layer in applied.layers), default=0)
+    rows = []
     for layer in applied.layers:
-        shown = [f"  {printable(layer.name):<{width}}  {layer.edges:,} of {layer.of:,} edges"]
-        shown += [f"mask {printable(layer.mask)}"] if layer.mask else []
+        shown = [f"{layer.edges:,} of {layer.of:,} edges"]
+        shown += [f"mask {layer.mask}"] if layer.mask else []
         if layer.replaced:
-            shown.append(f"means in {printable(layer.shift)}" if layer.shift else "means in its bias")
-        print(", ".join(shown))
+            shown.append(f"means in {layer.shift}" if layer.shift else "means in its bias")
+        rows.append([layer.name, ", ".join(shown)])
+    _tell_rows(rows)
     if applied.smaller is not None:
         tell_smaller(applied.smaller)
     if applied.form is Form.SWITCHABLE:
@@ -61,11 +62,12 @@ def tell_smaller(smaller: "PrunedSize") -> None:
 
     before, after = smaller.parameters
     print(f"parameters: {before:,} before, {after:,} after")
-    width = max((len(printable(layer.layer)) for layer in smaller.lost), default=0)
+    rows = []
     for layer in smaller.lost:
         parents = f"{len(layer.parents)} of {layer.of_parents} parents"
         children = f"{len(layer.children)} of {layer.of_children} children"
-        print(f"  {printable(layer.layer):<{width}}  removed: {parents}, {children}")
+        rows.append([layer.layer, f"removed: {parents}, {children}"])
+    _tell_rows(rows)
     for kept in smaller.kept:
         nodes = f"{len(kept.nodes)} node(s) stay, with weights of 0: {_shortened(kept.nodes)}"
         print(f"  {printable(kept.layer)}: {nodes}; {printable(kept.why)}")
@@ -74,6 +76,14 @@ def tell_smaller(smaller: "PrunedSize") -> None:
     else:
         share = f"{smaller.difference:.1g} of the largest"
         print(f"on random inputs its outputs differ from those of the folded form by {share} at most")
+
+
+def _tell_rows(rows: list[list[str]]) -> None:
+    """Print what is said of layers, a layer a line."""
+    from onnxcausal.report.columns import Column, set_in_columns  # noqa: PLC0415  # --help must not load it
+
+    for line in set_in_columns([Column(side="left", gap=0), Column(side="left")], rows):
+        print(line)
 
 
 def _shortened(nodes: tuple[int, ...]) -> str:

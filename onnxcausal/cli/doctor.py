@@ -14,16 +14,17 @@ def doctor_command(
 ) -> None:
     """Tell whether this environment can do the work: versions, providers that really run, libraries, memory, disk."""
     from onnxcausal.pipeline.doctor import check_health, examine  # noqa: PLC0415  # --help must not load it
-    from onnxcausal.report.text import printable  # noqa: PLC0415
+    from onnxcausal.report.columns import Column, set_in_columns  # noqa: PLC0415
 
     findings = examine(Path.cwd())
     if as_json:
         held = {"format": "onnxcausal-doctor/1", "findings": [asdict(finding) for finding in findings]}
         print(json.dumps(held, indent=1))
     else:
-        width = max(len(finding.name) for finding in findings)
+        rows = []
         for finding in findings:
-            print(f"  {finding.state.value:<8} {finding.name:<{width}}  {printable(finding.found)}")
-            if finding.remedy:
-                print(f"  {'':<8} {'':<{width}}  do: {printable(finding.remedy)}")
+            rows.append([finding.state.value, finding.name, finding.found])
+            rows += [["", "", f"do: {finding.remedy}"]] if finding.remedy else []
+        columns = [Column(side="left", width=8, gap=0), Column(side="left", gap=1), Column(side="left")]
+        print("\n".join(set_in_columns(columns, rows)))
     check_health(findings)

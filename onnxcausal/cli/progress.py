@@ -2,12 +2,13 @@
 
 import sys
 import time
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from onnxcausal.report.text import printable, shortened
 
-REDRAW_SECONDS = 0.1
-"""Shortest time between two drawings on a terminal."""
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
 LINE_SECONDS = 10.0
 """Shortest time between two plain lines."""
 
@@ -20,7 +21,7 @@ class ConsoleProgress:
         self._done = 0.0
         self._stream = stream
         self._quiet = quiet
-        self._terminal = stream.isatty()
+        self._bar = _bar(stream) if stream.isatty() and not quiet else None
         self._started = self._drawn = time.monotonic()
         self._total = 0.0
         self._step = ["", ""]
@@ -38,12 +39,15 @@ class ConsoleProgress:
     def begin(self, interventions: int) -> None:
         """Begin the job, of so many interventions at most."""
         self._total += interventions
+        if self._bar is not None:
+            self._bar.start()
+            self._draw()
 
     def target(self, title: str) -> None:
         """Begin a class."""
         self._step = [f"class {printable(title)}", ""]
-        if not self._terminal:
-            self._write(self._line() + "\n")
+        if self._bar is None:
+            self._write(self._line())
 
     def layer(self, name: str) -> None:
         """Begin a layer."""
@@ -60,17 +64,15 @@ class ConsoleProgress:
 
     def note(self, text: str) -> None:
         """Write a line of its own."""
-        self._write(("\r\x1b[K" if self._terminal else "") + printable(text) + "\n")
+        if self._bar is not None:
+            self._bar.console.print(printable(text), markup=False, highlight=False, emoji=False, soft_wrap=True)
+        else:
+            self._write(printable(text))
 
     def close(self) -> None:
         """Remove the line from a terminal."""
-        if self._terminal:
-            self._write("\r\x1b[K")
-
-    def _draw(self) -> None:
-        """Draw if it is time."""
-        if time.monotonic() - self._drawn >= (REDRAW_SECONDS if self._terminal else LINE_SECONDS):
-            self._write(f"\r\x1b[K{self._line()}" if self._terminal else self._line() + "\n")
+        if self._bar is not None:
+            self._bar.stop()
 
     def statistics(self) -> dict[str, float]:
         """Return how many interventions were run, in how many seconds."""
@@ -80,17 +82,41 @@ class ConsoleProgress:
             "interventions_per_second": self.interventions / self.seconds,
         }
 
+    def _draw(self) -> None:
+        """Tell the terminal's line how far the job is, or write a plain one if it is time."""
+        if self._bar is not None:
+            (task,) = self._bar.task_ids
+            self._bar.update(task, description=self._line())
+        elif time.monotonic() - self._drawn >= LINE_SECONDS:
+            self._write(self._line())
+
     def _line(self) -> str:
         share = self.interventions / self._total if self._total else 0.0
         rest = f", {_clock(self.seconds * (1 - share) / share)} left" if share else ""
         step = " ".join(part for part in self._step if part)
         return f"{share:4.0%}  {step}  {self.interventions:,} of {self._total:,.0f} interventions{rest}"
 
-    def _write(self, text: str) -> None:
+    def _write(self, line: str) -> None:
         self._drawn = time.monotonic()
         if not self._quiet:
-            self._stream.write(text)
+            self._stream.write(line + "\n")
             self._stream.flush()
+
+
+def _bar(terminal: TextIO) -> "Progress":
+    """Return a line of a terminal that tells of a job, not shown yet; nothing in it is taken for markup."""
+    from rich.console import Console  # noqa: PLC0415  # --help must not load it
+    from rich.progress import Progress, TextColumn  # noqa: PLC0415
+
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        console=Console(file=terminal),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    bar.add_task("")
+    return bar
 
 
 def _clock(seconds: float) -> str:

@@ -143,19 +143,6 @@ def samples_needed(most_lost: float, level: float = LEVEL) -> float:
     return float(np.ceil(z**2 * (1 / most_lost - 1))) if most_lost > 0 else np.inf
 
 
-def adjusted(p: Floats) -> Floats:
-    """Return p-values that hold for all of a family together (Holm 1979), `[tests]`.
-
-    >>> adjusted(np.array([0.01, 0.04, 0.03])).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    order = np.argsort(p, kind="stable")
-    held = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    found = np.empty(len(p))
-    found[order] = np.minimum(held, 1)
-    return found
-
-
 def calibration_error(confidence: Floats, right: Hits) -> float:
     """Return the expected calibration error (Guo et al. 2017, eq. 3): mean gap of confidence and accuracy.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from onnxcausal.errors import GateError
 from onnxcausal.onnxgraph.runner.provider import CPU, NVIDIA
 
-NEEDED = ("onnx", "numpy", "scipy", "onnx-graphsurgeon", "pydantic", "matplotlib", "pillow", "psutil", "typer")
+NEEDED = ("onnx", "numpy", "scipy", "onnx-graphsurgeon", "pydantic", "matplotlib", "pillow", "psutil", "typer", "rich")
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
 EXTRAS = {"scikit-image": ("evaluate", "superpixels of onnxcausal evaluate faithfulness")}
 """Optional packages: the extra that brings each, and what it is needed for."""
@@ -75,7 +75,7 @@ def examine(folder: Path) -> tuple[EnvironmentCheck, ...]:
     Args:
         folder: where outputs would be written.
     """
-    return (*_programs(), *_runtime(), *_providers(), _images(), *_extras(), _memory(), _disk(folder))
+    return (*_programs(), *_runtime(), *_providers(), _opencv(), *_extras(), _memory(), _disk(folder))
 
 
 def check_health(findings: tuple[EnvironmentCheck, ...]) -> None:
@@ -139,7 +139,7 @@ def _providers() -> Iterator[EnvironmentCheck]:
             yield EnvironmentCheck(offer.name, State.LACKING, offer.why_not, remedy)
 
 
-def _images() -> EnvironmentCheck:
+def _opencv() -> EnvironmentCheck:
     """Return whether OpenCV can be imported, in a process of its own: its libraries may be missing."""
     command = [sys.executable, "-c", "import cv2; print(cv2.__version__)"]
     try:
@@ -147,12 +147,12 @@ def _images() -> EnvironmentCheck:
     except (OSError, subprocess.TimeoutExpired) as error:
         return EnvironmentCheck("OpenCV", State.LACKING, str(error), "install opencv-python again")
     if not done.returncode:
-        return EnvironmentCheck("OpenCV", State.GOOD, f"{done.stdout.strip()}, reads image files")
+        return EnvironmentCheck("OpenCV", State.GOOD, f"{done.stdout.strip()}, runs repaired files too")
     last = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
     remedy = "pip install opencv-python"
     if ".so" in last:
         remedy = "apt-get install libgl1 libglib2.0-0 libxcb1, or pip install opencv-python-headless in its place"
-    return EnvironmentCheck("OpenCV", State.LACKING, f"image files cannot be read: {last}", remedy)
+    return EnvironmentCheck("OpenCV", State.LACKING, f"repaired files cannot be tried in it: {last}", remedy)
 
 
 def _extras() -> Iterator[EnvironmentCheck]:

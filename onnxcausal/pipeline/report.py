@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile
 from onnxcausal.analysis.formats.evaluation import Protocol, read_evaluation
-from onnxcausal.analysis.formats.output_folder import ANALYSIS_FILE, EFFECTS_FILE, write_file
-from onnxcausal.analysis.formats.saved_analysis import read_analysis
+from onnxcausal.analysis.formats.output_folder import EFFECTS_FILE, write_file
+from onnxcausal.analysis.formats.saved_analysis import analysis_sha256, read_analysis
 from onnxcausal.analysis.formats.saved_effects import SavedEffects
 from onnxcausal.analysis.formats.saved_maps import read_maps
 from onnxcausal.analysis.formats.side_effects import RECORDS, read_side_effects
 from onnxcausal.analysis.result.explanation import ARCHIVE, UNKNOWN
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError, OutputError, SamplesError
-from onnxcausal.pipeline.writing.stale_results import EVALUATIONS, HEAD, PAGE_FILE, digest_of, evaluates, explains
+from onnxcausal.pipeline.writing.stale_results import EVALUATIONS, HEAD, PAGE_FILE, evaluates, explains
 from onnxcausal.pipeline.writing.stale_results import repairs as is_repair_of
 from onnxcausal.report.page.assemble import model_of_page, page
 from onnxcausal.report.page.found import Found, Pictures
@@ -82,7 +82,7 @@ def report(
         effects = home / EFFECTS_FILE
         found = _found(
             analysis,
-            digest_of(folder / ANALYSIS_FILE if folder.is_dir() else folder),
+            analysis_sha256(folder),
             [home, *map(Path, given)],
             stack.enter_context(SavedEffects(effects)) if effects.is_file() else None,
             None if data is None else _pictures(Path(data), analysis),

@@ -2,15 +2,32 @@
 
 from collections.abc import Iterator
 
-from onnxcausal.analysis.comparing.comparison import ClassChange, ComparisonFile
+from onnxcausal.analysis.comparing.comparison import ClassChange, ComparisonFile, LayerChange
 from onnxcausal.analysis.gating.checks import what_changed
 from onnxcausal.analysis.result.analysis import titled
+from onnxcausal.report.columns import Column, set_in_columns
 from onnxcausal.report.text import printable, shortened
 
-NAME_WIDTH = 28
-"""Longest layer name shown whole."""
+NAME_WIDTH = 27
+"""Longest name shown whole."""
 DETAILED = 3
 """Classes shown layer by layer."""
+CLASS = (
+    Column("class", "left", NAME_WIDTH, gap=0),
+    Column("accuracy", width=15),
+    Column("mean outcome", width=16),
+    Column("nodes", width=6),
+    Column("largest"),
+    Column("beyond sampling", "left"),
+)
+LAYER = (
+    Column("layer", "left", NAME_WIDTH, gap=0),
+    Column("nodes", width=8),
+    Column("edges", width=10),
+    Column("role"),
+    Column("strength"),
+    Column(side="left"),
+)
 
 
 def table(comparison: ComparisonFile) -> str:
@@ -21,14 +38,13 @@ def table(comparison: ComparisonFile) -> str:
         *(f"note: {printable(note)}" for note in comparison.notes),
         *_layers(comparison),
         "",
-        f"  {'class':<{NAME_WIDTH}}{'accuracy':>16}{'mean outcome':>18}{'nodes':>8}{'largest':>9}  beyond sampling",
-        *(_class(found) for found in comparison.classes),
+        *set_in_columns(CLASS, map(_class, comparison.classes)),
     ]
     if comparison.not_compared:
         lines.append(f"  in one of the two only: {', '.join(map(str, comparison.not_compared))}")
     for found in [found for found in comparison.classes if found.beyond_sampling][:DETAILED]:
         lines += ["", *_detail(found)]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def _criterion(comparison: ComparisonFile) -> str:
@@ -60,7 +76,7 @@ def _layers(comparison: ComparisonFile) -> Iterator[str]:
             yield f"note: layer {printable(record.old or '')} is now {printable(record.new or '')} (by structure)"
 
 
-def _class(found: ClassChange) -> str:
+def _class(found: ClassChange) -> list[str]:
     accuracy, outcome = "", "no graph in one"
     if found.accuracy is not None:
         shares = [
@@ -70,23 +86,22 @@ def _class(found: ClassChange) -> str:
     if found.outcome is not None:
         outcome = f"{found.outcome.old:.4g} {found.outcome.new:.4g}"
     largest = max((layer.largest for layer in found.layers if layer.largest is not None), default=0.0)
-    name = shortened(title(found), NAME_WIDTH - 1)
-    return (
-        f"  {name:<{NAME_WIDTH}}{accuracy:>16}{outcome:>18}{found.changed:>8}{largest:>9.2f}  "
-        f"{what_changed(found) or 'nothing'}"
-    )
+    numbers = [accuracy, outcome, str(found.changed), f"{largest:.2f}"]
+    return [shortened(title(found), NAME_WIDTH), *numbers, what_changed(found) or "nothing"]
 
 
 def _detail(found: ClassChange) -> Iterator[str]:
     yield f"class {title(found)}: necessary nodes and edges that appeared, vanished; nodes of another role, strength"
-    yield f"  {'layer':<{NAME_WIDTH}}{'nodes':>9}{'edges':>12}{'role':>6}{'strength':>10}"
-    for layer in found.layers:
-        old, new = set(layer.old_necessary), set(layer.new_necessary)
-        nodes = f"+{len(new - old)} -{len(old - new)}"
-        edges = f"+{layer.edges_appeared} -{layer.edges_vanished}"
-        strength = str(layer.beyond_sampling) if layer.compared != "not" else ""
-        remark = f"  {layer.reason}" if layer.reason else ""
-        yield (
-            f"  {shortened(layer.new, NAME_WIDTH - 1):<{NAME_WIDTH}}{nodes:>9}{edges:>12}"
-            f"{layer.role_changed:>6}{strength:>10}{remark}"
-        )
+    yield from set_in_columns(LAYER, map(_layer, found.layers))
+
+
+def _layer(layer: LayerChange) -> list[str]:
+    old, new = set(layer.old_necessary), set(layer.new_necessary)
+    return [
+        shortened(layer.new, NAME_WIDTH),
+        f"+{len(new - old)} -{len(old - new)}",
+        f"+{layer.edges_appeared} -{layer.edges_vanished}",
+        str(layer.role_changed),
+        str(layer.beyond_sampling) if layer.compared != "not" else "",
+        layer.reason or "",
+    ]

@@ -7,7 +7,8 @@ import numpy as np
 from onnxcausal.analysis.formats.compression import CompressionFile, OtherOrderRecord
 from onnxcausal.analysis.formats.side_effects import ClassRecord
 from onnxcausal.analysis.result.analysis import title_of
-from onnxcausal.report.cells import change_cells
+from onnxcausal.report.cells import CHANGE, change_cells
+from onnxcausal.report.columns import Column, set_in_columns
 from onnxcausal.report.figures.class_changes import Beside, figure_of_classes, most_changed
 from onnxcausal.report.text import printable, shortened
 
@@ -49,27 +50,33 @@ def _size(found: CompressionFile) -> Iterator[str]:
 
 
 def _layers(found: CompressionFile) -> Iterator[str]:
-    yield f"  {'layer':<{LAYER}} {'reads':>13} {'makes':>13}"
-    for entry in found.lost[:MOST_LAYERS]:
-        reads = f"{entry.of_parents - entry.parents} of {entry.of_parents}"
-        makes = f"{entry.of_children - entry.children} of {entry.of_children}"
-        yield f"  {shortened(entry.layer, LAYER):<{LAYER}} {reads:>13} {makes:>13}"
+    shown = (
+        [
+            shortened(entry.layer, LAYER),
+            f"{entry.of_parents - entry.parents} of {entry.of_parents}",
+            f"{entry.of_children - entry.children} of {entry.of_children}",
+        ]
+        for entry in found.lost[:MOST_LAYERS]
+    )
+    columns = [Column("layer", "left", LAYER, gap=0), Column("reads", width=12), Column("makes", width=12)]
+    yield from set_in_columns(columns, shown)
     if len(found.lost) > MOST_LAYERS:
         yield f"  ... {len(found.lost) - MOST_LAYERS} more layers"
 
 
 def _accuracy(found: CompressionFile) -> Iterator[str]:
-    yield "  accuracy                   before   after   change (level 0.95)      lost gained        p"
     shown = most_changed(found.classes)
-    for entry in shown:
-        yield f"  {_named(entry):<{NAME}} {change_cells(entry.change)}"
+    rows = [[_named(entry), *change_cells(entry.change)] for entry in shown]
+    rows += [["all samples", *change_cells(found.overall)]]
+    rows += [[held.method, *change_cells(held.overall)] for held in found.others]
+    head, *lines = set_in_columns([Column("accuracy", "left", NAME, gap=0), *CHANGE], rows)
+    yield from (head, *lines[: len(shown)])
     if len(shown) < len(found.classes):
         yield f"  ... {len(found.classes) - len(shown)} more classes"
-    yield f"  {'all samples':<{NAME}} {change_cells(found.overall)}"
+    yield lines[len(shown)]
     if found.others:
         yield f"  as many stored numbers removed in other orders{', fitted alike' if found.refit else ''}"
-    for held in found.others:
-        yield f"  {printable(held.method):<{NAME}} {change_cells(held.overall)}"
+    yield from lines[len(shown) + 1 :]
 
 
 def _named(entry: ClassRecord) -> str:

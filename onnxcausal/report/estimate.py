@@ -4,24 +4,29 @@ import json
 from dataclasses import asdict
 
 from onnxcausal.analysis.result.run_estimate import RunEstimate
+from onnxcausal.report.columns import Column, set_in_columns
 from onnxcausal.report.text import printable, shortened
 
 MINUTE, HOUR = 60, 3600
+COLUMNS = (
+    Column("layer", "left", gap=0),
+    Column("nodes"),
+    Column("multiply-adds"),
+    Column("memory", width=9),
+    Column("how", "left"),
+)
 
 
 def as_table(found: RunEstimate) -> str:
     """Return the estimate as people read it."""
-    width = max(5, *(len(shortened(layer.name, 40)) for layer in found.layers))
-    lines = [
-        f"{printable(found.model)}: {len(found.targets)} class(es), up to {found.samples} samples each",
-        "",
-        f"  {'layer':<{width}} {'nodes':>6} {'multiply-adds':>14} {'memory':>10}  how",
-    ]
-    lines += [
-        f"  {shortened(layer.name, 40):<{width}} {layer.nodes:>6} {_count(layer.work):>14} "
-        f"{_size(layer.row_bytes):>10}  {printable(layer.how)}"
-        for layer in found.layers
-    ]
+    lines = [f"{printable(found.model)}: {len(found.targets)} class(es), up to {found.samples} samples each", ""]
+    lines += set_in_columns(
+        COLUMNS,
+        (
+            [shortened(each.name, 40), str(each.nodes), _count(each.work), _size(each.row_bytes), printable(each.how)]
+            for each in found.layers
+        ),
+    )
     every, passes = (
         f"{found.interventions:,} interventions",
         found.work / max(1, found.whole_work) / max(1, found.samples * len(found.targets)),

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 
 from onnxcausal.analysis.formats.evaluation import EstimateRecord, Evaluation, Protocol
 from onnxcausal.analysis.result.analysis import title_of
+from onnxcausal.report.columns import Column, set_in_columns
 from onnxcausal.report.figures.canvas import new_figure, to_png
 from onnxcausal.report.text import printable, shortened
 
@@ -42,14 +43,12 @@ def table(evaluation: Evaluation) -> str:
         found = [held for held in whole if held.measure == measure]
         rows = list(dict.fromkeys(held.layer or held.method for held in found))
         columns = list(dict.fromkeys(_column(held) for held in found))
-        width = max(len(measure), *(len(shortened(row, WIDTH_OF_NAME)) for row in rows))
         cells = {(held.layer or held.method, _column(held)): _cell(held) for held in found}
-        wide = 2 + max(map(len, [*cells.values(), *columns]))
-        lines += ["", f"  {measure:<{width}}" + "".join(f"{column:>{wide}}" for column in columns)]
-        for row in rows:
-            text = "".join(f"{cells.get((row, column), ''):>{wide}}" for column in columns)
-            lines.append(f"  {shortened(row, WIDTH_OF_NAME):<{width}}{text}".rstrip())
-    return "\n".join([*titles, *(line.rstrip() for line in lines)]) + "\n"
+        wide = max(map(len, [*cells.values(), *columns]))
+        heads = [Column(measure, "left", gap=0), *(Column(column, width=wide) for column in columns)]
+        named = ([shortened(row, WIDTH_OF_NAME), *(cells.get((row, each), "") for each in columns)] for row in rows)
+        lines += ["", *set_in_columns(heads, named)]
+    return "\n".join([*titles, *lines]) + "\n"
 
 
 def figure(evaluation: Evaluation) -> bytes:

@@ -12,6 +12,7 @@ from onnxcausal.analysis.result.inspection import (
     OutputFacts,
     StatedShape,
 )
+from onnxcausal.report.columns import Column, set_in_columns
 from onnxcausal.report.text import printable, shortened
 
 NAME_WIDTH, WEIGHT_WIDTH, LINK_WIDTH, TEXT_WIDTH = 36, 24, 28, 160
@@ -101,17 +102,10 @@ def _layers(inspection: Inspection) -> Iterator[str]:
     if not layers:
         yield f"no layers: {shortened(inspection.flow_reason, TEXT_WIDTH)}"
         return
-    names = min(NAME_WIDTH, max(len(shortened(layer.name, NAME_WIDTH)) for layer in layers))
-    weights = min(WEIGHT_WIDTH, max(6, *(len(shortened(layer.weight, WEIGHT_WIDTH)) for layer in layers)))
     wide = "parents x children" + (" /groups" if any(layer.groups > 1 for layer in layers) else "")
-    yield f"  {'layer':<{names}}  {'weight':<{weights}}  {wide} {'nodes':>6} {'passes':>8}  flow to"
-    for layer in layers:
-        size = f"{layer.parents} x {layer.children}" + (f" /{layer.groups}" if layer.groups > 1 else "")
-        nodes = "?" if layer.nodes is None else str(layer.nodes)
-        passes = "?" if layer.cost is None else f"{layer.cost.all_passes:.2f}"
-        name, weight = shortened(layer.name, names), shortened(layer.weight, weights)
-        row = f"  {name:<{names}}  {weight:<{weights}}  {size:>{len(wide)}} {nodes:>6} {passes:>8}  "
-        yield row + flow_text(layer)
+    counted = [Column(wide), Column("nodes"), Column("passes", width=7)]
+    columns = [Column("layer", "left", gap=0), Column("weight", "left"), *counted, Column("flow to", "left")]
+    yield from set_in_columns(columns, map(_layer, layers))
     total = [layer.cost for layer in layers if layer.cost is not None]
     if inspection.work is not None and len(total) == len(layers):
         yield (
@@ -122,6 +116,17 @@ def _layers(inspection: Inspection) -> Iterator[str]:
         yield "  (shapes and flow as a run of one probe sample showed them)"
     if inspection.flow_reason:
         yield f"  flow unknown: {shortened(inspection.flow_reason, TEXT_WIDTH)}"
+
+
+def _layer(layer: LayerFacts) -> list[str]:
+    return [
+        shortened(layer.name, NAME_WIDTH),
+        shortened(layer.weight, WEIGHT_WIDTH),
+        f"{layer.parents} x {layer.children}" + (f" /{layer.groups}" if layer.groups > 1 else ""),
+        "?" if layer.nodes is None else str(layer.nodes),
+        "?" if layer.cost is None else f"{layer.cost.all_passes:.2f}",
+        flow_text(layer),
+    ]
 
 
 def flow_text(layer: LayerFacts) -> str:

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 
 from onnxcausal.analysis.formats.side_effects import ChangeRecord, ClassRecord, SideEffectsFile
 from onnxcausal.analysis.result.analysis import title_of
-from onnxcausal.report.cells import change_cells, points
+from onnxcausal.report.cells import CHANGE, change_cells, points
+from onnxcausal.report.columns import Column, set_in_columns
 from onnxcausal.report.figures.class_changes import Beside, figure_of_classes, most_changed
 from onnxcausal.report.text import printable, shortened
 
 MOST_MOVED = 6
 """Confusions shown."""
 WIDTH_OF_NAME = 24
+MOVED = (Column("decided as", "left", 42, gap=0), Column("before", gap=1), Column("after"))
 SCALE = "change of accuracy, points, interval at level 0.95 (coloured: adjusted p < 0.05)"
 """Of the figure."""
 
@@ -88,16 +90,17 @@ def _plan(found: SideEffectsFile) -> Iterator[str]:
 
 
 def _accuracy(found: SideEffectsFile) -> Iterator[str]:
-    beside = "   " + " / ".join(held.method for held in found.controls) if found.controls else ""
-    yield f"  accuracy                   before   after   change (level 0.95)      lost gained        p{beside}"
     shown = most_changed(found.classes)
-    for entry in shown:
-        yield f"  {_named(entry):<{WIDTH_OF_NAME}} {change_cells(entry.change)} {_beside(found, entry.target)}".rstrip()
+    rows = [[_named(entry), *change_cells(entry.change), _beside(found, entry.target)] for entry in shown]
+    if found.objective is not None:
+        rows.append(["objective", *change_cells(found.objective), ""])
+    rows.append(["all samples", *change_cells(found.overall), _beside(found, None)])
+    beside = Column(" / ".join(held.method for held in found.controls), "left", gap=3)
+    head, *lines = set_in_columns([Column("accuracy", "left", WIDTH_OF_NAME, gap=0), *CHANGE, beside], rows)
+    yield from (head, *lines[: len(shown)])
     if len(shown) < len(found.classes):
         yield f"  ... {len(found.classes) - len(shown)} more classes"
-    if found.objective is not None:
-        yield f"  {'objective':<{WIDTH_OF_NAME}} {change_cells(found.objective)}"
-    yield f"  {'all samples':<{WIDTH_OF_NAME}} {change_cells(found.overall)} {_beside(found, None)}".rstrip()
+    yield from lines[len(shown) :]
     for held in found.controls:
         change = f"objective {points(held.value):+.1f}, at best {points(held.best):+.1f}"
         shares = f"{held.gains} help significantly, {held.losses} harm a protected class"
@@ -107,16 +110,17 @@ def _accuracy(found: SideEffectsFile) -> Iterator[str]:
 def _beside(found: SideEffectsFile, target: int | None) -> str:
     """Return the change that each control makes, in points."""
     changes = [held.overall if target is None else held.classes.get(target, 0.0) for held in found.controls]
-    return "  " + " / ".join(f"{points(change):+.1f}" for change in changes) if changes else ""
+    return " / ".join(f"{points(change):+.1f}" for change in changes)
 
 
 def _moved(found: SideEffectsFile) -> Iterator[str]:
     names = {entry.target: entry.name for entry in found.classes}
-    if found.moved:
-        yield "  decided as                                 before  after"
-    for held in found.moved[:MOST_MOVED]:
-        label, decided = (_title_of(target, names) for target in (held.label, held.decided))
-        yield f"  {f'{label} as {decided}':<42} {held.before:>6} {held.after:>6}"
+    rows = [
+        [f"{_title_of(held.label, names)} as {_title_of(held.decided, names)}", str(held.before), str(held.after)]
+        for held in found.moved[:MOST_MOVED]
+    ]
+    if rows:
+        yield from set_in_columns(MOVED, rows)
 
 
 def _quality(found: SideEffectsFile) -> Iterator[str]:

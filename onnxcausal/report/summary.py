@@ -7,6 +7,7 @@ from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.causal.graph import CausalGraph, LayerResult
 from onnxcausal.causal.significance import Role
 from onnxcausal.causal.task import Task
+from onnxcausal.report.columns import Column, set_in_columns
 from onnxcausal.report.text import printable, shortened
 
 ROLES = (Role.NECESSARY, Role.NOISY, Role.MINOR, Role.NEUTRAL, Role.DEAD)
@@ -31,7 +32,6 @@ def summary(analysis: Analysis) -> str:
 
 
 def _graph(analysis: Analysis, graph: CausalGraph) -> Iterator[str]:
-    width = min(NAME_WIDTH, max(len("layer"), *(len(printable(layer.name)) for layer in graph.layers)))
     if analysis.settings.task is Task.REGRESSION:
         yield f"output {graph.target}: {len(graph.samples)} samples, mean outcome {graph.observed.mean():.4g}"
     else:
@@ -40,22 +40,31 @@ def _graph(analysis: Analysis, graph: CausalGraph) -> Iterator[str]:
             f"(right on {graph.correct} of {graph.examined} tried), mean outcome {graph.observed.mean():.4g}"
         )
     roles = (*ROLES, Role.UNTESTED) if any(layer.hidden for layer in graph.layers) else ROLES
-    yield f"  {'layer':<{width}} {'parents':>8}" + "".join(f"{role.value:>10}" for role in roles)
-    for reached, layers in groupby(graph.layers, key=lambda layer: layer.verdicts is not None):
-        rows = list(layers)
-        for layer in rows if reached else rows[:1]:
-            parents = analysis.layers[layer.name].parents
-            yield f"  {shortened(layer.name, width):<{width}} {parents:>8}{_roles(layer, roles)}"
-        if not reached and len(rows) > 1:
-            yield f"  and {len(rows) - 1} more not reached"
+    counted = [Column(role.value, width=9, gap=1) for role in roles]
+    columns = [Column("layer", "left", gap=0), Column("parents", width=8, gap=1), *counted]
+    head, *lines = set_in_columns(columns, (_counts(analysis, layer, roles) for layer in graph.layers))
+    yield head
+    for reached, rows in groupby(zip(graph.layers, lines, strict=True), key=lambda row: row[0].verdicts is not None):
+        first, *others = [line + _remark(layer) for layer, line in rows]
+        yield first
+        if reached:
+            yield from others
+        elif others:
+            yield f"  and {len(others)} more not reached"
 
 
-def _roles(layer: LayerResult, roles: Sequence[Role]) -> str:
+def _counts(analysis: Analysis, layer: LayerResult, roles: Sequence[Role]) -> list[str]:
+    """Return the cells of a layer, which are empty where no route reaches it."""
+    counts = ["" if layer.verdicts is None else str(len(layer.having(role))) for role in roles]
+    return [shortened(layer.name, NAME_WIDTH), str(analysis.layers[layer.name].parents), *counts]
+
+
+def _remark(layer: LayerResult) -> str:
+    """Return what is said behind a layer's cells."""
     if layer.verdicts is None:
         return f"  {printable(layer.reason)}"
-    counts = "".join(f"{len(layer.having(role)):>10}" for role in roles)
     remarks = [remark for remark in (_flow_remark(layer), layer.verdicts.reason, _hidden_remark(layer)) if remark]
-    return counts + (f"  {'; '.join(remarks)}" if remarks else "")
+    return f"  {'; '.join(remarks)}" if remarks else ""
 
 
 def _flow_remark(layer: LayerResult) -> str:

@@ -5,51 +5,17 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.errors import OnnxCausalError, SamplesError
 from onnxcausal.samples.class_names import index_of_names
+from onnxcausal.samples.decode import read_image, unreadable
 from onnxcausal.samples.preprocess import Preprocess, image_to_input
 from onnxcausal.samples.source import NOT_RESCALED, Batch, Indices, InputSpec, Samples, fit_to_input
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
-
-
-class MissingLibraryError(SamplesError):
-    """OpenCV cannot be loaded."""
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """Return an image's grey levels, `[height, width, 1 or 3]`, red first, upright.
-
-    EXIF rotation is applied, alpha dropped, palettes expanded, 16-bit levels divided by 257 (the full range stays
-    the full range). Images that are grey in the file come back with one channel.
-
-    Raises:
-        SamplesError: the file is no image, or is damaged.
-    """
-    cv2 = _opencv()
-    try:
-        encoded = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise _unreadable(path, error.strerror or str(error)) from error
-    flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR  # ANYCOLOR, unlike UNCHANGED, applies EXIF and drops alpha
-    try:
-        image = cv2.imdecode(encoded, flags) if len(encoded) else None
-    except cv2.error:
-        image = None
-    if image is None:
-        raise _unreadable(
-            path, "it is damaged, cut short or of an unknown format" if len(encoded) else "the file is empty"
-        )
-    if image.dtype == np.uint16:
-        image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if image.ndim == 2:  # noqa: PLR2004
-        return np.asarray(image[:, :, None], np.uint8)
-    return np.ascontiguousarray(image[:, :, 2::-1], np.uint8)
 
 
 def image_folder(
@@ -113,15 +79,6 @@ def image_folder(
     )
 
 
-def _unreadable(path: Path, why: str) -> SamplesError:
-    return SamplesError(
-        "an image cannot be read",
-        where=str(path),
-        why=why,
-        remedy="repair or remove the file, or pass --skip-bad to leave such images out",
-    )
-
-
 def _image_files(folder: Path) -> list[Path]:
     """Return the image files at any depth, sorted.
 
@@ -153,7 +110,7 @@ def _read(paths: list[Path], wanted: Indices, spec: InputSpec, settings: Preproc
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         results = list(pool.map(read_one, [int(index) for index in wanted]))
     for result in results:
-        if isinstance(result, MissingLibraryError) or (isinstance(result, OnnxCausalError) and not skip_bad):
+        if isinstance(result, OnnxCausalError) and not skip_bad:
             raise result
     images = [(i, result) for i, result in zip(wanted, results, strict=True) if isinstance(result, np.ndarray)]
     unreadable = tuple(
@@ -183,7 +140,7 @@ def _digest(folder: Path, paths: list[Path], *, skip_bad: bool) -> str:
                 content = hashlib.file_digest(file, "sha256").digest()
         except OSError as error:
             if not skip_bad:
-                raise _unreadable(path, error.strerror or str(error)) from error
+                raise unreadable(path, error.strerror or str(error)) from error
             content = b"unreadable"
         return path.relative_to(folder).as_posix().encode() + b"\0" + content
 
@@ -192,17 +149,3 @@ def _digest(folder: Path, paths: list[Path], *, skip_bad: bool) -> str:
         for part in pool.map(digest_one, paths):
             whole.update(part)
     return whole.hexdigest()
-
-
-def _opencv() -> ModuleType:
-    """Return OpenCV, loaded at the first image; its system libraries may be missing on a slim machine."""
-    try:
-        import cv2  # noqa: PLC0415
-    except ImportError as error:
-        raise MissingLibraryError(
-            "OpenCV cannot be loaded, which decodes images",
-            where="import cv2",
-            why=str(error),
-            remedy="install its system libraries (Debian, Ubuntu: apt-get install libgl1 libglib2.0-0 libxcb1)",
-        ) from error
-    return cv2

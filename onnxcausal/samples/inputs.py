@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from onnxcausal.errors import SamplesError
 from onnxcausal.samples.arrays import array_samples, read_npz
-from onnxcausal.samples.images import SUFFIXES, read_image
+from onnxcausal.samples.decode import read_image
+from onnxcausal.samples.images import SUFFIXES
 from onnxcausal.samples.planes import planes_of
 from onnxcausal.samples.preprocess import ChannelOrder, Preprocess, image_to_input
 from onnxcausal.samples.source import Inputs, InputSpec, fit_to_input

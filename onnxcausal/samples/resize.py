@@ -1,24 +1,22 @@
-"""Resizing and cropping of images, with the numbers of Pillow's bilinear filter.
+"""Resizing and cropping of images.
 
-OpenCV's bilinear resize skips pixels when it shrinks, so that a network trained on antialiased images sees another
-input; its area filter is a box, not a triangle. Both axes are therefore resampled with explicit weights, which are
-multiples of a power of two, as Pillow's are: sums of them are exact, and the same on every processor.
+Shrinking averages over all pixels it leaves out, as training pipelines do: OpenCV's bilinear resize skips them, so that
+a network trained on antialiased images would see another input.
 """
-
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-
-STEP = 2.0**-22
-"""Pillow's weights are multiples of this."""
+from PIL import Image
 
 
 def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Return the image at another size by antialiased bilinear interpolation.
+    """Return the image at another size by Pillow's antialiased bilinear interpolation.
+
+    *Note*: Pillow rounds between its two passes, and releases after 11 may choose the other side first; where the sides
+    change in different proportions, levels then differ by one from those of Pillow 11.
 
     Args:
-        image: grey levels, `[height, width, channels]`.
+        image: grey levels, `[height, width, channels]`; 1 or 3 channels.
         height: rows of the result.
         width: columns of the result.
 
@@ -27,9 +25,9 @@ def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
     """
     if image.shape[:2] == (height, width):
         return image
-    # Rounded between the passes, as Pillow does, which resamples rows first.
-    rows = _round(np.einsum("oi,hic->hoc", _weights(image.shape[1], width), image, optimize=True))
-    return _round(np.einsum("oi,iwc->owc", _weights(image.shape[0], height), rows, optimize=True))
+    whole = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+    resized = np.asarray(whole.resize((width, height), Image.Resampling.BILINEAR))
+    return resized.reshape(height, width, image.shape[2])
 
 
 def resize_shorter_side(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -49,24 +47,3 @@ def center_crop(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np
     top = round((image.shape[0] - height) / 2)
     left = round((image.shape[1] - width) / 2)
     return image[top : top + height, left : left + width]
-
-
-@lru_cache(maxsize=64)
-def _weights(size: int, wanted: int) -> NDArray[np.float64]:
-    """Return the triangle filter's weights, `[wanted, size]`; wider than one pixel only when shrinking."""
-    scale = size / wanted
-    support = max(scale, 1.0)
-    centres = (np.arange(wanted) + 0.5) * scale
-    # Pillow cuts the filter at whole pixels before it normalises.
-    first = np.maximum((centres - support + 0.5).astype(np.int64), 0)
-    last = np.minimum((centres + support + 0.5).astype(np.int64), size)
-    pixels = np.arange(size)
-    distance = np.abs(pixels[None, :] + 0.5 - centres[:, None]) / support
-    weights = np.clip(1.0 - distance, 0.0, None)
-    weights[(pixels[None, :] < first[:, None]) | (pixels[None, :] >= last[:, None])] = 0.0
-    normalised = weights / weights.sum(axis=1, keepdims=True)
-    return np.asarray(np.floor(normalised / STEP + 0.5) * STEP)
-
-
-def _round(values: NDArray[np.floating]) -> NDArray[np.uint8]:
-    return np.asarray(np.clip(np.floor(values + 0.5), 0, 255), np.uint8)

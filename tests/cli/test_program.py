@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from PIL import Image
 from rich.markup import render
 
 from tests.support.commands import run
@@ -356,3 +357,16 @@ def test_a_closed_pipe_ends_quietly(model: Path) -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, env=environment)
     assert done.stderr == ""
     assert len(done.stdout) == 10
+
+
+def test_images_are_read_where_opencv_cannot_be_loaded(tmp_path: Path) -> None:
+    held = np.load(MODELS / "digits.npz")
+    for target in (3, 8):
+        (tmp_path / "data" / str(target)).mkdir(parents=True)
+        for number, image in enumerate(held["x"][held["y"] == target][:20]):
+            Image.fromarray(image.astype(np.uint8)).save(tmp_path / "data" / str(target) / f"{number}.png")
+    asked = ["analyze", DIGITS, "--data", tmp_path / "data", "--rescale", str(1 / 255), "--samples", "10", "--json"]
+    code = f"import sys\nsys.modules['cv2'] = None\nfrom onnxcausal.cli import main\nmain({list(map(str, asked))})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [graph["target"] for graph in json.loads(done.stdout)["graphs"]] == [3, 8]

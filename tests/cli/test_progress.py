@@ -1,6 +1,7 @@
 """Progress on a terminal and elsewhere."""
 
 import io
+import re
 
 import pytest
 
@@ -32,13 +33,31 @@ def work(shown: ConsoleProgress, clock: list[float]) -> None:
     shown.close()
 
 
-def test_a_terminal_gets_one_line_with_the_time_left_that_is_removed(clock: list[float]) -> None:
+def test_a_terminal_gets_one_line_with_the_time_left_that_is_removed(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
     stream = Terminal()
     work(ConsoleProgress(stream), clock)
-    lines = stream.getvalue().split("\r\x1b[K")
-    assert lines[-1] == ""
-    assert lines[-2] == " 50%  class 3 fc\ufffd[2J  50 of 100 interventions, 1:00 left"
-    assert "\n" not in stream.getvalue()
+    *_, drawn = (line for line in stream.getvalue().split("\r") if "interventions" in line)
+    told = re.sub(r"\x1b\[[0-9;]*[mK]", "", drawn).split("\n")[0]
+    assert told == " 50%  class 3 fc\ufffd[2J  50 of 100 interventions, 1:00 left"
+    assert re.search(r"\r\x1b\[1A\x1b\[2K$", stream.getvalue())  # up to the line, which is erased
+
+
+def test_a_terminal_shows_notes_above_the_line_and_takes_nothing_for_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    shown = ConsoleProgress(stream)
+    shown.begin(10)
+    shown.target("[red]3[/red] :smile:")
+    shown.done(1)
+    shown.note("[bold]said[/bold] 17 \x1b[2J")
+    shown.close()
+    assert "[bold]said[/bold] 17 \ufffd[2J\n" in stream.getvalue()
+    assert "[red]3[/red] :smile:" in stream.getvalue()
+    assert "\x1b[2J" not in stream.getvalue()
 
 
 def test_elsewhere_there_are_few_plain_lines(clock: list[float]) -> None:

@@ -27,7 +27,8 @@ def read_analysis(folder: Path) -> AnalysisFile:
 
 def analysis_sha256(folder: Path) -> str:
     """Return the hash of a saved analysis, from its folder or its file."""
-    return hashlib.sha256(_file_of(folder).read_bytes()).hexdigest()
+    with _file_of(folder).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def routes_of(analysis: AnalysisFile) -> tuple[Route, ...]:

@@ -5,7 +5,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from onnxcausal.analysis.formats.side_effects import ChangeRecord, ClassRecord, QualityRecord
-from onnxcausal.evaluation.accuracy_change import PairedChange, adjusted
+from onnxcausal.causal.change import holm
+from onnxcausal.evaluation.accuracy_change import PairedChange
 from onnxcausal.pipeline.heldout.changes import SideEffects
 from onnxcausal.pipeline.heldout.split import HeldOutSamples
 
@@ -20,7 +21,7 @@ def class_records(
 ) -> list[ClassRecord]:
     """Return the record of what changes for each class; p values of protected ones are adjusted for their number."""
     held = [target for target in found.classes if target in protected]
-    p_adjusted = dict(zip(held, adjusted(np.array([found.classes[target].p for target in held])).tolist(), strict=True))
+    p_adjusted = dict(zip(held, holm(np.array([found.classes[target].p for target in held])).tolist(), strict=True))
     return [
         ClassRecord(
             target=target,

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxcausal.evaluation.accuracy_change import SIGNIFICANT, adjusted, change_of
+from onnxcausal.causal.change import holm
+from onnxcausal.evaluation.accuracy_change import SIGNIFICANT, change_of
 from onnxcausal.onnxgraph.masking.masked import weight_sizes
 from onnxcausal.pipeline.heldout.changes import SideEffects, side_effects
 from onnxcausal.pipeline.heldout.split import Decisions, HeldOutSamples, decided_by
@@ -106,7 +107,7 @@ def controls(
 def losses(found: SideEffects, objective: Objective) -> list[int]:
     """Return the protected classes that are significantly worse (McNemar's exact test, Holm's correction)."""
     held = [target for target in objective.protected if target in found.classes]
-    p = adjusted(np.array([found.classes[target].p for target in held]))
+    p = holm(np.array([found.classes[target].p for target in held]))
     return [
         target
         for target, value in zip(held, p.tolist(), strict=True)

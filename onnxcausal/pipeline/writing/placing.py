@@ -14,7 +14,6 @@ from google.protobuf.message import Message
 from onnxcausal.analysis.formats.output_folder import write_chunks, write_file
 from onnxcausal.errors import ModelError, OutputError
 from onnxcausal.onnxgraph.file.model import serialise
-from onnxcausal.onnxgraph.file.weight_file import CHUNK
 from onnxcausal.onnxgraph.original.external_bytes import hash_beside, locations_in, read_beside
 from onnxcausal.onnxgraph.original.original import Original
 
@@ -57,7 +56,10 @@ def files_of(original: Original) -> list[Path]:
 
 def has_content(path: Path, sha256: str) -> bool:
     """Whether there is a file with this hash."""
-    return path.is_file() and _hash_of(path) == sha256
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
 
 
 def put(
@@ -136,11 +138,3 @@ def _put_weights(place: Path, chunks: Iterable[bytes], digest: str) -> None:
             remedy="write into another folder with -o",
         )
     write_chunks(place, chunks)
-
-
-def _hash_of(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

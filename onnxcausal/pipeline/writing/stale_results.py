@@ -1,13 +1,11 @@
 """What in an analysis's folder was made with another analysis of the same model: an earlier one, or one elsewhere."""
 
-import hashlib
 from contextlib import suppress
 from pathlib import Path
 
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord
 from onnxcausal.analysis.formats.evaluation import EvaluationFile, Protocol, read_evaluation
-from onnxcausal.analysis.formats.output_folder import ANALYSIS_FILE
-from onnxcausal.analysis.formats.saved_analysis import read_analysis
+from onnxcausal.analysis.formats.saved_analysis import analysis_sha256, read_analysis
 from onnxcausal.analysis.formats.saved_maps import SavedMaps, read_maps
 from onnxcausal.analysis.formats.side_effects import RECORDS, SideEffectsFile, read_side_effects
 from onnxcausal.analysis.result.explanation import ARCHIVE, necessary_nodes
@@ -23,11 +21,6 @@ RUN = {"engine", "preprocess"}
 """Settings on which no graph depends, or that the data stand for."""
 UNREADABLE = (ConfigError, OSError, MemoryError, RuntimeError)
 """What a damaged file may be refused with; a RuntimeError where an archive is encrypted or packed otherwise."""
-
-
-def digest_of(path: Path) -> str:
-    """Return the hash of the file that holds an analysis."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def evaluates(held: EvaluationFile, analysis: AnalysisFile) -> bool:
@@ -59,7 +52,7 @@ def left_behind(folder: Path) -> tuple[str, ...]:
     explained = folder / ARCHIVE
     if not (page.is_file() or explained.is_file() or evaluated or repaired):
         return ()
-    digest, analysis = digest_of(folder / ANALYSIS_FILE), read_analysis(folder)
+    digest, analysis = analysis_sha256(folder), read_analysis(folder)
     found = [page.name] if page.is_file() and _is_of_another(page, digest) else []
     for path in evaluated:
         with suppress(*UNREADABLE):

@@ -184,6 +184,16 @@ def test_a_layer_outside_the_graph_lists_those_inside() -> None:
         open_attributor(opened.network, opened.wiring, empty)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (14, 20), (3, 40), (2, 3)])
+def test_maps_are_interpolated_between_the_centres_of_their_cells(size: tuple[int, int]) -> None:
+    maps = np.random.default_rng(0).normal(size=(2, 3, 7, 5))
+    rows, columns = ((np.arange(new) + 0.5) * old / new - 0.5 for new, old in zip(size, (7, 5), strict=True))
+    along = np.apply_along_axis(lambda line: np.interp(rows, np.arange(7), line), 2, maps)
+    expected = np.apply_along_axis(lambda line: np.interp(columns, np.arange(5), line), 3, along)
+    np.testing.assert_allclose(resized(maps, *size), expected, rtol=0, atol=1e-13)
+    assert resized(maps[:0], *size).shape == (0, 3, *size)
+
+
 def test_maps_are_stretched_linearly_and_keep_their_mean_on_an_even_grid() -> None:
     maps = np.random.default_rng(0).normal(size=(2, 3, 4))
     stretched = resized(maps, 3, 4)

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 import onnxcausal
+from onnxcausal.analysis.formats.saved_analysis import analysis_sha256
 from onnxcausal.analysis.formats.side_effects import to_json
 from onnxcausal.cli import main
 from onnxcausal.pipeline.evaluate import EvaluateOptions
 from onnxcausal.pipeline.report import report
-from onnxcausal.pipeline.writing.stale_results import digest_of, left_behind
+from onnxcausal.pipeline.writing.stale_results import left_behind
 from tests.support.recorded import recorded
 
 MODEL, DATA = (Path(__file__).parents[3] / "models" / name for name in ("digits_lenet.onnx", "digits.npz"))
@@ -27,7 +28,7 @@ def test_what_is_of_an_earlier_analysis_is_named_and_marked(tmp_path: Path, caps
     onnxcausal.evaluate("fidelity", MODEL, analysis=tmp_path, out=tmp_path, options=options, targets=[3])
     onnxcausal.explain(MODEL, MODEL.parent / "examples", analysis=tmp_path, out=tmp_path, target=3)
     record = recorded("masked", onnxcausal.analyze(MODEL, targets=[3], samples=5).model_sha256)
-    mine = record.model_copy(update={"analysis_sha256": digest_of(tmp_path / "analysis.json")})
+    mine = record.model_copy(update={"analysis_sha256": analysis_sha256(tmp_path)})
     (tmp_path / "fixed.repair.json").write_text(to_json(mine))
     written = report(tmp_path)
     assert written.notes == ()
