@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from onnxcausal.pipeline.compress import compress
     from onnxcausal.pipeline.evaluate import evaluate
     from onnxcausal.pipeline.explain import explain
+    from onnxcausal.pipeline.preparing.machine import Machine
     from onnxcausal.pipeline.repair import repair
     from onnxcausal.pipeline.unmask import unmask
     from onnxcausal.pipeline.verify import verify
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __all__ = [
+    "Machine",
     "__version__",
     "analyze",
     "apply",
@@ -42,12 +44,14 @@ __version__ = version("onnxcausal")
 
 JOBS = ("analyze", "apply", "compare", "compress", "evaluate", "explain", "repair", "unmask", "verify")
 """Functions of the modules of their names."""
+PLACES = {**{job: f"onnxcausal.pipeline.{job}" for job in JOBS}, "Machine": "onnxcausal.pipeline.preparing.machine"}
+"""Modules of what is loaded when it is first used."""
 
 
 def __getattr__(name: str) -> object:
-    """Load a job when it is first used."""
-    if name in JOBS:
-        return getattr(import_module(f"onnxcausal.pipeline.{name}"), name)
+    """Load a job, or what it takes, when it is first used."""
+    if name in PLACES:
+        return getattr(import_module(PLACES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ import onnxcausal
 from onnxcausal.analysis.formats.masks import read_masks, to_json
 from onnxcausal.analysis.gating.gates import parse_gate
 from onnxcausal.analysis.gating.measures import MEANING
-from onnxcausal.analysis.result.analysis import EngineKind
+from onnxcausal.analysis.result.settings import EngineKind
 from onnxcausal.causal.graph import FlowKind
 from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.outcome import OutcomeKind
@@ -216,7 +216,7 @@ def test_the_sidecar_shown_is_accepted_and_names_the_defaults(tmp_path: Path) ->
     (text,) = page("docs/own-model.md").blocks("toml")
     (tmp_path / "model.toml").write_text(text)
     shown = configure(tmp_path / "model.onnx", None, {}).values
-    assert shown.analysis.model_copy(update={"targets": None}) == AnalysisSection()
+    assert replace(shown.analysis, targets=None) == AnalysisSection()
     assert [parse_gate(gate, "fail_on").measure for gate in shown.gates.fail_on] == ["accuracy", "noisy_share"]
 
 

@@ -27,8 +27,11 @@ def apply_command(
 ) -> None:
     """Write a model file with masks on its layers; all else of the file stays as it is."""
     from onnxcausal.pipeline.apply import apply  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.pipeline.preparing.machine import Machine  # noqa: PLC0415
 
-    applied = apply(model, masks, out, form=form, force=force, limits=limits, follow_links=follow_links)
+    applied = apply(
+        model, masks, out, form=form, force=force, machine=Machine.of(limits=limits, follow_links=follow_links)
+    )
     _tell(applied)
     if not quiet:
         print(f"written to {out}", file=sys.stderr)

@@ -69,13 +69,13 @@ def machine_by(arguments: Mapping[str, Any]) -> "Machine":
     Raises:
         ConfigError: one cannot be read.
     """
-    from onnxcausal.pipeline.preparing.machine import machine_of  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.pipeline.preparing.machine import Machine  # noqa: PLC0415  # --help must not load it
 
-    return machine_of(
-        arguments["provider"],
-        arguments["memory"],
-        _devices(arguments.get("devices")),
-        arguments["limits"],
+    return Machine.of(
+        provider=arguments["provider"],
+        memory=arguments["memory"],
+        devices=_devices(arguments.get("devices")),
+        limits=arguments["limits"],
         follow_links=arguments["follow_links"],
     )
 

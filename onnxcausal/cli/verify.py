@@ -41,12 +41,13 @@ def verify_command(
     Exit code 0 where it is, else 1. What the masks change is measured where the sidecar of the model, or --data, names
     labelled data.
     """
+    from onnxcausal.pipeline.preparing.machine import Machine  # noqa: PLC0415
     from onnxcausal.pipeline.verify import verify  # noqa: PLC0415  # --help must not load it
     from onnxcausal.report.text import printable  # noqa: PLC0415
 
     arguments = locals()
     machine, configured = machine_by(arguments), configured_by(against, arguments)
-    is_same = verify(repaired, against, limits=limits, follow_links=follow_links)
+    is_same = verify(repaired, against, machine=Machine.of(limits=limits, follow_links=follow_links))
     how = "byte for byte" if is_same else "as the same message in other bytes"
     said = f"{printable(repaired.name)} is {printable(against.name)} and its masks, {how}"
     print(said, file=sys.stderr if as_json else sys.stdout)

@@ -1,6 +1,6 @@
 """The main job: from a model file and samples to the causal graph of every class."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from onnxcausal.pipeline.inferring.checkpoint import open_ledger
 from onnxcausal.pipeline.inferring.classes import Inferred, infer_classes
 from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
 from onnxcausal.pipeline.preparing.data import Arrays
-from onnxcausal.pipeline.preparing.machine import HERE, Machine, machine_of
+from onnxcausal.pipeline.preparing.machine import HERE, Machine
 from onnxcausal.pipeline.preparing.opening import open_model
 from onnxcausal.pipeline.preparing.prepare import Prepared, prepare
 from onnxcausal.pipeline.progress import Progress, Silent
@@ -29,11 +29,7 @@ def analyze(
     out: str | Path | None = None,
     force: bool = False,
     config: str | Path | None = None,
-    provider: str | None = None,
-    memory: str | None = None,
-    devices: Sequence[int] = (),
-    limits: str | None = None,
-    follow_links: bool = False,
+    machine: Machine = HERE,
     progress: Progress | None = None,
     **settings: object,
 ) -> Analysis:
@@ -46,11 +42,7 @@ def analyze(
         out: folder to write the outputs to; default: nothing is written. A run that was interrupted goes on there.
         force: replace another model's analysis in `out`.
         config: a configuration file in place of the sidecar.
-        provider: execution provider, as `NAME` or `NAME:key=value`; default: CUDA where it runs, else CPU.
-        memory: bound on memory, like `2GiB`; default: 60 % of what is free.
-        devices: numbers of the provider's devices that share the work; default: one.
-        limits: what opening the file may take, like `time=60,memory=2GiB`; `none` opens it without a check.
-        follow_links: read weights behind links, as model stores lay them out.
+        machine: what of the machine may be used, and how far the file is trusted; see `Machine.of`.
         progress: told what happens.
         **settings: any key of the sidecar: `targets`, `samples`, `rule`, `alpha`, `coverage`, `beta`, `replace`,
             `outcome`, `seed`, `engine`, `adaptive`, `budget`, `input`, `output`, `resize`, `mean` and so on; None
@@ -70,7 +62,7 @@ def analyze(
         arrays=arrays,
         out=Path(out) if out else None,
         force=force,
-        machine=machine_of(provider, memory, devices, limits, follow_links=follow_links),
+        machine=machine,
         progress=progress or Silent(),
     )
 

@@ -9,7 +9,8 @@ from onnxcausal.analysis.formats.repair_metadata import Form
 from onnxcausal.errors import ConfigError
 from onnxcausal.onnxgraph.forms.masked_file import repair
 from onnxcausal.onnxgraph.original.original import repairs
-from onnxcausal.pipeline.preparing.opening import caution_of, open_original
+from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.opening import open_original
 from onnxcausal.pipeline.writing.placing import check_place, files_of, put
 from onnxcausal.pipeline.writing.pruned import PrunedSize, compare_pruned
 
@@ -78,8 +79,7 @@ def apply(
     *,
     form: str = Form.MASKED,
     force: bool = False,
-    limits: str | None = None,
-    follow_links: bool = False,
+    machine: Machine = HERE,
 ) -> Applied:
     """Write a model file with masks; the same job as `onnxcausal apply`.
 
@@ -91,8 +91,7 @@ def apply(
         out: the new file.
         form: how masks stand in it: `masked`, `folded` or `switchable`.
         force: replace another file in its place.
-        limits: what opening the file may take, as for `analyze`.
-        follow_links: read weights behind links.
+        machine: how far the file is trusted; see `Machine.of`.
 
     Raises:
         ConfigError: the masks cannot be read, or are of another model.
@@ -100,7 +99,7 @@ def apply(
         OutputError: the new file cannot be written, or would replace another; nothing is written then.
     """
     model, masks, out = Path(model), Path(masks), Path(out)
-    caution, chosen = caution_of(limits, follow_links=follow_links), parse_form(form)
+    caution, chosen = machine.caution, parse_form(form)
     asked = read_masks(masks)
     original = open_original(model, caution, asked.reading.output)
     check_model(asked, original.model.sha256, str(masks))

@@ -1,6 +1,7 @@
 """The job `compare`: two models, or analyses of them, and what differs beyond sampling."""
 
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 
 from onnxcausal.analysis.comparing.comparison import ComparisonFile
@@ -8,9 +9,10 @@ from onnxcausal.analysis.comparing.contrast import USUAL, Criterion, contrast, t
 from onnxcausal.analysis.comparing.snapshot import Snapshot, read_snapshot, snapshot_of
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile
 from onnxcausal.analysis.formats.saved_analysis import check_settings
+from onnxcausal.analysis.result.settings import Method
 from onnxcausal.errors import ConfigError, GateError
 from onnxcausal.pipeline import analyze
-from onnxcausal.pipeline.preparing.configuration import AnalysisSection, Configured, configure
+from onnxcausal.pipeline.preparing.configuration import Configured, as_json, configure
 from onnxcausal.pipeline.preparing.machine import HERE, Machine
 from onnxcausal.pipeline.preparing.saved_analysis import is_analysis
 from onnxcausal.pipeline.progress import Progress, Silent
@@ -92,7 +94,7 @@ def _as_other(path: Path, other: Snapshot, config: Path | None, flags: Mapping[s
     """Return how a model is analysed as the analysis was that it is compared with."""
     configured = configure(path, config, flags)
     asked = {key.removeprefix("analysis.") for key in flags if key.startswith("analysis.")}
-    values = configured.values.analysis.model_dump(mode="json")
+    values = as_json(configured.values.analysis)
     method = {key: values[key] for key in asked - {"targets", "samples", "seed"}}
     check_settings(other.record, method, other.where)
     return _as_analysed(configured, other.record, asked)
@@ -107,12 +109,11 @@ def _as_analysed(configured: Configured, saved: AnalysisFile, asked: set[str]) -
             why="an analysis names its data without the folder they are in",
             remedy="name them with --data, or in the model's sidecar",
         )
-    recorded = saved.settings.model_dump(mode="json")
-    known = {key: recorded[key] for key in AnalysisSection.model_fields if key in recorded and key not in asked}
+    known = {key.name: getattr(saved.settings, key.name) for key in fields(Method) if key.name not in asked}
+    section = replace(configured.values.analysis, **known)
     if "targets" not in asked:
-        known["targets"] = sorted(targets_of(saved))
-    section = AnalysisSection.model_validate(configured.values.analysis.model_dump(mode="json") | known)
-    return Configured(configured.values.model_copy(update={"analysis": section}), configured.origins)
+        section = replace(section, targets=tuple(sorted(targets_of(saved))))
+    return Configured(replace(configured.values, analysis=section), configured.origins)
 
 
 def _analysed(path: Path, configured: Configured, machine: Machine, progress: Progress) -> Snapshot:

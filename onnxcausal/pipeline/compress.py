@@ -23,7 +23,7 @@ from onnxcausal.pipeline.heldout.changes import SideEffects
 from onnxcausal.pipeline.heldout.split import split_held_out
 from onnxcausal.pipeline.heldout.subject import Subject, subject_of
 from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
-from onnxcausal.pipeline.preparing.machine import HERE, Machine, machine_of
+from onnxcausal.pipeline.preparing.machine import HERE, Machine
 from onnxcausal.pipeline.preparing.opening import open_original
 from onnxcausal.pipeline.progress import Progress, Silent
 from onnxcausal.pipeline.writing.placing import check_place, files_of, put
@@ -71,10 +71,7 @@ def compress(
     data: str | Path | None = None,
     force: bool = False,
     config: str | Path | None = None,
-    provider: str | None = None,
-    memory: str | None = None,
-    limits: str | None = None,
-    follow_links: bool = False,
+    machine: Machine = HERE,
     progress: Progress | None = None,
     **settings: object,
 ) -> Compression:
@@ -88,10 +85,7 @@ def compress(
         data: file or folder of samples to choose and to report on; default: what the sidecar names.
         force: replace another file in its place.
         config: a configuration file in place of the sidecar.
-        provider: execution provider, as for `analyze`.
-        memory: bound on memory, as for `analyze`.
-        limits: what opening the file may take, as for `analyze`.
-        follow_links: read weights behind links.
+        machine: what of the machine may be used, and how far the file is trusted; see `Machine.of`.
         progress: told what happens.
         **settings: any key of the sidecar.
 
@@ -107,7 +101,7 @@ def compress(
         options=options,
         analysis=Path(analysis) if analysis is not None else None,
         force=force,
-        machine=machine_of(provider, memory, (), limits, follow_links=follow_links),
+        machine=machine,
         progress=progress or Silent(),
     )
     found.check()

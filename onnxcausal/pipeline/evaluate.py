@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from onnxcausal.analysis.formats.analysis_file import ModelRecord, SettingsRecord
+from onnxcausal.analysis.formats.analysis_file import ModelRecord, settings_record
 from onnxcausal.analysis.formats.evaluation import EstimateRecord, Evaluation, Protocol, model_of_evaluation, to_json
 from onnxcausal.analysis.formats.output_folder import check_own_files, check_writable, save_files
 from onnxcausal.errors import NothingToAnalyseError
 from onnxcausal.evaluation.maps import Explain
 from onnxcausal.pipeline.heldout.subject import Subject, open_subject
 from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
-from onnxcausal.pipeline.preparing.machine import HERE, Machine, machine_of
+from onnxcausal.pipeline.preparing.machine import HERE, Machine
 from onnxcausal.pipeline.preparing.provenance import data_record, tool_record
 from onnxcausal.pipeline.progress import Progress, Silent
 from onnxcausal.pipeline.protocols.fidelity import fidelity
@@ -90,10 +90,7 @@ def evaluate(
     out: str | Path | None = None,
     force: bool = False,
     config: str | Path | None = None,
-    provider: str | None = None,
-    memory: str | None = None,
-    limits: str | None = None,
-    follow_links: bool = False,
+    machine: Machine = HERE,
     progress: Progress | None = None,
     **settings: object,
 ) -> Evaluation:
@@ -108,10 +105,7 @@ def evaluate(
         out: folder to write the outputs to; default: nothing is written.
         force: replace files in `out` that are not of this model's evaluations.
         config: a configuration file in place of the sidecar.
-        provider: execution provider, as for `analyze`.
-        memory: bound on memory, as for `analyze`.
-        limits: what opening the file may take, as for `analyze`.
-        follow_links: read weights behind links.
+        machine: what of the machine may be used, and how far the file is trusted; see `Machine.of`.
         progress: told what happens.
         **settings: any key of the sidecar.
 
@@ -129,7 +123,7 @@ def evaluate(
         options=options,
         out=Path(out) if out is not None else None,
         force=force,
-        machine=machine_of(provider, memory, (), limits, follow_links=follow_links),
+        machine=machine,
         progress=progress or Silent(),
     )
 
@@ -210,17 +204,12 @@ def _evaluation(
 ) -> Evaluation:
     """Put the numbers together with all it takes to repeat them."""
     prepared = subject.prepared
-    settings = prepared.settings
     return Evaluation(
         protocol=protocol,
         tool=tool_record(prepared),
         model=ModelRecord(file=prepared.network.model.name, sha256=prepared.network.model.sha256),
         data=data_record(prepared),
-        settings=SettingsRecord(
-            **{name: getattr(settings, name) for name in settings.__dataclass_fields__},
-            preprocess=dict(prepared.preprocess),
-            reading=dict(prepared.reading),
-        ),
+        settings=settings_record(prepared.settings, prepared.preprocess, prepared.reading),
         options=options.read_by(protocol),
         analysis_data=subject.analysis_data,
         inferred_on={target: route.samples.tolist() for target, route in subject.routes.items()},

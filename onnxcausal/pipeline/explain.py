@@ -30,7 +30,7 @@ from onnxcausal.pipeline.explaining.question import (
     targets_of,
 )
 from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
-from onnxcausal.pipeline.preparing.machine import HERE, Machine, machine_of
+from onnxcausal.pipeline.preparing.machine import HERE, Machine
 from onnxcausal.pipeline.preparing.opening import open_model
 from onnxcausal.pipeline.preparing.saved_analysis import check_saved
 from onnxcausal.pipeline.progress import Progress, Silent
@@ -53,10 +53,7 @@ def explain(
     out: str | Path | None = None,
     force: bool = False,
     config: str | Path | None = None,
-    provider: str | None = None,
-    memory: str | None = None,
-    limits: str | None = None,
-    follow_links: bool = False,
+    machine: Machine = HERE,
     progress: Progress | None = None,
     **settings: object,
 ) -> Explanation:
@@ -71,10 +68,7 @@ def explain(
         out: folder to write the outputs to; default: nothing is written.
         force: replace files in `out` that are not of this model's explanations.
         config: a configuration file in place of the sidecar.
-        provider: execution provider, as for `analyze`.
-        memory: bound on memory, as for `analyze`.
-        limits: what opening the file may take, as for `analyze`.
-        follow_links: read weights behind links.
+        machine: what of the machine may be used, and how far the file is trusted; see `Machine.of`.
         progress: told what happens.
         **settings: any key of the sidecar.
 
@@ -96,7 +90,7 @@ def explain(
         ),
         out=Path(out) if out is not None else None,
         force=force,
-        machine=machine_of(provider, memory, (), limits, follow_links=follow_links),
+        machine=machine,
         progress=progress or Silent(),
     )
 
@@ -178,7 +172,7 @@ def _explained(opened: Opened, question: Question) -> Explanation:
         model_sha256=network.model.sha256,
         names=named.names,
         x=named.x,
-        pictures=pictures(named, network.spec, opened.configuration.to_preprocess()),
+        pictures=pictures(named, network.spec, opened.configuration.preprocess),
         targets=targets,
         predicted=predicted,
         labels=named.labels,

@@ -45,7 +45,7 @@ def inspect(path: Path, configured: Configured, *, run: bool = False, caution: C
         ModelError: the file cannot be read as a model, or not within the limits.
         ConfigError: a tensor or an input that was asked for does not exist.
     """
-    reading = configured.values.to_reading()
+    reading = configured.values.model
     if caution.limits is not None and os.path.isfile(path):  # noqa: PTH113  # unlike Path, it takes any name
         tried = try_inspecting(path, reading, caution.limits, follow_links=caution.follow_links)
         found = _inspected(path, reading, run=run, caution=caution)

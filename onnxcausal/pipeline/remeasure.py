@@ -1,5 +1,6 @@
 """What a repaired file changes, measured again from the two files alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from onnxcausal.analysis.formats.masks import ReadingRecord
@@ -75,5 +76,5 @@ def remeasure(
 def _as_made(values: Configuration, reading: ReadingRecord) -> Configuration:
     """Return a configuration that reads the model as its masks were made for, where it does not say otherwise."""
     section = values.model
-    told = {"output": section.output or reading.output, "task": section.task or reading.task}
-    return values.model_copy(update={"model": section.model_copy(update=told)})
+    told = replace(section, output=section.output or reading.output, task=section.task or reading.task)
+    return replace(values, model=told)

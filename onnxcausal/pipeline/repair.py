@@ -15,7 +15,7 @@ from onnxcausal.onnxgraph.forms import masked_file
 from onnxcausal.onnxgraph.original.original import Original, repairs
 from onnxcausal.pipeline.heldout.subject import Subject, subject_of
 from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
-from onnxcausal.pipeline.preparing.machine import HERE, Machine, machine_of
+from onnxcausal.pipeline.preparing.machine import HERE, Machine
 from onnxcausal.pipeline.preparing.opening import open_original
 from onnxcausal.pipeline.progress import Progress, Silent
 from onnxcausal.pipeline.repairing.assess import Assessed, assess
@@ -84,10 +84,7 @@ def repair(
     plan_only: bool = False,
     force: bool = False,
     config: str | Path | None = None,
-    provider: str | None = None,
-    memory: str | None = None,
-    limits: str | None = None,
-    follow_links: bool = False,
+    machine: Machine = HERE,
     progress: Progress | None = None,
     **settings: object,
 ) -> Repair:
@@ -102,10 +99,7 @@ def repair(
         plan_only: write the masks alone.
         force: replace another file in its place.
         config: a configuration file in place of the sidecar.
-        provider: execution provider, as for `analyze`.
-        memory: bound on memory, as for `analyze`.
-        limits: what opening the file may take, as for `analyze`.
-        follow_links: read weights behind links.
+        machine: what of the machine may be used, and how far the file is trusted; see `Machine.of`.
         progress: told what happens.
         **settings: any key of the sidecar.
 
@@ -122,7 +116,7 @@ def repair(
         options=options,
         plan_only=plan_only,
         force=force,
-        machine=machine_of(provider, memory, (), limits, follow_links=follow_links),
+        machine=machine,
         progress=progress or Silent(),
     )
     found.check()

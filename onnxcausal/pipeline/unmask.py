@@ -6,7 +6,8 @@ from pathlib import Path
 from onnxcausal.onnxgraph.file.model import serialise
 from onnxcausal.onnxgraph.forms.masked_file import altered, without_masks
 from onnxcausal.onnxgraph.original.original import message_sha256, record_of
-from onnxcausal.pipeline.preparing.opening import caution_of, open_original
+from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.opening import open_original
 from onnxcausal.pipeline.writing.placing import check_place, files_of, has_content, put
 
 
@@ -15,8 +16,7 @@ def unmask(
     out: str | Path,
     *,
     force: bool = False,
-    limits: str | None = None,
-    follow_links: bool = False,
+    machine: Machine = HERE,
 ) -> bool:
     """Write the original of a repaired file; return whether its bytes are those of the original.
 
@@ -27,15 +27,14 @@ def unmask(
         repaired: a masked or switchable file; left as it is.
         out: the new file.
         force: replace another file in its place.
-        limits: what opening the file may take, as for `analyze`.
-        follow_links: read weights behind links.
+        machine: how far the file is trusted; see `Machine.of`.
 
     Raises:
         ModelError: the file cannot be opened, is no repaired one, folded, or was changed since.
         OutputError: the new file cannot be written, or would replace another; nothing is written then.
     """
     repaired, out = Path(repaired), Path(out)
-    caution = caution_of(limits, follow_links=follow_links)
+    caution = machine.caution
     found = open_original(repaired, caution, run=False)
     record = record_of(found)
     proto = without_masks(found, record)

@@ -9,10 +9,11 @@ from onnxcausal.onnxgraph.forms.masked_file import Repaired, repair
 from onnxcausal.onnxgraph.original.diff import first_difference
 from onnxcausal.onnxgraph.original.external_bytes import hash_beside, locations_in
 from onnxcausal.onnxgraph.original.original import Original, record_of
-from onnxcausal.pipeline.preparing.opening import Caution, caution_of, open_original
+from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.opening import Caution, open_original
 
 
-def verify(repaired: str | Path, against: str | Path, *, limits: str | None = None, follow_links: bool = False) -> bool:
+def verify(repaired: str | Path, against: str | Path, *, machine: Machine = HERE) -> bool:
     """Make sure that a file is a model with exactly the masks it names; return whether it is so byte for byte.
 
     The masks that the file names are applied to the model again. Bytes differ where another program wrote the file
@@ -21,15 +22,14 @@ def verify(repaired: str | Path, against: str | Path, *, limits: str | None = No
     Args:
         repaired: the repaired file.
         against: the model it was made from.
-        limits: what opening each file may take, as for `analyze`.
-        follow_links: read weights behind links.
+        machine: how far the file is trusted; see `Machine.of`.
 
     Raises:
         GateError: it is not; the first difference is named.
         OnnxCausalError: a file cannot be opened, or is no repaired file.
     """
     repaired, against = Path(repaired), Path(against)
-    caution = caution_of(limits, follow_links=follow_links)
+    caution = machine.caution
     found = open_original(repaired, caution, run=False)
     record = record_of(found)
     original = open_original(against, caution, record.masks.reading.output)

@@ -1,15 +1,19 @@
 """Preprocessing of images, with the names of torchvision and of Hugging Face configuration files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Annotated, ClassVar, TypeAlias
 
 import numpy as np
+from annotated_types import Ge, Gt, MinLen
 from numpy.typing import NDArray
 
 from onnxcausal.errors import ConfigError
 from onnxcausal.samples.resize import center_crop, resize, resize_shorter_side
 from onnxcausal.samples.source import Inputs, InputSpec
 
+Size: TypeAlias = Annotated[int, Ge(1)]
+"""Pixels of a side."""
 GREY_WEIGHTS = (0.299, 0.587, 0.114)
 """Luminance of red, green and blue (ITU-R BT.601), as used by Pillow and OpenCV."""
 
@@ -48,11 +52,13 @@ class Preprocess:
         layout: None follows the model's input.
     """
 
-    resize: int | tuple[int, int] | None = None
-    center_crop: int | tuple[int, int] | None = None
+    __pydantic_config__: ClassVar = {"extra": "forbid", "allow_inf_nan": False}
+
+    resize: Size | tuple[Size, Size] | None = None
+    center_crop: Size | tuple[Size, Size] | None = None
     rescale: float | None = None
     mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
+    std: Annotated[tuple[Annotated[float, Gt(0)], ...], MinLen(1)] | None = None
     channels: ChannelOrder | None = None
     layout: Layout | None = None
 
@@ -69,7 +75,7 @@ class Preprocess:
                     why=f"the image has {count} channel(s) ({channels.value})",
                     remedy=f"give one value, or {count}",
                 )
-        return Preprocess(self.resize, self.center_crop, self.rescale, self.mean, self.std, channels, layout)
+        return replace(self, channels=channels, layout=layout)
 
 
 def image_to_input(image: NDArray[np.uint8], settings: Preprocess) -> Inputs:

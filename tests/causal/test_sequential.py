@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from onnxcausal.analysis.result.analysis import EngineKind
+from onnxcausal.analysis.result.settings import EngineKind
 from onnxcausal.causal.effects import EffectTable, estimate_effects
 from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import outcome_of

@@ -20,6 +20,7 @@ from onnxcausal.onnxgraph.forms.equivalence import Sameness
 from onnxcausal.onnxgraph.graph.index import index_graph
 from onnxcausal.onnxgraph.network.network import cut_model
 from onnxcausal.pipeline.apply import apply, parse_form
+from onnxcausal.pipeline.preparing.machine import Machine
 from onnxcausal.pipeline.unmask import unmask
 from onnxcausal.pipeline.verify import verify
 from tests.support.networks import Builder
@@ -207,12 +208,12 @@ def test_any_file_is_repaired_and_restored_or_refused_even_if_it_is_trusted(seed
         out = tmp_path / "out.onnx"
         masks = write_masks(seed, *entries, means=given, place=tmp_path)
         try:
-            apply(seed, masks, out, form=form, limits="none")
+            apply(seed, masks, out, form=form, machine=Machine.of(limits="none"))
         except (ModelError, ConfigError):
             continue
-        assert verify(out, seed, limits="none")
+        assert verify(out, seed, machine=Machine.of(limits="none"))
         if form in (Form.MASKED, Form.SWITCHABLE):
-            unmask(out, tmp_path / "back.onnx", limits="none")
+            unmask(out, tmp_path / "back.onnx", machine=Machine.of(limits="none"))
             assert onnx.load(tmp_path / "back.onnx") == onnx.load(seed)
 
 

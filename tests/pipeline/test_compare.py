@@ -23,6 +23,7 @@ from onnxcausal.causal.alignment import MatchedBy
 from onnxcausal.causal.significance import Role
 from onnxcausal.errors import ConfigError, GateError
 from onnxcausal.pipeline.compare import check_same, compare
+from onnxcausal.pipeline.preparing.machine import Machine
 from onnxcausal.report.comparison import table
 from tests.support import variants
 from tests.support.networks import classifier
@@ -42,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def snapshot(path: Path, seed: int = 0, **settings: Any) -> Snapshot:
-    return snapshot_of(analyze(path, seed=seed, limits="none", **settings), path.name)
+    return snapshot_of(analyze(path, seed=seed, machine=Machine.of(limits="none"), **settings), path.name)
 
 
 def counted(layer: LayerChange, linked: Callable[[int, int], bool]) -> tuple[int, int]:
@@ -151,7 +152,10 @@ def test_edges_of_grouped_layers_stay_within_groups(tmp_path: Path) -> None:
     proto = classifier(["grouped", "relu", "depthwise"], "average", 3)
     onnx.save(proto, tmp_path / "grouped.onnx")
     sides = [
-        snapshot_of(analyze(tmp_path / "grouped.onnx", samples=20, seed=seed, coverage=0.9, limits="none"), "m")
+        snapshot_of(
+            analyze(tmp_path / "grouped.onnx", samples=20, seed=seed, coverage=0.9, machine=Machine.of(limits="none")),
+            "m",
+        )
         for seed in (0, 1)
     ]
     shapes = {layer.name: layer for layer in sides[0].record.graphs[0].layers}
@@ -342,7 +346,9 @@ def test_the_shipped_schema_is_current_and_holds_a_comparison(folder: Path) -> N
 def test_other_data_are_told(folder: Path) -> None:
     x, y = variants.analysed()
     old = snapshot(folder / "first.onnx", targets=[1])
-    new = snapshot_of(analyze(folder / "first.onnx", (x[50:], y[50:]), targets=[1], limits="none"), "first.onnx")
+    new = snapshot_of(
+        analyze(folder / "first.onnx", (x[50:], y[50:]), targets=[1], machine=Machine.of(limits="none")), "first.onnx"
+    )
     found = contrast(old, new)
     assert not found.same_model
     assert "the data differ" in found.notes[0]

@@ -17,6 +17,7 @@ from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.errors import OnnxCausalError
 from onnxcausal.onnxgraph.sandbox.open_model import bound_process, open_and_run
 from onnxcausal.pipeline.analyze import analyze
+from onnxcausal.pipeline.preparing.machine import Machine
 from tests.support.hostile import HOSTILE
 
 SECONDS, MEMORY = 6.0, 3 * 2**30
@@ -29,7 +30,7 @@ def outcome_of_file(path: Path) -> dict[str, str]:
         bound_process(SECONDS, MEMORY)
         if path.is_file():
             open_and_run(path, output=None, follow_links=False)
-        analysis = analyze(path, samples=20, limits="none")
+        analysis = analyze(path, samples=20, machine=Machine.of(limits="none"))
         assert isinstance(analysis, Analysis)
     except OnnxCausalError as error:
         return {"got": "refused", "what": error.what, "why": error.why}

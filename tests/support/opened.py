@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from onnxcausal.analysis.result.analysis import EngineKind
+from onnxcausal.analysis.result.settings import EngineKind
 from onnxcausal.causal.intervention import Intervention, Replace
 from onnxcausal.causal.outcome import outcome_of
 from onnxcausal.onnxgraph.engine.interface import Engine, Probe

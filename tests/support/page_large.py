@@ -10,11 +10,11 @@ from onnxcausal.analysis.formats.analysis_file import (
     ModelRecord,
     NodeRecord,
     OutcomeRecord,
-    SettingsRecord,
     SkippedRecord,
     ToolRecord,
+    settings_record,
 )
-from onnxcausal.analysis.result.analysis import Settings
+from onnxcausal.analysis.result.settings import Settings
 from onnxcausal.causal.graph import FlowKind
 from onnxcausal.causal.significance import Role, SelectedBy
 
@@ -31,9 +31,7 @@ def large_analysis(
         tool=ToolRecord(onnxcausal="0.1.0", onnxruntime="1.31.1", providers=["CPUExecutionProvider"]),
         model=ModelRecord(file="large.onnx", sha256="a" * 64),
         data=DataRecord(source="images", sha256="b" * 64, synthetic=synthetic),
-        settings=SettingsRecord(
-            **{key: getattr(settings, key) for key in settings.__dataclass_fields__}, preprocess={}, reading={}
-        ),
+        settings=settings_record(settings, {}, {}),
         graphs=[_graph(rng, target, widths, name, class_name.format(target)) for target in range(classes)],
         skipped=[SkippedRecord(target=classes, class_name=class_name.format(classes), reason="no sample")],
         notes=[],

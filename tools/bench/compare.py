@@ -29,6 +29,7 @@ import onnxcausal  # noqa: E402  # found beside this folder
 from onnxcausal.analysis.comparing.comparison import ComparisonFile  # noqa: E402
 from onnxcausal.analysis.comparing.contrast import MARGIN, Criterion, contrast  # noqa: E402
 from onnxcausal.analysis.comparing.snapshot import Snapshot, snapshot_of  # noqa: E402
+from onnxcausal.pipeline.preparing.machine import Machine  # noqa: E402
 from tests.support import assets  # noqa: E402
 
 FILE = Path(__file__).with_name("compare.md")
@@ -159,7 +160,10 @@ def old(run: int) -> Snapshot:
 def digits(path: Path, seed: int) -> Snapshot:
     """Return an analysis on the shipped digits."""
     return snapshot_of(
-        onnxcausal.analyze(path, of_digits(), config=config(), samples=OF_DIGITS, seed=seed, limits="none"), path.name
+        onnxcausal.analyze(
+            path, of_digits(), config=config(), samples=OF_DIGITS, seed=seed, machine=Machine.of(limits="none")
+        ),
+        path.name,
     )
 
 
@@ -182,7 +186,8 @@ def mnist(path: Path, seed: int) -> Snapshot:
     data = (images, labels.astype(np.int64))
     sidecar = MNIST.with_suffix(".toml")
     return snapshot_of(
-        onnxcausal.analyze(path, data, config=sidecar, samples=OF_MNIST, seed=seed, limits="none"), path.name
+        onnxcausal.analyze(path, data, config=sidecar, samples=OF_MNIST, seed=seed, machine=Machine.of(limits="none")),
+        path.name,
     )
 
 

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from page import page, stem
 from rivals import InTorch, hooked_way, published_way, session_way
 
-from onnxcausal.analysis.result.analysis import Settings
+from onnxcausal.analysis.result.settings import Settings
 from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import outcome_of
 from onnxcausal.causal.significance import Role

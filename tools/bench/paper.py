@@ -32,6 +32,7 @@ from onnxcausal.onnxgraph.network.network import open_network  # noqa: E402
 from onnxcausal.pipeline.analyze import analyze  # noqa: E402
 from onnxcausal.pipeline.evaluate import EvaluateOptions, evaluate  # noqa: E402
 from onnxcausal.pipeline.explain import explain  # noqa: E402
+from onnxcausal.pipeline.preparing.machine import Machine  # noqa: E402
 from onnxcausal.pipeline.protocols.maps import GREEDY, METHODS  # noqa: E402
 from onnxcausal.report.evaluation import figure  # noqa: E402
 
@@ -109,7 +110,12 @@ def timing(case: Case) -> dict[str, object]:
     taken: dict[str, list[float]] = {"explain": [], "explain and write": [], "integrated gradients": []}
     for _ in range(5):
         for way, job in (
-            ("explain", lambda: explain(case.model, images, analysis=case.analysis, limits="none", **case.reading)),
+            (
+                "explain",
+                lambda: explain(
+                    case.model, images, analysis=case.analysis, machine=Machine.of(limits="none"), **case.reading
+                ),
+            ),
             ("integrated gradients", lambda: rival(x)),
             (
                 "explain and write",
@@ -117,7 +123,7 @@ def timing(case: Case) -> dict[str, object]:
                     case.model,
                     images,
                     analysis=case.analysis,
-                    limits="none",
+                    machine=Machine.of(limits="none"),
                     out=case.work / "hundred",
                     force=True,
                     **case.reading,

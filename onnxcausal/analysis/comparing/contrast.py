@@ -16,7 +16,13 @@ import numpy as np
 from onnxcausal.analysis.comparing.changes import ClassTest, LayerTest, class_change, rank
 from onnxcausal.analysis.comparing.comparison import ComparisonFile, CriterionRecord, MatchRecord, SideRecord
 from onnxcausal.analysis.comparing.snapshot import Snapshot
-from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord, LayerRecord, SettingsRecord
+from onnxcausal.analysis.formats.analysis_file import (
+    AnalysisFile,
+    GraphRecord,
+    LayerRecord,
+    SettingsRecord,
+    settings_by_key,
+)
 from onnxcausal.causal.alignment import LayerOutline, Match, match_layers
 from onnxcausal.causal.change import EffectChange, LayerEffects, change_of, holm, share_change
 from onnxcausal.errors import ConfigError
@@ -95,7 +101,7 @@ def _check_settings(old: Snapshot, new: Snapshot) -> None:
 
 
 def _shown(settings: SettingsRecord, name: str) -> object:
-    return settings.model_dump(mode="json")[name]
+    return settings_by_key(settings)[name]
 
 
 def _matched(old: Snapshot, new: Snapshot) -> tuple[tuple[Match, ...], list[MatchRecord]]:

@@ -6,18 +6,18 @@ versions give the same bytes.
 
 import json
 import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, TypeAdapter
 
 from onnxcausal.analysis.formats.record import Record
-from onnxcausal.analysis.result.analysis import Analysis, EngineKind, Precision
+from onnxcausal.analysis.result.analysis import Analysis
+from onnxcausal.analysis.result.settings import Settings
 from onnxcausal.causal.graph import CausalGraph, FlowKind, LayerResult
-from onnxcausal.causal.intervention import Replace
-from onnxcausal.causal.outcome import OutcomeKind
 from onnxcausal.causal.screening import Hidden
-from onnxcausal.causal.significance import Role, Rule, SelectedBy
-from onnxcausal.causal.task import Task
+from onnxcausal.causal.significance import Role, SelectedBy
 
 FORMAT: Final = "onnxcausal-analysis/1"
 SCHEMA_FILE = "analysis-1.schema.json"
@@ -52,24 +52,47 @@ class DataRecord(Record):
     reference_indices: list[Index] | None = None
 
 
-class SettingsRecord(Record):
+@dataclass(frozen=True, slots=True)
+class SettingsRecord(Settings):
     """The method's settings; `preprocess` and `reading` hold what was set of them."""
 
-    rule: Rule
-    alpha: Share
-    coverage: Share
-    beta: float
-    replace: Replace
-    outcome: OutcomeKind
-    samples: Index
-    seed: Index
-    engine: EngineKind
-    adaptive: bool
-    budget: Index | None
-    precision: Precision
-    task: Task
-    preprocess: dict[str, Any]
-    reading: dict[str, Any]
+    preprocess: dict[str, Any] = field(default_factory=dict)
+    reading: dict[str, Any] = field(default_factory=dict)
+
+
+def settings_record(
+    settings: Settings, preprocess: Mapping[str, object], reading: Mapping[str, object]
+) -> SettingsRecord:
+    """Return the record of settings, and of what was set of preprocessing and of how the model is read."""
+    return SettingsRecord(**asdict(settings), preprocess=dict(preprocess), reading=dict(reading))
+
+
+def settings_by_key(settings: SettingsRecord) -> dict[str, Any]:
+    """Return settings by key, as they stand in files."""
+    held: dict[str, Any] = TypeAdapter(SettingsRecord).dump_python(settings, mode="json")
+    return held
+
+
+def _complete(value: object) -> object:
+    """Refuse a record that leaves a setting open: none is taken for granted in a file.
+
+    Raises:
+        ValueError: one is missing.
+    """
+    missing = (
+        [] if not isinstance(value, dict) else [key.name for key in fields(SettingsRecord) if key.name not in value]
+    )
+    if missing:
+        raise ValueError(f"{missing[0]} is missing")
+    return value
+
+
+CompleteSettings = Annotated[
+    SettingsRecord,
+    BeforeValidator(_complete),
+    Field(json_schema_extra={"required": [key.name for key in fields(SettingsRecord)]}),
+]
+"""Settings of which none is left out."""
 
 
 class NodeRecord(Record):
@@ -164,7 +187,7 @@ class AnalysisFile(Record):
     tool: ToolRecord
     model: ModelRecord
     data: DataRecord
-    settings: SettingsRecord
+    settings: CompleteSettings
     graphs: list[GraphRecord]
     skipped: list[SkippedRecord]
     notes: list[str]
@@ -184,7 +207,6 @@ def to_json(analysis: Analysis) -> str:
 
 def to_record(analysis: Analysis) -> AnalysisFile:
     """Return the analysis as it is written."""
-    settings = analysis.settings
     return AnalysisFile(
         tool=ToolRecord(**analysis.versions, providers=list(analysis.providers)),
         model=ModelRecord(file=analysis.model_file, sha256=analysis.model_sha256),
@@ -194,11 +216,7 @@ def to_record(analysis: Analysis) -> AnalysisFile:
             synthetic=analysis.synthetic,
             reference_indices=analysis.reference.tolist() or None,
         ),
-        settings=SettingsRecord(
-            **{name: getattr(settings, name) for name in settings.__dataclass_fields__},
-            preprocess=dict(analysis.preprocess),
-            reading=dict(analysis.reading),
-        ),
+        settings=settings_record(analysis.settings, analysis.preprocess, analysis.reading),
         graphs=[_graph(analysis, graph) for graph in analysis.graphs],
         skipped=[
             SkippedRecord(

@@ -9,7 +9,15 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from onnxcausal.analysis.formats.analysis_file import DataRecord, Index, ModelRecord, SettingsRecord, Sha256, ToolRecord
+from onnxcausal.analysis.formats.analysis_file import (
+    CompleteSettings,
+    DataRecord,
+    Index,
+    ModelRecord,
+    SettingsRecord,
+    Sha256,
+    ToolRecord,
+)
 from onnxcausal.analysis.formats.reading import read_record
 from onnxcausal.analysis.formats.record import Record
 
@@ -126,7 +134,7 @@ class EvaluationFile(Record):
     tool: ToolRecord
     model: ModelRecord
     data: DataRecord
-    settings: SettingsRecord
+    settings: CompleteSettings
     options: dict[str, Any]
     split: SplitRecord
     records: list[MeasuredRecord]

@@ -6,8 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter
 
-from onnxcausal.analysis.formats.analysis_file import FORMAT, AnalysisFile, GraphRecord, LayerRecord, SettingsRecord
+from onnxcausal.analysis.formats.analysis_file import (
+    FORMAT,
+    AnalysisFile,
+    GraphRecord,
+    LayerRecord,
+    SettingsRecord,
+    settings_by_key,
+)
 from onnxcausal.analysis.formats.output_folder import ANALYSIS_FILE
 from onnxcausal.analysis.formats.reading import read_record
 from onnxcausal.causal.route import Route, Step
@@ -38,7 +46,7 @@ def routes_of(analysis: AnalysisFile) -> tuple[Route, ...]:
 
 def settings_sha256(settings: SettingsRecord) -> str:
     """Return a hash of an analysis's settings."""
-    return hashlib.sha256(json.dumps(settings.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(settings_by_key(settings), sort_keys=True).encode()).hexdigest()
 
 
 def check_model(analysis: AnalysisFile, sha256: str, where: str) -> None:
@@ -72,10 +80,10 @@ def check_settings(analysis: AnalysisFile, asked: Mapping[str, object], where: s
     Raises:
         ConfigError: one of them differs.
     """
-    held = analysis.settings.model_dump(mode="json")
+    held = settings_by_key(analysis.settings)
     other = [name for name, value in asked.items() if held[name] != value]
     if other:
-        wanted = SettingsRecord.model_validate(held | dict(asked))
+        wanted = TypeAdapter(SettingsRecord).validate_python(held | dict(asked))
         name = other[0]
         raise ConfigError(
             "the analysis was made with other settings",

@@ -2,71 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxcausal.analysis.result.settings import Settings
 from onnxcausal.causal.graph import CausalGraph
-from onnxcausal.causal.intervention import Replace
-from onnxcausal.causal.outcome import OutcomeKind
-from onnxcausal.causal.significance import Rule
-from onnxcausal.causal.task import Task
-
-
-class EngineKind(StrEnum):
-    """How interventions are run."""
-
-    SUFFIX = "suffix"
-    """The part of the model after the layer, many interventions at once."""
-    REFERENCE = "reference"
-    """The whole model for every intervention."""
-
-
-class Precision(StrEnum):
-    """The arithmetic in which interventions are run."""
-
-    FP32 = "fp32"
-    """As the model's own types say."""
-    TF32 = "tf32"
-    """Products with a mantissa of 10 bits, on NVIDIA devices."""
-    FP16 = "fp16"
-    """Half precision."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The settings of the method, as recorded.
-
-    Attributes:
-        rule: how roles are decided.
-        alpha: level of the false discovery rate and of the intervals.
-        coverage: share of the summed ATE that the strongest nodes carry.
-        beta: factor on the weights of a path.
-        replace: what stands in for what is taken away.
-        outcome: which scalar of the class scores.
-        samples: samples asked for per class.
-        seed: of every random choice.
-        engine: name of the engine.
-        adaptive: whether a node is measured on as many samples only as settle its role.
-        budget: most interventions on one layer for one class; None tests every node.
-        precision: of the arithmetic.
-        task: what the scores decide.
-    """
-
-    rule: Rule = Rule.PAIRED
-    alpha: float = 0.05
-    coverage: float = 0.8
-    beta: float = 0.0
-    replace: Replace = Replace.ZERO
-    outcome: OutcomeKind = OutcomeKind.LOGIT
-    samples: int = 100
-    seed: int = 0
-    engine: EngineKind = EngineKind.SUFFIX
-    adaptive: bool = False
-    budget: int | None = None
-    precision: Precision = Precision.FP32
-    task: Task = Task.CLASSIFICATION
 
 
 @dataclass(frozen=True, slots=True)

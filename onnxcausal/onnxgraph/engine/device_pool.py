@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from onnxcausal.analysis.result.analysis import Precision
+from onnxcausal.analysis.result.settings import Precision
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.errors import ModelError
 from onnxcausal.onnxgraph.engine.interface import EVERY, Findings, Probe, ScoresToOutcome

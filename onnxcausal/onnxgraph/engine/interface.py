@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxcausal.analysis.result.analysis import EngineKind
+from onnxcausal.analysis.result.settings import EngineKind
 from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.onnxgraph.flow.layers import Layer

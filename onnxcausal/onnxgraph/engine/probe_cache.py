@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from onnxcausal.analysis.result.analysis import Precision
+from onnxcausal.analysis.result.settings import Precision
 from onnxcausal.errors import ModelError
 from onnxcausal.onnxgraph.engine.batching import shape_of_runs
 from onnxcausal.onnxgraph.engine.execution_plan import ExecutionPlan

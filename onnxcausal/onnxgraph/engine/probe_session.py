@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from onnxcausal.analysis.result.analysis import Precision
+from onnxcausal.analysis.result.settings import Precision
 from onnxcausal.errors import ModelError
 from onnxcausal.onnxgraph.engine.batching import RunShape
 from onnxcausal.onnxgraph.engine.execution_plan import ExecutionPlan

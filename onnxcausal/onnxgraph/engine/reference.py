@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import helper
 
-from onnxcausal.analysis.result.analysis import EngineKind
+from onnxcausal.analysis.result.settings import EngineKind
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.onnxgraph.engine.float_noise import coarsest, observe
 from onnxcausal.onnxgraph.engine.interface import EVERY, Cost, Findings, Observation, Probe, ScoresToOutcome

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxcausal.analysis.result.analysis import EngineKind, Precision
+from onnxcausal.analysis.result.settings import EngineKind, Precision
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.engine.activations import Activations, Block

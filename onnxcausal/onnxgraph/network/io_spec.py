@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from annotated_types import MinLen
 
 from onnxcausal.causal.task import Task
 
@@ -31,9 +34,11 @@ class Reading:
         fixed: value of inputs that are the same for every sample, by name.
     """
 
+    __pydantic_config__: ClassVar = {"extra": "forbid", "allow_inf_nan": False}
+
     input: str | None = None
     output: str | None = None
     reduce: Reduction | None = None
     class_axis: int | None = None
     task: Task | None = None
-    fixed: Mapping[str, float] = field(default_factory=dict)
+    fixed: Mapping[Annotated[str, MinLen(1)], float] = field(default_factory=dict)

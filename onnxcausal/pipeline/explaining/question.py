@@ -76,7 +76,7 @@ def open_for_inputs(
     model: Model, configuration: Configuration, paths: tuple[Path, ...], saved: AnalysisFile, machine: Machine
 ) -> Opened:
     """Return the model opened on the inputs, with the graphs of a saved analysis."""
-    reading = configuration.to_reading()
+    reading = configuration.model
     cut = cut_as_read(model, reading)
     open_ones = open_inputs(cut.part, reading)
     if len(open_ones) > 1:
@@ -86,7 +86,7 @@ def open_for_inputs(
     named = load_inputs(
         paths,
         network.spec,
-        configuration.to_preprocess(),
+        configuration.preprocess,
         class_names=names,
         skip_bad=configuration.data.skip_bad,
     )
@@ -105,7 +105,7 @@ def open_with_inference(
     named = load_inputs(
         question.inputs,
         network.spec,
-        configuration.to_preprocess(),
+        configuration.preprocess,
         class_names=names,
         skip_bad=configuration.data.skip_bad,
     )

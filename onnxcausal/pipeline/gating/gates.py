@@ -24,7 +24,7 @@ from onnxcausal.analysis.gating.gates import Gate, check_gates, parse_gate
 from onnxcausal.analysis.gating.measures import OF_CHANGE, GateEvidence, protocol_of
 from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.errors import ConfigError, GateError
-from onnxcausal.pipeline.preparing.configuration import GATES, Configured, GatesSection
+from onnxcausal.pipeline.preparing.configuration import GATES, Configured, GatesSection, as_json
 
 SHOWN = 3
 """Failures named in an error."""
@@ -113,7 +113,7 @@ def ask(
     if place is None or update:
         return asked
     held = _read_baseline(place)
-    analysis = configured.values.analysis.model_dump(mode="json")
+    analysis = as_json(configured.values.analysis)
     check_settings(held.record, {key: analysis[key] for key in METHOD if key in analysis}, str(place))
     return replace(asked, held=held)
 

@@ -1,7 +1,7 @@
 """What is evaluated: a model, its causal graphs, and samples that the graphs were not inferred from."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile
 from onnxcausal.analysis.formats.saved_analysis import read_analysis, routes_of
 from onnxcausal.analysis.result.analysis import title_of
+from onnxcausal.analysis.result.settings import Method
 from onnxcausal.causal.route import Route, route_of
 from onnxcausal.causal.task import Task, is_right
 from onnxcausal.errors import ConfigError, SamplesError
@@ -248,11 +249,10 @@ def subject_of(
 
 def _as_analysed(configuration: Configuration, saved: AnalysisFile) -> Configuration:
     """Return the configuration with the settings of a saved analysis, and its classes unless some were asked for."""
-    recorded = saved.settings.model_dump(mode="json")
-    known = {key: recorded[key] for key in AnalysisSection.model_fields if key in recorded}
+    known = {key.name: getattr(saved.settings, key.name) for key in fields(Method)}
     asked = configuration.analysis.targets or tuple(graph.target for graph in saved.graphs)
-    section = AnalysisSection.model_validate({**known, "targets": asked})
-    return configuration.model_copy(update={"analysis": section})
+    section = AnalysisSection(**known, targets=asked)
+    return replace(configuration, analysis=section)
 
 
 def _classifying(prepared: Prepared) -> Prepared:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxcausal.analysis.result.analysis import Settings
+from onnxcausal.analysis.result.settings import Settings
 from onnxcausal.causal.effects import EffectTable, estimate_effects
 from onnxcausal.causal.paired import assess_paired
 from onnxcausal.causal.screening import Hidden, hidden_effect, most_promising, spread_out, with_untested

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from onnxcausal.analysis.result.analysis import Settings
+from onnxcausal.analysis.result.settings import Settings
 from onnxcausal.causal.outcome import OutcomeKind
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError, ModelError, SamplesError

@@ -8,26 +8,23 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from onnxcausal.analysis.comparing.contrast import MARGIN
-from onnxcausal.analysis.result.analysis import EngineKind, Precision, Settings
-from onnxcausal.causal.intervention import Replace
-from onnxcausal.causal.outcome import OutcomeKind
+from onnxcausal.analysis.result.settings import EngineKind, Method, Settings
 from onnxcausal.causal.significance import Rule
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError
-from onnxcausal.onnxgraph.network.io_spec import Reading, Reduction
-from onnxcausal.samples.preprocess import ChannelOrder, Layout, Preprocess
+from onnxcausal.onnxgraph.network.io_spec import Reading
+from onnxcausal.samples.preprocess import Preprocess
 
-Size = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
-FEWEST_IN_BUDGET = 2
-"""One intervention on a node, one on all others jointly."""
+STRICT = {"extra": "forbid", "allow_inf_nan": False}
+"""How pydantic reads a section: nothing unknown, no NaN or infinity."""
 GATES = "gates"
 """The section of what a model must meet."""
 PROJECT_FILE = "pyproject.toml"
@@ -41,12 +38,11 @@ def _as_several(value: object) -> object:
     return (value,) if isinstance(value, int | str) else value
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class DataSection(_Section):
+@dataclass(frozen=True, slots=True)
+class DataSection:
     """Where the samples come from; paths in a sidecar are relative to it."""
+
+    __pydantic_config__: ClassVar = STRICT
 
     source: Name | None = None
     labels: Name | None = None
@@ -54,49 +50,18 @@ class DataSection(_Section):
     skip_bad: bool = False
 
 
-class PreprocessSection(_Section):
-    """Preprocessing of integer images."""
-
-    resize: Size | tuple[Size, Size] | None = None
-    center_crop: Size | tuple[Size, Size] | None = None
-    rescale: float | None = None
-    mean: tuple[float, ...] | None = None
-    std: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] | None = None
-    channels: ChannelOrder | None = None
-    layout: Layout | None = None
-
-
-class ModelSection(_Section):
-    """Which tensors of the model are used."""
-
-    input: str | None = None
-    output: str | None = None
-    reduce: Reduction | None = None
-    class_axis: int | None = None
-    task: Task | None = None
-    fixed: dict[Name, float] = {}
-
-
-class AnalysisSection(_Section):
-    """The method's settings."""
+@dataclass(frozen=True, slots=True)
+class AnalysisSection(Method):
+    """The method's settings, and the classes to analyse; None: every class present in the data."""
 
     targets: Annotated[tuple[int | str, ...], Field(min_length=1), BeforeValidator(_as_several)] | None = None
-    samples: Annotated[int, Field(ge=2)] = 100
-    rule: Rule = Rule.PAIRED
-    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    coverage: Annotated[float, Field(gt=0, le=1)] = 0.8
-    beta: Annotated[float, Field(ge=0, le=1)] = 0.0
-    replace: Replace = Replace.ZERO
-    outcome: OutcomeKind = OutcomeKind.LOGIT
-    seed: Annotated[int, Field(ge=0)] = 0
-    engine: EngineKind = EngineKind.SUFFIX
-    adaptive: bool = False
-    budget: Annotated[int, Field(ge=FEWEST_IN_BUDGET)] | None = None
-    precision: Precision = Precision.FP32
 
 
-class GatesSection(_Section):
+@dataclass(frozen=True, slots=True)
+class GatesSection:
     """What a model must meet; paths in a file are relative to it."""
+
+    __pydantic_config__: ClassVar = STRICT
 
     fail_on: Annotated[tuple[str, ...], BeforeValidator(_as_several)] = ()
     baseline: Name | None = None
@@ -104,25 +69,23 @@ class GatesSection(_Section):
     margin: Annotated[float, Field(ge=0)] = MARGIN
 
 
-class Configuration(_Section):
-    """Everything a run needs to know."""
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything a run needs to know: each section is what the run itself works with."""
+
+    __pydantic_config__: ClassVar = STRICT
 
     data: DataSection = DataSection()
-    preprocess: PreprocessSection = PreprocessSection()
-    model: ModelSection = ModelSection()
+    preprocess: Preprocess = field(default_factory=Preprocess)
+    model: Reading = field(default_factory=Reading)
     analysis: AnalysisSection = AnalysisSection()
     gates: GatesSection = GatesSection()
 
-    def to_preprocess(self) -> Preprocess:
-        """Return the preprocessing as the samples take it."""
-        return Preprocess(**{name: getattr(self.preprocess, name) for name in PreprocessSection.model_fields})
+    def to_settings(self, task: Task) -> Settings:
+        """Return the settings of a run.
 
-    def to_reading(self) -> Reading:
-        """Return how the model is read."""
-        return Reading(**{name: getattr(self.model, name) for name in ModelSection.model_fields})
-
-    def to_settings(self) -> Settings:
-        """Return the settings of the method as they are recorded.
+        Args:
+            task: what the model's scores decide.
 
         Raises:
             ConfigError: two of them do not go together.
@@ -143,8 +106,23 @@ class Configuration(_Section):
                 why="the reference engine tests every node, in the model's own precision",
                 remedy=f"leave --{changed[0]} out, or use --engine suffix",
             )
-        values = {name: getattr(self.analysis, name) for name in AnalysisSection.model_fields if name != "targets"}
-        return Settings(**values)
+        return Settings(**{key.name: getattr(self.analysis, key.name) for key in fields(Method)}, task=task)
+
+
+SECTIONS = tuple(key.name for key in fields(Configuration))
+"""Names of the sections, in the order in which they are shown."""
+
+
+def as_json(section: object) -> dict[str, Any]:
+    """Return the values of a section by key, as they stand in files."""
+    held: dict[str, Any] = TypeAdapter(type(section)).dump_python(section, mode="json")
+    return held
+
+
+def what_was_set(section: Preprocess | Reading) -> dict[str, Any]:
+    """Return the values of a section that are not the defaults, by key, as they stand in files."""
+    usual = as_json(type(section)())
+    return {key: value for key, value in as_json(section).items() if value != usual[key]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +164,7 @@ def configure(model: Path, config: Path | None, flags: Mapping[str, tuple[str, o
         merged.setdefault(section, {})[key] = value
         origins[name] = flag
     try:
-        configuration = Configuration.model_validate(merged)
+        configuration = TypeAdapter(Configuration).validate_python(merged)
     except ValidationError as error:
         raise _invalid(error, origins) from error
     return Configured(configuration, origins)
@@ -218,7 +196,7 @@ def _full_name(key: str) -> str:
     Raises:
         ConfigError: there is no such key.
     """
-    sections = {name: section for section in Configuration.model_fields for name in _keys(section) if section != GATES}
+    sections = {name: section for section in SECTIONS for name in _keys(section) if section != GATES}
     _check_name("arguments", key, key, list(sections))
     return f"{sections[key]}.{key}"
 
@@ -245,7 +223,7 @@ def project_gates(folder: Path) -> GatesSection:
         values = dict(held.get(GATES, {}))
         _resolve_paths(values, place, ("baseline", "evaluation"))
         try:
-            return GatesSection.model_validate(values)
+            return TypeAdapter(GatesSection).validate_python(values)
         except ValidationError as error:
             raise _invalid_gates(error) from error
     return GatesSection()
@@ -257,9 +235,9 @@ def show(configured: Configured) -> str:
     Keys without a value are shown as comments.
     """
     lines = []
-    for section in Configuration.model_fields:
+    for section in SECTIONS:
         lines.append(f"[{section}]")
-        values = getattr(configured.values, section).model_dump(mode="json")
+        values = as_json(getattr(configured.values, section))
         for key, value in values.items():
             written = f"# {key} is not set" if value is None else f"{key} = {_as_toml(value)}"
             lines.append(f"{written:<40} # {configured.origins.get(f'{section}.{key}', DEFAULT)}")
@@ -282,14 +260,13 @@ def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
             "the configuration file cannot be read",
             where=str(path),
             why=str(error),
-            remedy="supply a TOML file with the sections "
-            + ", ".join(f"[{name}]" for name in Configuration.model_fields),
+            remedy="supply a TOML file with the sections " + ", ".join(f"[{name}]" for name in SECTIONS),
         ) from error
 
 
 def _check_known(file: str, section: str, values: object) -> None:
     """Refuse unknown sections and keys."""
-    _check_name(file, f"[{section}]", section, list(Configuration.model_fields))
+    _check_name(file, f"[{section}]", section, list(SECTIONS))
     if not isinstance(values, dict):
         raise ConfigError(
             f"{section} is not a section",
@@ -303,7 +280,7 @@ def _check_known(file: str, section: str, values: object) -> None:
 
 def _keys(section: str) -> list[str]:
     """Return the keys of a section."""
-    return list(type(getattr(Configuration(), section)).model_fields)
+    return [key.name for key in fields(getattr(Configuration(), section))]
 
 
 def _check_name(file: str, where: str, name: str, known: list[str]) -> None:

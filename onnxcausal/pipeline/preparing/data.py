@@ -60,7 +60,7 @@ def open_with_data(
     model: Model, configuration: Configuration, arrays: Arrays | None, machine: Machine
 ) -> tuple[Network, GivenData | None]:
     """Return the model in a session, and the data where that had to be read to know its inputs."""
-    reading = configuration.to_reading()
+    reading = configuration.model
     cut = cut_as_read(model, reading)
     names = [spec.name for spec in open_inputs(cut.part, reading)]
     given, joined_shapes = _one_input(_given(names, configuration, arrays, model), names, configuration)
@@ -101,7 +101,7 @@ def _one_input(
         raise _nothing_for(missing[0], names, given.x)
     if len(names) == 1:
         return replace(given, x=given.x[names[0]]), NOT_JOINED
-    check_unprocessed(configuration.to_preprocess(), names)
+    check_unprocessed(configuration.preprocess, names)
     shapes = {name: given.x[name].shape[1:] for name in names}
     return replace(given, x=joined(given.x, names, given.source)), shapes
 
@@ -138,7 +138,7 @@ def samples_of(
     network: Network, configuration: Configuration, given: GivenData | None, names: Sequence[str] | None
 ) -> Samples:
     """Return the data: arrays, what is configured, or synthetic probe inputs."""
-    settings, data = configuration.to_preprocess(), configuration.data
+    settings, data = configuration.preprocess, configuration.data
     labelled = network.task is not Task.REGRESSION
     if given is not None:
         x, y = given.x, given.y

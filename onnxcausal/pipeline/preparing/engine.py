@@ -1,6 +1,6 @@
 """The engine that runs the interventions."""
 
-from onnxcausal.analysis.result.analysis import EngineKind, Settings
+from onnxcausal.analysis.result.settings import EngineKind, Settings
 from onnxcausal.errors import ConfigError
 from onnxcausal.onnxgraph.engine.device_pool import PoolEngine, Recipe
 from onnxcausal.onnxgraph.engine.interface import Engine

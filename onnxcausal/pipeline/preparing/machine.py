@@ -24,6 +24,35 @@ class Machine:
     devices: tuple[int, ...] = ()
     caution: Caution = CAREFUL
 
+    @classmethod
+    def of(
+        cls,
+        *,
+        provider: str | None = None,
+        memory: str | None = None,
+        devices: Sequence[int] = (),
+        limits: str | None = None,
+        follow_links: bool = False,
+    ) -> "Machine":
+        """Return what of the machine may be used, as a user writes it.
+
+        Args:
+            provider: execution provider, as `NAME` or `NAME:key=value`; default: CUDA where it runs, else CPU.
+            memory: bound on memory, like `2GiB`; default: 60 % of what is free.
+            devices: numbers of the provider's devices that share the work; default: one.
+            limits: what opening a model file may take, like `time=60,memory=2GiB`; `none` opens it without a check.
+            follow_links: read weights behind links, as model stores lay them out.
+
+        Raises:
+            ConfigError: one of them cannot be read.
+        """
+        return cls(
+            provider=Provider.parse(provider) if provider else None,
+            memory=parse_size(memory) if memory else None,
+            devices=tuple(devices),
+            caution=caution_of(limits, follow_links=follow_links),
+        )
+
     def on_first_device(self) -> "Machine":
         """Return the machine with its provider on the first of the devices that share the work."""
         if not self.devices or (self.provider is not None and self.provider.name != CUDA):
@@ -34,24 +63,3 @@ class Machine:
 
 HERE = Machine()
 """The machine as it is found."""
-
-
-def machine_of(
-    provider: str | None,
-    memory: str | None,
-    devices: Sequence[int],
-    limits: str | None = None,
-    *,
-    follow_links: bool = False,
-) -> Machine:
-    """Return what of the machine may be used, as a user writes it.
-
-    Raises:
-        ConfigError: a part cannot be read.
-    """
-    return Machine(
-        provider=Provider.parse(provider) if provider else None,
-        memory=parse_size(memory) if memory else None,
-        devices=tuple(devices),
-        caution=caution_of(limits, follow_links=follow_links),
-    )

@@ -6,7 +6,7 @@ from importlib.metadata import version as version_of
 
 import numpy as np
 
-from onnxcausal.analysis.result.analysis import Settings
+from onnxcausal.analysis.result.settings import Settings
 from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.task import Task
 from onnxcausal.onnxgraph import runner
@@ -15,7 +15,7 @@ from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.onnxgraph.network.wiring import Wiring
 from onnxcausal.pipeline.preparing.compatibility import check_classes, check_outcome, task_of
-from onnxcausal.pipeline.preparing.configuration import Configuration
+from onnxcausal.pipeline.preparing.configuration import Configuration, what_was_set
 from onnxcausal.pipeline.preparing.data import Arrays, first_samples, open_with_data, samples_of
 from onnxcausal.pipeline.preparing.engine import open_engine
 from onnxcausal.pipeline.preparing.machine import HERE, Machine
@@ -90,7 +90,7 @@ def prepare(
     ready = replace(ready, network=network)
     names = samples.class_names or names_in_metadata(model.metadata, classes)
     targets = resolve_targets(configuration.analysis.targets, samples, classes, names)
-    settings = replace(configuration.to_settings(), task=network.task)
+    settings = configuration.to_settings(network.task)
     check_outcome(settings)
     reference = choose_balanced(samples, settings.samples, settings.seed) if settings.replace is Replace.MEAN else None
     engine = open_engine(
@@ -113,8 +113,8 @@ def prepare(
         settings=settings,
         reference=reference,
         engine=engine,
-        preprocess=configuration.preprocess.model_dump(mode="json", exclude_none=True) if samples.preprocessed else {},
-        reading=configuration.model.model_dump(mode="json", exclude_defaults=True),
+        preprocess=what_was_set(configuration.preprocess) if samples.preprocessed else {},
+        reading=what_was_set(configuration.model),
         versions={"onnxcausal": version_of("onnxcausal"), "onnxruntime": runner.version()},
     )
 

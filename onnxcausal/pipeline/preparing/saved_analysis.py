@@ -6,7 +6,7 @@ from pathlib import Path
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile
 from onnxcausal.analysis.formats.saved_analysis import check_model, check_settings
 from onnxcausal.onnxgraph.file.model import Model
-from onnxcausal.pipeline.preparing.configuration import Configured
+from onnxcausal.pipeline.preparing.configuration import Configured, as_json, what_was_set
 
 
 def check_saved(saved: AnalysisFile, model: Model, configured: Configured, where: str) -> None:
@@ -14,11 +14,11 @@ def check_saved(saved: AnalysisFile, model: Model, configured: Configured, where
     check_model(saved, model.sha256, where)
     chosen = {
         key: value
-        for key, value in configured.values.analysis.model_dump(mode="json").items()
+        for key, value in as_json(configured.values.analysis).items()
         if key != "targets" and configured.origins.get(f"analysis.{key}", "").startswith(("--", "argument "))
     }
-    reading = configured.values.model.model_dump(mode="json", exclude_defaults=True)
-    preprocess = configured.values.preprocess.model_dump(mode="json", exclude_none=True)
+    reading = what_was_set(configured.values.model)
+    preprocess = what_was_set(configured.values.preprocess)
     # Of data that was taken as it is, no preprocessing is recorded.
     held = {"preprocess": preprocess} if saved.settings.preprocess else {}
     check_settings(saved, {**chosen, **held, "reading": reading}, where)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord
+from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord, settings_by_key
 from onnxcausal.analysis.formats.evaluation import EvaluationFile, Protocol
 from onnxcausal.causal.graph import FlowKind
 from onnxcausal.causal.significance import Role
@@ -46,7 +46,7 @@ def overview(found: Found, places: Mapping[str, int], keep: int | None) -> dict[
         keep: nodes of each layer and role whose numbers the page holds; None: all.
     """
     analysis = found.analysis
-    settings = analysis.settings.model_dump(mode="json")
+    settings = settings_by_key(analysis.settings)
     return {
         "model": {"file": _name(analysis.model.file), "sha256": analysis.model.sha256},
         "data": {
@@ -144,7 +144,7 @@ def _class(graph: GraphRecord, places: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _evaluation(held: EvaluationFile, analysis: AnalysisFile) -> dict[str, Any]:
-    settings, ours = held.settings.model_dump(mode="json"), analysis.settings.model_dump(mode="json")
+    settings, ours = settings_by_key(held.settings), settings_by_key(analysis.settings)
     # The reliability protocol infers its own graphs, and none depends on how they are run.
     other = [name for name, value in settings.items() if value != ours[name] and name not in ("engine", "preprocess")]
     return {

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
-from onnxcausal.analysis.result.analysis import Precision
+from onnxcausal.analysis.result.settings import Precision
 from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import outcome_of
 from onnxcausal.onnxgraph.engine.interface import Probe

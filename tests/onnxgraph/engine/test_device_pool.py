@@ -9,13 +9,14 @@ import onnx
 import pytest
 
 from onnxcausal import analyze
-from onnxcausal.analysis.result.analysis import EngineKind, Precision
+from onnxcausal.analysis.result.settings import EngineKind, Precision
 from onnxcausal.causal.intervention import Intervention, Replace
 from onnxcausal.causal.outcome import outcome_of
 from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.engine.device_pool import PoolEngine, Recipe
 from onnxcausal.onnxgraph.engine.interface import Probe
 from onnxcausal.onnxgraph.runner.provider import CPU, CUDA, Provider
+from onnxcausal.pipeline.preparing.machine import Machine
 from tests.pipeline.inferring.test_measure import DIGITS
 from tests.support.hostile import HOSTILE
 from tests.support.hostile_data import LARGE
@@ -109,7 +110,7 @@ def test_a_process_that_was_killed_is_told() -> None:
 
 def test_devices_are_refused_where_there_are_none() -> None:
     with pytest.raises(ConfigError, match="no devices to share the work"):
-        analyze(DIGITS, targets=[3], samples=20, provider="cpu", devices=[0, 1])
+        analyze(DIGITS, targets=[3], samples=20, machine=Machine.of(provider="cpu", devices=[0, 1]))
 
 
 def test_a_device_is_asked_for_by_its_number() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from numpy.typing import NDArray
 
-from onnxcausal.analysis.result.analysis import EngineKind, Precision
+from onnxcausal.analysis.result.settings import EngineKind, Precision
 from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import OutcomeKind, outcome_of
 from onnxcausal.errors import ConfigError, ModelError

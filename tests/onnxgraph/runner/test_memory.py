@@ -51,11 +51,12 @@ PEAK = """
 import sys
 from pathlib import Path
 import numpy as np
-from onnxcausal import analyze
+from onnxcausal import Machine, analyze
 x = np.random.default_rng(0).normal(size=(200, 3, 64, 64)).astype("f4")
 y = np.zeros(200, int)
 y[:2] = 1
-analyze(sys.argv[1], (x, y), samples=60, memory=sys.argv[2], out=sys.argv[3], replace=sys.argv[4], budget=6)
+machine = Machine.of(memory=sys.argv[2])
+analyze(sys.argv[1], (x, y), samples=60, machine=machine, out=sys.argv[3], replace=sys.argv[4], budget=6)
 print(int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024)
 """
 

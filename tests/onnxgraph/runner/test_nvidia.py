@@ -13,6 +13,7 @@ from onnxcausal.onnxgraph.runner.available import idle_device, why_not
 from onnxcausal.onnxgraph.runner.nvidia import free_device_memory, nvidia_devices
 from onnxcausal.onnxgraph.runner.provider import CPU, CUDA
 from onnxcausal.pipeline import analyze as analysing
+from onnxcausal.pipeline.preparing.machine import Machine
 from onnxcausal.pipeline.progress import Silent
 
 MODEL = Path(__file__).parents[3] / "models" / "digits_lenet.onnx"
@@ -154,5 +155,5 @@ def test_an_analysis_tells_of_a_device_that_it_cannot_use(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(analysing, "idle_device", lambda: "its libraries are not found")
     for provider in (None, "cpu"):
-        analysing.analyze(MODEL, targets=[3], samples=5, provider=provider, progress=Told())
+        analysing.analyze(MODEL, targets=[3], samples=5, machine=Machine.of(provider=provider), progress=Told())
     assert told == ["an NVIDIA device is here, but not used: its libraries are not found (see onnxcausal doctor)"]

@@ -22,6 +22,7 @@ from onnxcausal.onnxgraph.sandbox import first_run
 from onnxcausal.onnxgraph.sandbox.first_run import rehearse
 from onnxcausal.pipeline.inspect import inspect
 from onnxcausal.pipeline.preparing.configuration import configure
+from onnxcausal.pipeline.preparing.machine import Machine
 from onnxcausal.pipeline.preparing.opening import Caution
 from onnxcausal.samples.source import Inputs
 from tests.support.hostile import HOSTILE
@@ -57,7 +58,7 @@ def handed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_loop_that_is_endless_on_the_first_samples_is_stopped_and_told(tmp_path: Path, handed_over: Path) -> None:
     path, start = hostile(ON_ONE_VALUE, tmp_path), time.monotonic()
     with pytest.raises(ModelError, match="running the model on the first samples takes too long") as raised:
-        analyze(path, (X, labels(path)), limits=f"time={SECONDS}", out=tmp_path / "out")
+        analyze(path, (X, labels(path)), machine=Machine.of(limits=f"time={SECONDS}"), out=tmp_path / "out")
     assert time.monotonic() - start < 30
     assert "--limits time=20" in raised.value.remedy
     assert raised.value.exit_code == 3
@@ -67,18 +68,18 @@ def test_a_loop_that_is_endless_on_the_first_samples_is_stopped_and_told(tmp_pat
 
 def test_a_loop_that_is_endless_on_synthetic_probes_is_stopped_before_they_are_labelled(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="running the model on the first samples takes too long"):
-        analyze(hostile(ON_ONE_VALUE, tmp_path), limits=f"time={SECONDS}")
+        analyze(hostile(ON_ONE_VALUE, tmp_path), machine=Machine.of(limits=f"time={SECONDS}"))
 
 
 def test_a_loop_that_is_endless_on_one_later_sample_is_stopped_and_told(tmp_path: Path) -> None:
     path = hostile(ABOVE, tmp_path)
     y, x = labels(path), X.copy()
-    assert analyze(path, (x, y), limits=f"time={SECONDS}", samples=20).graphs
+    assert analyze(path, (x, y), machine=Machine.of(limits=f"time={SECONDS}"), samples=20).graphs
     last = np.flatnonzero(y == np.bincount(y).argmax())[-1]
     x[last, 0, 0, 0] = 2 * LARGE
     start = time.monotonic()
     with pytest.raises(ModelError, match="a run of the model was stopped") as raised:
-        analyze(path, (x, y), limits=f"time={SECONDS}", samples=40)
+        analyze(path, (x, y), machine=Machine.of(limits=f"time={SECONDS}"), samples=40)
     assert time.monotonic() - start < 30
     assert f"within {SECONDS} s" in raised.value.why
     assert "--limits time=20" in raised.value.remedy
@@ -96,7 +97,7 @@ def test_a_size_that_values_decide_is_refused_before_this_process_makes_it(
 
     monkeypatch.setattr(Runner, "run", never)
     with pytest.raises(ModelError, match=r"more memory than it may|crashes") as raised:
-        analyze(path, (X, np.zeros(len(X), np.int64)), limits="time=60,memory=1GiB")
+        analyze(path, (X, np.zeros(len(X), np.int64)), machine=Machine.of(limits="time=60,memory=1GiB"))
     assert "--limits memory=" in raised.value.remedy
 
 

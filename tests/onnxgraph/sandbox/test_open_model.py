@@ -14,6 +14,7 @@ from onnxcausal.onnxgraph.runner.sessions import out_of_memory
 from onnxcausal.onnxgraph.sandbox.open_model import try_model
 from onnxcausal.pipeline.inspect import inspect
 from onnxcausal.pipeline.preparing.configuration import configure
+from onnxcausal.pipeline.preparing.machine import Machine
 from onnxcausal.pipeline.preparing.opening import Caution, open_model
 from tests.support.hostile import HOSTILE
 
@@ -73,7 +74,7 @@ def test_a_trusted_file_is_opened_at_once(monkeypatch: pytest.MonkeyPatch) -> No
         raise AssertionError
 
     monkeypatch.setattr("onnxcausal.pipeline.preparing.opening.try_model", never)
-    assert analyze(DIGITS, targets=[3], samples=10, limits="none").targets == (3,)
+    assert analyze(DIGITS, targets=[3], samples=10, machine=Machine.of(limits="none")).targets == (3,)
 
 
 @pytest.mark.parametrize("text", ["time", "time=x", "time=0", "memory=lots", "speed=3", "time=1,time=2", "time=-3"])

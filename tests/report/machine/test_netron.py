@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, Route
 import onnxcausal
 from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.pipeline.gating.ci_reports import Format, Report, write_graphs
+from onnxcausal.pipeline.preparing.machine import Machine
 from onnxcausal.report.machine import netron
 from onnxcausal.report.machine.netron import WIDTH, entries, is_attachment_of
 from tests.support.networks import mlp
@@ -43,7 +44,7 @@ def analysed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Analysis]:
     names = proto.metadata_props.add()
     names.key, names.value = "names", repr(dict(enumerate(CLASSES)))
     onnx.save(proto, path)
-    found = onnxcausal.analyze(path, samples=20, limits="none")
+    found = onnxcausal.analyze(path, samples=20, machine=Machine.of(limits="none"))
     reports = [Report(Format.NETRON, place / name) for name in ("shown.onnx", "over.json")]
     assert write_graphs(reports, found, path) == ()
     return place, found
@@ -99,7 +100,7 @@ def test_ops_without_a_name_of_their_own_are_told(analysed: tuple[Path, Analysis
     for op in proto.graph.node:
         op.name = ""
     onnx.save(proto, tmp_path / "model.onnx")
-    other = onnxcausal.analyze(tmp_path / "model.onnx", samples=20, limits="none")
+    other = onnxcausal.analyze(tmp_path / "model.onnx", samples=20, machine=Machine.of(limits="none"))
     (note,) = write_graphs([Report(Format.NETRON, tmp_path / "over.json")], other, tmp_path / "model.onnx")
     assert note.startswith("2 layer(s) have no op of their own in the file")
     assert json.loads((tmp_path / "over.json").read_text())["metadata"] == []

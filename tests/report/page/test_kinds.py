@@ -9,6 +9,7 @@ import onnx
 import pytest
 
 import onnxcausal
+from onnxcausal.pipeline.preparing.machine import Machine
 from onnxcausal.pipeline.report import report
 from onnxcausal.report.page.assemble import page as page_of
 from onnxcausal.report.page.found import Found
@@ -65,7 +66,7 @@ def test_a_residual_network_is_shown(sheet: Sheet, tmp_path: Path) -> None:
     x = levelled("cifar10_resnet20", np.concatenate([cifar_of("cat", 24), cifar_of("dog", 2)]))
     y = np.repeat([CAT, DOG], [24, 2])
     path = model_path("cifar10_resnet20")
-    onnxcausal.analyze(path, (x, y), targets=[CAT], out=tmp_path, limits="none")
+    onnxcausal.analyze(path, (x, y), targets=[CAT], out=tmp_path, machine=Machine.of(limits="none"))
     sheet.open(report(tmp_path).path)
     layers = len(json.loads((tmp_path / "analysis.json").read_text())["graphs"][0]["layers"])
     assert layers >= 20
@@ -100,7 +101,9 @@ def test_other_settings_are_shown(sheet: Sheet, tmp_path: Path, kind: str, setti
     proto, x = small_model(("conv", "residual", "conv"))
     onnx.save(proto, tmp_path / "model.onnx")
     y = np.arange(len(x)) % 3
-    onnxcausal.analyze(tmp_path / "model.onnx", (x, y), out=tmp_path, samples=30, limits="none", **settings)
+    onnxcausal.analyze(
+        tmp_path / "model.onnx", (x, y), out=tmp_path, samples=30, machine=Machine.of(limits="none"), **settings
+    )
     sheet.open(report(tmp_path).path)
     sheet.tab.click("#unfold")
     sheet.tab.click("#nodes-part summary")
@@ -113,7 +116,9 @@ def test_other_settings_are_shown(sheet: Sheet, tmp_path: Path, kind: str, setti
 def test_paths_within_groups_and_flow_that_is_not_known_are_shown(sheet: Sheet, tmp_path: Path) -> None:
     proto, x = small_model(("conv", "depthwise", "softmax_rows", "conv"))
     onnx.save(proto, tmp_path / "model.onnx")
-    onnxcausal.analyze(tmp_path / "model.onnx", (x, np.arange(len(x)) % 3), out=tmp_path, samples=30, limits="none")
+    onnxcausal.analyze(
+        tmp_path / "model.onnx", (x, np.arange(len(x)) % 3), out=tmp_path, samples=30, machine=Machine.of(limits="none")
+    )
     sheet.open(report(tmp_path).path)
     assert int(str(sheet.graph("cy.edges().length"))) > 0
     content = json.loads((tmp_path / "analysis.json").read_text())
@@ -129,7 +134,12 @@ def test_a_route_that_ends_is_shown(sheet: Sheet, tmp_path: Path) -> None:
     onnx.save(mlp(weights, [np.full(4, 3.0), np.array([90.0, 0.0])]), tmp_path / "model.onnx")
     x = np.random.default_rng(0).normal(1, 1, (30, 4)).astype(np.float32)
     onnxcausal.analyze(
-        tmp_path / "model.onnx", (x, np.arange(30) % 2), out=tmp_path, targets=[0], samples=10, limits="none"
+        tmp_path / "model.onnx",
+        (x, np.arange(30) % 2),
+        out=tmp_path,
+        targets=[0],
+        samples=10,
+        machine=Machine.of(limits="none"),
     )
     sheet.open(report(tmp_path).path)
     assert "rests on 0 of" in sheet.text("#headline")
@@ -143,9 +153,17 @@ def test_maps_of_features_are_shown(sheet: Sheet, tmp_path: Path) -> None:
     onnx.save(proto, tmp_path / "model.onnx")
     x = rng.normal(1, 1, (60, 6)).astype(np.float32)
     np.savez(tmp_path / "data.npz", x=x, y=np.arange(60) % 2)
-    onnxcausal.analyze(tmp_path / "model.onnx", tmp_path / "data.npz", out=tmp_path, samples=20, limits="none")
+    onnxcausal.analyze(
+        tmp_path / "model.onnx", tmp_path / "data.npz", out=tmp_path, samples=20, machine=Machine.of(limits="none")
+    )
     np.savez(tmp_path / "some.npz", x=x[:4])
-    onnxcausal.explain(tmp_path / "model.onnx", tmp_path / "some.npz", analysis=tmp_path, out=tmp_path, limits="none")
+    onnxcausal.explain(
+        tmp_path / "model.onnx",
+        tmp_path / "some.npz",
+        analysis=tmp_path,
+        out=tmp_path,
+        machine=Machine.of(limits="none"),
+    )
     written = report(tmp_path, data=tmp_path / "data.npz")
     assert "pictures of samples" not in written.parts
     sheet.open(written.path)
