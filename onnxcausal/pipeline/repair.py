@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
 
-from onnxcausal.analysis.formats.masks import MasksFile, read_masks
+from onnxcausal.analysis.formats.masks import MasksFile, read_masks, with_provenance
 from onnxcausal.analysis.formats.masks import to_json as masks_json
 from onnxcausal.analysis.formats.output_folder import write_file
-from onnxcausal.analysis.formats.repair_metadata import Form
 from onnxcausal.analysis.formats.side_effects import SideEffectsFile, read_side_effects, to_json
 from onnxcausal.analysis.result.analysis import title_of
 from onnxcausal.errors import ConfigError, GateError, OutputError
 from onnxcausal.onnxgraph.forms import masked_file
+from onnxcausal.onnxgraph.forms.masked_file import Repaired
 from onnxcausal.onnxgraph.original.original import Original, repairs
 from onnxcausal.pipeline.heldout.subject import Subject, subject_of
 from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
@@ -158,30 +158,29 @@ def run(
     gated = options.portion is None and not plan_only
     chosen = choose(original, subject, options, progress, gated=gated)
     provenance = provenance_of(subject, chosen, options, analysis)
-    masks = masks_file(subject, chosen, provenance | {"gate": PASSED})
+    masks = masks_file(subject, chosen, provenance | {"gate": PASSED})  # until it is measured
     known = subject.prepared.holds_probabilities
+    made = None if plan_only else masked_file.repair(original, masks, options.form, version_of("onnxcausal"))
     tried = None
-    if not plan_only:
-        made = masked_file.repair(original, masks, options.form, version_of("onnxcausal"))
+    if made is not None:
         tried = try_out(original, made, out, chosen.report, configured, machine=machine, probabilities=known)
     progress.layer("other choices of nodes")
     assessed = assess(subject, chosen, None if tried is None else tried.decisions)
     refused = _refusals(subject, chosen, assessed, options)
-    masks = masks_file(subject, chosen, provenance | {"gate": FAILED if refused else PASSED})
+    masks = with_provenance(masks, provenance | {"gate": FAILED if refused else PASSED})
     cost = () if tried is None else tried.cost
     record = side_effects_of(subject, masks, assessed, chosen, refused=refused, cost=cost)
     found = Repair(masks, record, refused if gated else (), None if tried is None else tried.smaller)
-    if plan_only:
+    if made is None:
         write_file(out, masks_json(masks).encode())
     elif not found.refused:
-        _write(original, found, options.form, out, machine)
+        _write(original, found, masked_file.stamped(made, masks), out, machine)
     return found
 
 
-def _write(original: Original, found: Repair, form: Form, out: Path, machine: Machine) -> None:
+def _write(original: Original, found: Repair, repaired: Repaired, out: Path, machine: Machine) -> None:
     """Write the file and what stands beside it; nothing of an earlier repair stays beside a later one."""
     beside = {out.with_suffix(RECORD): to_json(found.record).encode(), out.with_suffix(FIGURE): figure(found.record)}
-    repaired = masked_file.repair(original, found.masks, form, version_of("onnxcausal"))
     for place in beside:
         place.unlink(missing_ok=True)
     put(out, repaired.proto, original, repaired.data, follow_links=machine.caution.follow_links)

@@ -6,6 +6,7 @@ together in any order, and an entry that both have counts once. So do the means;
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -77,6 +78,11 @@ class MasksFile(Record):
     masks: list[MaskRecord]
     means: list[MeanRecord] = Field(default_factory=list)
     provenance: dict[str, Any] = Field(default_factory=dict)
+
+
+def with_provenance(masks: MasksFile, provenance: Mapping[str, Any]) -> MasksFile:
+    """Return the same masks with another account of where they come from."""
+    return masks.model_copy(update={"provenance": dict(provenance)})
 
 
 def in_order(masks: MasksFile) -> MasksFile:

@@ -113,6 +113,22 @@ def repair(original: Original, masks: MasksFile, form: Form, version: str) -> Re
     return Repaired(written.proto, record, values, shifts, written.data, written.removed, written.kept)
 
 
+def stamped(repaired: Repaired, masks: MasksFile) -> Repaired:
+    """Return a repaired file that says something else of where its masks come from.
+
+    Args:
+        repaired: the file.
+        masks: its masks, with another provenance.
+    """
+    record = repaired.record.model_copy(update={"masks": masks})
+    proto = onnx.ModelProto()
+    proto.CopyFrom(repaired.proto)
+    for entry in proto.metadata_props:
+        if entry.key == KEY:
+            entry.value = to_text(record)
+    return replace(repaired, proto=proto, record=record)
+
+
 def mask_values(layers: Mapping[str, Layer], entries: Iterable[MaskRecord]) -> dict[str, NDArray[np.float64]]:
     """Return the mask of each layer, of the shape `mask_shape`: the smallest factor of all entries for each edge.
 
