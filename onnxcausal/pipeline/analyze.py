@@ -127,27 +127,27 @@ def run(
 
 def _analysis(prepared: Prepared, inferred: Inferred) -> Analysis:
     """Put the graphs together with all it takes to repeat them."""
-    model, samples, flow = prepared.network.model, prepared.samples, prepared.wiring.flow
+    model, origin, flow = prepared.network.model, prepared.origin, prepared.wiring.flow
     return Analysis(
         model_file=model.name,
         model_sha256=model.sha256,
-        data_source=samples.source,
-        data_sha256=prepared.data_sha256,
-        synthetic=samples.synthetic,
-        preprocess=prepared.preprocess,
-        reading=prepared.reading,
+        data_source=origin.data_source,
+        data_sha256=origin.data_sha256,
+        synthetic=origin.synthetic,
+        preprocess=origin.preprocess,
+        reading=origin.reading,
         reference=prepared.reference.indices if prepared.reference else np.empty(0, np.int64),
         settings=prepared.settings,
         outcome_tensor=prepared.network.outcome.tensor,
-        versions=prepared.versions,
-        providers=prepared.engine.providers,
+        versions=origin.versions,
+        providers=origin.providers,
         layers={
             layer.name: LayerShape(
                 layer.name, layer.op_type, layer.weight, len(flow.nodes[layer.name]), layer.children, layer.groups
             )
             for layer in flow.layers
         },
-        class_names=prepared.class_names,
+        class_names=prepared.classes.names,
         graphs=tuple(inferred.graphs),
         skipped=tuple(inferred.skipped),
         notes=tuple(inferred.notes),

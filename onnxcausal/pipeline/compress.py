@@ -212,4 +212,4 @@ def _provenance(subject: Subject, options: CompressOptions, analysis: Path | Non
         "seed": subject.prepared.settings.seed,
     }
     digest = {} if analysis is None else {"analysis_sha256": analysis_sha256(analysis)}
-    return {"data_sha256": subject.prepared.data_sha256, "settings": settings, **digest}
+    return {"data_sha256": subject.prepared.origin.data_sha256, "settings": settings, **digest}

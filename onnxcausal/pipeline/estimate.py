@@ -41,11 +41,11 @@ def estimate(path: Path, configured: Configured, machine: Machine) -> RunEstimat
         layers.append(
             LayerEstimate(layer.name, layer.op_type, tested, layer.children, cost.work, cost.row_bytes, cost.how)
         )
-    most = max(len(prepared.samples.of_class(target)) for target in prepared.targets)
+    most = max(len(prepared.samples.of_class(target)) for target in prepared.classes.targets)
     memory = Memory.of(machine.memory)
     return RunEstimate(
         model=prepared.network.model.name,
-        targets=prepared.targets,
+        targets=prepared.classes.targets,
         samples=min(settings.samples, most),
         layers=tuple(layers),
         whole_work=prepared.wiring.work,

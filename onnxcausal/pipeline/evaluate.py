@@ -206,16 +206,16 @@ def _evaluation(
     prepared = subject.prepared
     return Evaluation(
         protocol=protocol,
-        tool=tool_record(prepared),
+        tool=tool_record(prepared.origin),
         model=ModelRecord(file=prepared.network.model.name, sha256=prepared.network.model.sha256),
-        data=data_record(prepared),
-        settings=settings_record(prepared.settings, prepared.preprocess, prepared.reading),
+        data=data_record(prepared.origin),
+        settings=settings_record(prepared.settings, prepared.origin.preprocess, prepared.origin.reading),
         options=options.read_by(protocol),
         analysis_data=subject.analysis_data,
         inferred_on={target: route.samples.tolist() for target, route in subject.routes.items()},
         evaluated_on=dict(sorted(subject.chosen.items())),
         measured=measured,
-        class_names=prepared.class_names,
+        class_names=prepared.classes.names,
         notes=(*prepared.samples.notes, *subject.notes, *subject.left_out),
     )
 

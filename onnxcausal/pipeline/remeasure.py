@@ -57,10 +57,10 @@ def remeasure(
     samples = prepared.samples
     positions = {target: samples.of_class(target)[:count] for target in samples.present.tolist()}
     part = HeldOutSamples(samples, positions, KEPT_SHARE * free_memory())
-    known = prepared.holds_probabilities
+    known = prepared.classes.are_probabilities
     networks = (prepared.network, opened(found.model, values, machine))
     before, after = (decide(network, part, probabilities=known) for network in networks)
-    same = record.masks.provenance.get("data_sha256") == prepared.data_sha256
+    same = record.masks.provenance.get("data_sha256") == prepared.origin.data_sha256
     return side_effects_file(
         prepared,
         record.masks,

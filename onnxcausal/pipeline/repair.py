@@ -159,7 +159,7 @@ def run(
     chosen = choose(original, subject, options, progress, gated=gated)
     provenance = provenance_of(subject, chosen, options, analysis)
     masks = masks_file(subject, chosen, provenance | {"gate": PASSED})  # until it is measured
-    known = subject.prepared.holds_probabilities
+    known = subject.prepared.classes.are_probabilities
     made = None if plan_only else masked_file.repair(original, masks, options.form, version_of("onnxcausal"))
     tried = None
     if made is not None:
@@ -236,7 +236,7 @@ def _refusals(subject: Subject, chosen: ChosenPlan, assessed: Assessed, options:
         before, after = assessed.objective.before, assessed.objective.after
         told.append(f"the objective does not rise on the samples to report on: {before:.1%} to {after:.1%}")
     for target in broken(assessed.found, chosen.objective, options.max_drop):
-        title = title_of(target, subject.prepared.class_names)
+        title = title_of(target, subject.prepared.classes.names)
         change = assessed.found.classes.get(target)
         if change is None:
             told.append(f"class {title}: none of its samples could be read")

@@ -57,7 +57,7 @@ def find_channels(original: Original, subject: Subject) -> RemovableChannels:
         NothingToAnalyseError: there are none.
     """
     prepared = subject.prepared
-    reading = reading_of(prepared)
+    reading = reading_of(prepared.origin)
     groups, members = [], []
     for group in removable_groups(original, output=reading.output, task=reading.task):
         nodes = _nodes_of(subject, group)
@@ -90,7 +90,7 @@ def magnitude_order(channels: RemovableChannels, original: Original, subject: Su
     The size of a child is set against the mean over its layer, so that layers are comparable; a group has the mean of
     its children.
     """
-    reading = reading_of(subject.prepared)
+    reading = reading_of(subject.prepared.origin)
     index = index_graph(original.model.proto, original.model.opset)
     named = every_layer_in_file(original.model, output=reading.output, task=reading.task)
     layers = {layer.name: layer for layer in find_layers(index)} | named
@@ -139,7 +139,7 @@ def _node_costs(
     for target in part.positions:
         x = part.of_class(target, count)
         outcome = partial(
-            _log_probability, target=target, task=prepared.settings.task, known=prepared.holds_probabilities
+            _log_probability, target=target, task=prepared.settings.task, known=prepared.classes.are_probabilities
         )
         for layer in layers:
             progress.layer(layer.name)

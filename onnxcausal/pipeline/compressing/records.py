@@ -45,9 +45,9 @@ def compression_file(
     prepared, settings = press.subject.prepared, press.provenance["settings"]
     found, others = measured
     return CompressionFile(
-        tool=tool_record(prepared),
+        tool=tool_record(prepared.origin),
         model=chosen.smaller.masks.model,
-        data=data_record(prepared),
+        data=data_record(prepared.origin),
         analysis_sha256=press.provenance.get("analysis_sha256"),
         settings=dict(settings),
         masks=chosen.smaller.masks,
@@ -57,7 +57,7 @@ def compression_file(
         split=PartRecord(search=positions_of(parts[0]), report=positions_of(parts[1])),
         tried=[_tried(entry) for entry in chosen.tried],
         overall=change_record(found.overall),
-        classes=class_records(found, prepared.class_names),
+        classes=class_records(found, prepared.classes.names),
         moved=[MovedRecord(**held._asdict()) for held in found.moved],
         agreement=found.agreement,
         quality=quality_records(found),

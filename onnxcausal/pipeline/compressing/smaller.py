@@ -164,7 +164,7 @@ class Press:
         return in_order(
             MasksFile(
                 model=ModelRecord(file=model.name, sha256=model.sha256),
-                reading=reading_of(self.subject.prepared),
+                reading=reading_of(self.subject.prepared.origin),
                 masks=entries,
                 provenance=dict(self.provenance),
             )

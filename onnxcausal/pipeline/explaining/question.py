@@ -101,7 +101,7 @@ def open_with_inference(
 ) -> Opened:
     """Return the model opened on the data, with the graphs of the classes that the inputs need."""
     prepared = prepare(model, configuration, machine=machine)
-    network, names = prepared.network, prepared.class_names
+    network, names = prepared.network, prepared.classes.names
     named = load_inputs(
         question.inputs,
         network.spec,
@@ -110,8 +110,12 @@ def open_with_inference(
         skip_bad=configuration.data.skip_bad,
     )
     targets = targets_of(network, named, question, names)
-    wanted = sorted({*targets.tolist(), *(named.labels[named.labels != UNKNOWN].tolist())} & set(prepared.targets))
-    inferred = infer_classes(replace(prepared, targets=tuple(wanted)), progress, Checkpoint())
+    wanted = sorted(
+        {*targets.tolist(), *(named.labels[named.labels != UNKNOWN].tolist())} & set(prepared.classes.targets)
+    )
+    inferred = infer_classes(
+        replace(prepared, classes=replace(prepared.classes, targets=tuple(wanted))), progress, Checkpoint()
+    )
     routes = {graph.target: route_of(graph) for graph in inferred.graphs}
     missing = "; ".join(f"class {entry.target}: {entry.reason}" for entry in inferred.skipped)
     missing = missing or "the data has no sample of it"

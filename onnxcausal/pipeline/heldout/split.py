@@ -121,7 +121,7 @@ def split_held_out(subject: Subject, count: int | None = None) -> tuple[HeldOutS
     for target in few:
         held = " and ".join(str(len(part.positions[target])) for part in parts)
         subject.left_out.append(
-            f"class {title_of(target, prepared.class_names)} is left out: {held} held-out sample(s) to choose and to "
+            f"class {title_of(target, prepared.classes.names)} is left out: {held} held-out sample(s) to choose and to "
             "report on are too few"
         )
     if len(few) == len(search):
@@ -191,4 +191,4 @@ def decide(network: Network, part: HeldOutSamples, *, probabilities: bool = Fals
 
 def decided_by(subject: Subject, network: Network, part: HeldOutSamples) -> Decisions:
     """Return what a form of the model decides on a part."""
-    return decide(network, part, probabilities=subject.prepared.holds_probabilities)
+    return decide(network, part, probabilities=subject.prepared.classes.are_probabilities)

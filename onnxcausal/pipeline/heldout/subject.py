@@ -72,7 +72,7 @@ class Subject:
         """
         failed, found = None, False
         for target, route in self.routes.items():
-            title = title_of(target, self.prepared.class_names)
+            title = title_of(target, self.prepared.classes.names)
             progress.target(title)
             try:
                 x = self.held_out(target, count, decided=decided)
@@ -229,14 +229,14 @@ def subject_of(
         inferred = infer_classes(prepared, progress, Checkpoint())
         routes = {graph.target: route_of(graph) for graph in inferred.graphs}
         used = _together([*_tried(prepared, routes), _reference(prepared)])
-        return Subject(prepared, routes, prepared.data_sha256, used, tuple(inferred.notes))
+        return Subject(prepared, routes, prepared.origin.data_sha256, used, tuple(inferred.notes))
     check_saved(saved, model, configured, str(analysis))
     prepared = _classifying(prepare(model, _as_analysed(configured.values, saved), machine=machine))
     every = {route.target: route for route in routes_of(saved)}
-    routes = {target: route for target, route in every.items() if target in set(prepared.targets)}
+    routes = {target: route for target, route in every.items() if target in set(prepared.classes.targets)}
     if not routes:
         raise _not_analysed(prepared, every, str(analysis))
-    if saved.data.sha256 != prepared.data_sha256:
+    if saved.data.sha256 != prepared.origin.data_sha256:
         note = (
             f"the causal graphs are from other data ({saved.data.source}), and every sample here counts as held out; "
             "whether some are in both is not known"
@@ -281,10 +281,10 @@ def _tried(prepared: Prepared, routes: Mapping[int, Route]) -> list[Indices]:
 
 
 def _not_analysed(prepared: Prepared, routes: Mapping[int, Route], where: str) -> ConfigError:
-    names = prepared.class_names
+    names = prepared.classes.names
     return ConfigError(
         "the class is not in the analysis",
-        where=f"{where}, --target {', '.join(title_of(target, names) for target in prepared.targets[:3])}",
+        where=f"{where}, --target {', '.join(title_of(target, names) for target in prepared.classes.targets[:3])}",
         why=f"analysed are {', '.join(title_of(target, names) for target in routes) or 'none'}",
         remedy="choose among them, or analyse the class first",
     )

@@ -53,9 +53,9 @@ def infer_classes(prepared: Prepared, progress: Progress, ledger: Checkpoint) ->
     inferred = Inferred([], [], _notes(prepared))
     unreadable = list(prepared.reference.unreadable if prepared.reference else ())
     correct = examined = 0
-    progress.begin(nodes * len(prepared.targets))
-    for target in prepared.targets:
-        title = title_of(target, prepared.class_names)
+    progress.begin(nodes * len(prepared.classes.targets))
+    for target in prepared.classes.targets:
+        title = title_of(target, prepared.classes.names)
         progress.target(title)
         right = partial(is_right, target=target, task=settings.task)
         scores = prepared.network.scores
@@ -84,7 +84,7 @@ def _notes(prepared: Prepared) -> list[str]:
     if passed_over := prepared.wiring.passed_over:
         shown = ", ".join(passed_over[:5]) + (" ..." if len(passed_over) > 5 else "")  # noqa: PLR2004
         notes.append(f"{len(passed_over)} op(s) with weights are no layers and were not intervened on: {shown}")
-    if prepared.holds_probabilities:
+    if prepared.classes.are_probabilities:
         notes.append(
             f"tensor {prepared.network.outcome.tensor} holds probabilities, whose effects shrink near 0 and 1; "
             "name the scores before them with --output if the model has them"

@@ -34,7 +34,7 @@ def infer_graph(
     """
     engine, flow, settings = prepared.engine, prepared.wiring.flow, prepared.settings
     outcome = partial(outcome_of, target=target, kind=settings.outcome)
-    entering = np.arange(prepared.classes) if settings.outcome.depends_on_every_class else np.array([target])
+    entering = np.arange(prepared.classes.count) if settings.outcome.depends_on_every_class else np.array([target])
     observation = engine.observe(chosen.x, outcome)
     graph = CausalGraph(target, chosen.indices, observation.outcome, chosen.examined, chosen.correct, observation.floor)
     bench = Bench(engine, chosen.x, outcome, observation, ledger.of(target, chosen), progress)

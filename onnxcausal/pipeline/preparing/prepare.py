@@ -1,6 +1,5 @@
 """From a model file and a configuration to everything an intervention needs."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version as version_of
 
@@ -19,11 +18,29 @@ from onnxcausal.pipeline.preparing.configuration import Configuration, what_was_
 from onnxcausal.pipeline.preparing.data import Arrays, first_samples, open_with_data, samples_of
 from onnxcausal.pipeline.preparing.engine import open_engine
 from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.provenance import Origin
 from onnxcausal.pipeline.preparing.ready import make_ready
 from onnxcausal.pipeline.preparing.targets import names_in_metadata, resolve_targets
 from onnxcausal.samples.load import METADATA
 from onnxcausal.samples.selection import Selection, choose_balanced
 from onnxcausal.samples.source import Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """What the scores are of.
+
+    Attributes:
+        count: number of classes.
+        names: name of each class, if known.
+        targets: classes to analyse.
+        are_probabilities: whether the scores look like probabilities: none negative, their sum 1.
+    """
+
+    count: int
+    names: tuple[str, ...] | None
+    targets: tuple[int, ...]
+    are_probabilities: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,33 +51,21 @@ class Prepared:
         network: the model, cut at its class scores.
         wiring: its layers and their flow.
         samples: the data.
-        data_sha256: hash of the data.
-        classes: number of classes.
-        holds_probabilities: whether the class scores look like probabilities: none negative, their sum 1.
-        class_names: name of each class, if known.
-        targets: classes to analyse.
-        settings: settings of the method.
         reference: reference samples; None where nothing is replaced by a mean.
+        classes: what the scores are of.
+        settings: settings of the method.
         engine: runs interventions.
-        preprocess: preprocessing that was set and applied, by key.
-        reading: how the model is read, where that was set, by key.
-        versions: version of each program that makes the numbers.
+        origin: where the numbers come from, for records alone.
     """
 
     network: Network
     wiring: Wiring
     samples: Samples
-    data_sha256: str
-    classes: int
-    holds_probabilities: bool
-    class_names: tuple[str, ...] | None
-    targets: tuple[int, ...]
-    settings: Settings
     reference: Selection | None
+    classes: Classes
+    settings: Settings
     engine: Engine
-    preprocess: Mapping[str, object]
-    reading: Mapping[str, object]
-    versions: Mapping[str, str]
+    origin: Origin
 
 
 def prepare(
@@ -105,17 +110,19 @@ def prepare(
         network=network,
         wiring=ready.wiring,
         samples=samples,
-        data_sha256=samples.digest(),
-        classes=classes,
-        holds_probabilities=probabilities,
-        class_names=names,
-        targets=targets,
-        settings=settings,
         reference=reference,
+        classes=Classes(classes, names, targets, probabilities),
+        settings=settings,
         engine=engine,
-        preprocess=what_was_set(configuration.preprocess) if samples.preprocessed else {},
-        reading=what_was_set(configuration.model),
-        versions={"onnxcausal": version_of("onnxcausal"), "onnxruntime": runner.version()},
+        origin=Origin(
+            data_source=samples.source,
+            data_sha256=samples.digest(),
+            synthetic=samples.synthetic,
+            preprocess=what_was_set(configuration.preprocess) if samples.preprocessed else {},
+            reading=what_was_set(configuration.model),
+            versions={"onnxcausal": version_of("onnxcausal"), "onnxruntime": runner.version()},
+            providers=engine.providers,
+        ),
     )
 
 

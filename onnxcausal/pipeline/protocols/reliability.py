@@ -56,10 +56,10 @@ def reliability(subject: Subject, runs: int, progress: Progress) -> Iterator[Est
     """
     whole: dict[tuple[str, str, str], list[Estimate]] = {}
     for target in subject.routes:
-        progress.target(title_of(target, subject.prepared.class_names))
+        progress.target(title_of(target, subject.prepared.classes.names))
         pool = _pool(subject.prepared, target)
         if len(pool.indices) < FEWEST_DRAWS * subject.prepared.settings.samples:
-            title = title_of(target, subject.prepared.class_names)
+            title = title_of(target, subject.prepared.classes.names)
             subject.left_out.append(
                 f"class {title} is left out: it has {len(pool.indices)} correctly classified samples"
             )

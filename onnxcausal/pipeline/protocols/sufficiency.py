@@ -114,7 +114,7 @@ def _random_route(
     """Return as many random nodes of each layer as the route has, and the targets they lead to."""
     flow, settings = subject.prepared.wiring.flow, subject.prepared.settings
     every = settings.outcome.depends_on_every_class
-    entering = np.arange(subject.prepared.classes) if every else np.array([route.target])
+    entering = np.arange(subject.prepared.classes.count) if every else np.array([route.target])
     drawn: dict[str, NDArray[np.int64]] = {}
     kept = {}
     for layer in reversed(flow.layers):

@@ -62,7 +62,7 @@ def measure_removals(
     for target in objective.protected:
         x = part.of_class(target, count)
         outcome = partial(
-            objective.outcome, target=target, task=subject.network.task, known=prepared.holds_probabilities
+            objective.outcome, target=target, task=subject.network.task, known=prepared.classes.are_probabilities
         )
         observation = prepared.engine.observe(x, outcome)
         for layer in layers:

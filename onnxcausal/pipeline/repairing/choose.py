@@ -112,8 +112,8 @@ def _check_power(subject: Subject, objective: Objective, report: HeldOutSamples,
         raise SamplesError(
             "too few samples to exclude a loss",
             where=f"{subject.prepared.samples.source}, --max-drop {most_lost:.2%}",
-            why=f"class {title_of(first, subject.prepared.class_names)}{more}: {len(report.positions[first])} samples "
-            f"to report on, where {count} even if none of them is lost; as many are needed to choose on",
+            why=f"class {title_of(first, subject.prepared.classes.names)}{more}: {len(report.positions[first])} "
+            f"samples to report on, where {count} even if none of them is lost; as many are needed to choose on",
             remedy="give more samples or a larger --max-drop; or set --portion, which reports and does not refuse",
         )
 

@@ -67,7 +67,7 @@ def find_reach(
     """
     tried = TRIED.get(form, form)
     own = neurons(prepared.wiring)
-    reading = reading_of(prepared)
+    reading = reading_of(prepared.origin)
     layers = [layer for layer in prepared.wiring.flow.layers if layer.name in own]
     if _refusal(original, reading, layers, tried):
         layers = [layer for layer in layers if not _noted(original, reading, layer, tried, notes)]

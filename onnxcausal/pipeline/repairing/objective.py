@@ -127,7 +127,7 @@ def _classes(prepared: Prepared, named: Iterable[str], flag: str) -> list[int]:
     if not given:
         return []
     try:
-        return list(resolve_targets(given, prepared.samples, prepared.classes, prepared.class_names))
+        return list(resolve_targets(given, prepared.samples, prepared.classes.count, prepared.classes.names))
     except ConfigError as error:
         raise ConfigError(error.what, where=flag, why=error.why, remedy=error.remedy) from error
 
@@ -137,8 +137,8 @@ def _check(target: int, prepared: Prepared, analysed: list[int]) -> None:
     if target not in analysed:
         raise ConfigError(
             "the class has no causal graph",
-            where=f"class {title_of(target, prepared.class_names)}",
-            why=f"analysed are {', '.join(title_of(each, prepared.class_names) for each in analysed)}",
+            where=f"class {title_of(target, prepared.classes.names)}",
+            why=f"analysed are {', '.join(title_of(each, prepared.classes.names) for each in analysed)}",
             remedy="analyse it first, or repair one of these",
         )
 
@@ -148,7 +148,7 @@ def _check_samples(target: int, prepared: Prepared, held: set[int]) -> None:
     if target not in held:
         raise ConfigError(
             "the class has no samples to measure on",
-            where=f"class {title_of(target, prepared.class_names)}, {prepared.samples.source}",
+            where=f"class {title_of(target, prepared.classes.names)}, {prepared.samples.source}",
             why="the causal graphs looked at all of them but a few, or there are none",
             remedy="analyse fewer of them with --samples, or name other data with --data",
         )

@@ -33,10 +33,10 @@ def provenance_of(
         "plan": {"stage": plan.stage, "portion": plan.portion, "beta": plan.beta, "replace": plan.replace},
         "count": options.count,
         "analysis": asdict(prepared.settings),
-        "preprocess": dict(prepared.preprocess),
-        "reading": dict(prepared.reading),
+        "preprocess": dict(prepared.origin.preprocess),
+        "reading": dict(prepared.origin.reading),
     }
-    held: dict[str, Any] = {"data_sha256": prepared.data_sha256, "graphs_sha256": _hash_of_graphs(subject)}
+    held: dict[str, Any] = {"data_sha256": prepared.origin.data_sha256, "graphs_sha256": _hash_of_graphs(subject)}
     if analysis is not None:
         held["analysis_sha256"] = analysis_sha256(analysis)
     plain: dict[str, Any] = json.loads(json.dumps(held | {"settings": settings}, default=str))

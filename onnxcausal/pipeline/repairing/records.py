@@ -41,7 +41,7 @@ def masks_file(subject: Subject, chosen: ChosenPlan, provenance: Mapping[str, An
     return in_order(
         MasksFile(
             model=ModelRecord(file=model.name, sha256=model.sha256),
-            reading=reading_of(subject.prepared),
+            reading=reading_of(subject.prepared.origin),
             masks=entries,
             means=chosen.masking.means(plan),
             provenance=dict(provenance),
@@ -112,9 +112,9 @@ def side_effects_file(
     search, report = split
     found = assessed.found
     return SideEffectsFile(
-        tool=tool_record(prepared),
+        tool=tool_record(prepared.origin),
         model=masks.model,
-        data=data_record(prepared),
+        data=data_record(prepared.origin),
         analysis_sha256=None,
         settings=dict(settings),
         plan=None,
@@ -122,7 +122,7 @@ def side_effects_file(
         split=PartRecord(search={} if search is None else positions_of(search), report=positions_of(report)),
         objective=None if assessed.objective is None else change_record(assessed.objective),
         overall=change_record(found.overall),
-        classes=class_records(found, prepared.class_names, protected),
+        classes=class_records(found, prepared.classes.names, protected),
         moved=[MovedRecord(**held._asdict()) for held in found.moved],
         agreement=found.agreement,
         quality=quality_records(found),
