@@ -3,11 +3,16 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from onnxcausal.onnxgraph.file.model import load_model
 from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.onnxgraph.runner.limits import Limits
 from onnxcausal.onnxgraph.sandbox import open_model
+
+# An example of generated ones takes as long as it takes: no machine is too slow.
+settings.register_profile("without_deadline", settings.default, deadline=None)
+settings.load_profile("without_deadline")
 
 
 @pytest.fixture(autouse=True)

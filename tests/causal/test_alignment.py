@@ -62,6 +62,33 @@ def test_a_model_without_layers_matches_nothing() -> None:
     assert matched([], layers("a:4")) == []
 
 
+def test_names_decide_as_soon_as_all_of_one_model_are_in_the_other() -> None:
+    few, many = layers("b:4", "a:4"), layers("a:4", "b:4", "c:4")
+    for found, pairs in (
+        (match_layers(few, many), [(0, 1), (1, 0)]),
+        (match_layers(many, few), [(0, 1), (1, 0)]),
+        (match_layers(few, few[::-1]), [(0, 1), (1, 0)]),
+    ):
+        assert [(match.old, match.new) for match in found] == pairs
+        assert {match.by for match in found} == {MatchedBy.NAME}
+
+
+def test_what_tells_is_the_name_only_where_names_are_equal() -> None:
+    found = match_layers(layers("a:4", "b:5", "c:6"), layers("a:4", "x:5", "y:6"))
+    assert [match.by for match in found] == [MatchedBy.NAME, MatchedBy.STRUCTURE, MatchedBy.STRUCTURE]
+
+
+def test_one_more_match_outweighs_all_names() -> None:
+    """Names alone would match the last three with the first three."""
+    old, new = layers("a:4", "b:4", "c:4", "d:4"), layers("b:4", "c:4", "d:4", "x:4")
+    assert matched(old, new) == [(0, 0), (1, 1), (2, 2), (3, 3)]
+
+
+def test_one_more_name_outweighs_all_ops() -> None:
+    old = [LayerOutline("c", "Gemm", 4, 4), LayerOutline("a", "Conv", 4, 4)]
+    assert matched(old, [LayerOutline("c", "Conv", 4, 4), LayerOutline("x", "Gemm", 9, 9)]) == [(0, 0)]
+
+
 shapes = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["Conv", "Gemm"]), st.integers(1, 2)), max_size=5)
 
 

@@ -127,3 +127,105 @@ def test_shares_are_compared_by_the_hypergeometric_distribution() -> None:
     assert share_change((10, 10), (2, 10), margin=0) == pytest.approx(expected)
     assert share_change((10, 10), (2, 10), margin=0.8) == 1
     assert share_change((0, 0), (2, 10), margin=0) == 1
+
+
+@pytest.mark.parametrize(("shared", "paired"), [(9, False), (10, True), (12, True)])
+def test_shared_samples_are_enough_when_they_are_ten_and_half_of_the_fewer(shared: int, *, paired: bool) -> None:
+    te = np.random.default_rng(9).normal(size=(2, 60))
+    few = measured(te[:, :16], np.arange(16))
+    many = measured(te, np.arange(16 - shared, 76 - shared))
+    assert change_of(few, many, margin=0, resolution=0, same_data=True).paired is paired
+    assert change_of(many, few, margin=0, resolution=0, same_data=True).paired is paired
+
+
+def test_a_difference_that_float_noise_explains_is_none_however_sure_it_is() -> None:
+    """A difference alike on every sample has no spread, and would be certain."""
+    te = np.random.default_rng(10).integers(-8, 8, (3, 20)).astype(np.float64)
+    other = te + np.array([[0.25], [0.125], [-0.5]])
+    change = change_of(measured(te), measured(other), margin=0, resolution=0.25, same_data=True)
+    assert change.difference.tolist() == [0.25, 0.125, -0.5]
+    assert change.error.tolist() == [0, 0, 0]
+    assert change.p.tolist() == [1, 1, 0]
+
+
+def test_a_certain_difference_as_large_as_the_margin_does_not_matter() -> None:
+    te = np.zeros((3, 20))
+    other = te + np.array([[0.25], [0.5], [-0.25]])
+    for same_data in (True, False):
+        change = change_of(measured(te), measured(other), margin=0.25, resolution=0, same_data=same_data)
+        assert change.p.tolist() == [1, 0, 1]
+
+
+def beyond_slowly(size: float, error: float, freedom: float, margin: float) -> float:
+    """Return the chance of a difference as large as this from a true one as large as the margin, in either tail."""
+    t = stats.t(freedom)
+    return min(1.0, float(t.sf((size - margin) / error) + t.cdf(-(size + margin) / error)))
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.2])
+def test_every_number_of_a_change_of_independent_samples_is_that_of_its_definition(margin: float) -> None:
+    rng = np.random.default_rng(11)
+    old, new = rng.normal(0, 1, (5, 12)), rng.normal(0.4, 3, (5, 30))
+    change = change_of(measured(old), measured(new), margin=margin, resolution=0, same_data=False)
+    for node, (first, second) in enumerate(zip(old, new, strict=True)):
+        here, there = first.var(ddof=1) / 12, second.var(ddof=1) / 30
+        freedom = (here + there) ** 2 / (here**2 / 11 + there**2 / 29)
+        difference, error = second.mean() - first.mean(), np.sqrt(here + there)
+        assert change.difference[node] == pytest.approx(difference)
+        assert change.error[node] == pytest.approx(error)
+        assert change.p[node] == pytest.approx(beyond_slowly(abs(difference), error, freedom, margin))
+
+
+def test_every_number_of_a_paired_change_is_that_of_its_definition() -> None:
+    rng = np.random.default_rng(12)
+    old, new = rng.normal(0, 1, (6, 20)), rng.normal(0.3, 1, (6, 20))
+    counts = [20, 11, 3, 2, 1, 0]
+    for node, count in enumerate(counts):
+        new[node, count:] = np.nan
+    te = measured(new)
+    cut = LayerEffects(np.nan_to_num(te.ate), np.nan_to_num(te.error), np.array(counts), np.arange(20), new)
+    with np.errstate(all="raise"):  # nothing is divided by 0
+        change = change_of(measured(old), cut, margin=0.1, resolution=0, same_data=True)
+    for node, count in enumerate(counts):
+        difference = (new - old)[node, :count]
+        if count < 2:
+            assert change.p[node] == 1
+            assert np.isnan(change.error[node])
+            assert np.isnan(change.difference[node]) if not count else change.difference[node] == difference[0]
+            continue
+        error = difference.std(ddof=1) / np.sqrt(count)
+        assert change.difference[node] == pytest.approx(difference.mean())
+        assert change.error[node] == pytest.approx(error)
+        assert change.p[node] == pytest.approx(beyond_slowly(abs(difference.mean()), error, count - 1, 0.1))
+
+
+def test_a_node_measured_on_few_samples_has_the_freedom_of_few() -> None:
+    side = LayerEffects(np.array([0.0]), np.array([1.0]), np.array([2]), np.arange(2))
+    other = LayerEffects(np.array([3.0]), np.array([0.5]), np.array([3]), np.arange(3))
+    freedom = (1 + 0.25) ** 2 / (1 / 1 + 0.25**2 / 2)
+    for change in (
+        change_of(side, other, margin=0, resolution=0, same_data=False),
+        change_of(other, side, margin=0, resolution=0, same_data=False),
+    ):
+        assert change.p[0] == pytest.approx(beyond_slowly(3, 1.25**0.5, freedom, 0))
+
+
+def test_where_only_one_side_has_an_error_nothing_is_said() -> None:
+    known = LayerEffects(np.array([5.0]), np.array([0.1]), np.array([9]), np.arange(9))
+    for ate, error in ((np.nan, 0.1), (1.0, np.nan), (np.inf, 0.1)):
+        other = LayerEffects(np.array([ate]), np.array([error]), np.array([9]), np.arange(9))
+        assert change_of(known, other, margin=0, resolution=0, same_data=False).p.tolist() == [1]
+
+
+def test_shares_of_unequal_numbers_of_samples_are_compared_as_the_tables_they_are() -> None:
+    # 3 of 5 against 30 of 35: every split of 33 successes over 5 and 35 tries, by counting.
+    chances = stats.hypergeom(40, 33, 5).pmf(np.arange(6))
+    expected = chances[chances <= chances[3] * (1 + 1e-9)].sum()
+    assert share_change((3, 5), (30, 35), margin=0.1) == pytest.approx(expected)
+    assert share_change((30, 35), (3, 5), margin=0.1) == pytest.approx(expected)
+    assert share_change((1, 4), (2, 4), margin=0.25) == 1
+    assert share_change((2, 10), (0, 0), margin=0) == 1
+
+
+def test_holm_never_exceeds_one() -> None:
+    assert holm(np.array([0.9, 0.8, 0.01])).tolist() == [1.0, 1.0, pytest.approx(0.03)]

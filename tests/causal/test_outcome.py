@@ -1,6 +1,7 @@
 """The scalar on which effects are measured."""
 
 import numpy as np
+import pytest
 from scipy.special import log_softmax
 
 from onnxcausal.causal.outcome import OutcomeKind, outcome_of
@@ -27,3 +28,27 @@ def test_the_result_does_not_alias_the_scores() -> None:
     scores = SCORES.astype(np.float64)
     outcome_of(scores, 0)[:] = 0
     assert scores[:, 0].any()
+
+
+def test_only_the_logit_leaves_the_other_classes_out() -> None:
+    other = SCORES.copy()
+    other[:, [0, 1, 2, 4, 5, 6]] += 1
+    for kind in OutcomeKind:
+        changes = not np.array_equal(outcome_of(SCORES, 3, kind), outcome_of(other, 3, kind))
+        assert kind.depends_on_every_class is changes
+
+
+@pytest.mark.parametrize("kind", list(OutcomeKind))
+def test_half_precision_scores_are_computed_in_double(kind: OutcomeKind) -> None:
+    half = SCORES.astype(np.float16)
+    found = outcome_of(half, 2, kind)
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, outcome_of(half.astype(np.float64), 2, kind))
+
+
+@pytest.mark.parametrize("kind", [OutcomeKind.MARGIN, OutcomeKind.LOG_PROB])
+def test_infinite_scores_give_no_number_and_no_warning(kind: OutcomeKind) -> None:
+    with np.errstate(all="raise"):
+        found = outcome_of(np.array([[np.inf, np.inf], [1.0, 0.0]]), 0, kind)
+    assert np.isnan(found[0])
+    assert np.isfinite(found[1])

@@ -153,3 +153,41 @@ def test_a_layer_of_dead_nodes_says_so() -> None:
 def test_full_coverage_takes_every_candidate() -> None:
     ate = np.array([-0.1, -0.2, -0.3])
     assert strongest(ate, np.array([True, True, True]), 1.0).tolist() == [0, 1, 2]
+
+
+def test_a_node_whose_adjusted_p_value_is_the_level_itself_is_significant() -> None:
+    """The step-up procedure rejects p-values up to and including k / m alpha."""
+    effects = table([-0.3, -0.25, 0.3, 0.0, 0.0])
+    for q in assess_paired(effects).q:
+        at_level = assess_paired(effects, alpha=float(q))
+        assert [role is not Role.NEUTRAL for role in at_level.roles] == (at_level.q <= q).tolist()
+        assert Role.NEUTRAL not in [role for role, held in zip(at_level.roles, at_level.q, strict=True) if held == q]
+
+
+def test_nodes_that_carry_exactly_the_share_asked_for_suffice() -> None:
+    ate = np.array([-1.0, -4.0, -2.0, -1.0])
+    every = np.ones(4, bool)
+    assert strongest(ate, every, 0.5).tolist() == [1]
+    assert strongest(ate, every, 0.75).tolist() == [1, 2]
+    assert strongest(ate, every, 0.7500001).tolist() == [0, 1, 2]
+
+
+def test_of_equally_strong_nodes_the_first_are_chosen() -> None:
+    # More than 16, which an unstable sort would mix.
+    assert strongest(np.tile([-1.0, -0.5], 40), np.ones(80, bool), 0.25).tolist() == list(range(0, 30, 2))
+
+
+def test_an_effect_of_exactly_zero_speaks_neither_for_the_class_nor_against_it() -> None:
+    """Its mean is 0 and its spread is not: it is tested, and is significant at a level that takes all."""
+    te = np.array([[-1.0, 1.0, -1.0, 1.0], [-1.0, -2.0, -1.0, -3.0]])
+    verdicts = assess_paired(EffectTable(te, np.arange(4.0)), alpha=1.0 - 1e-12, coverage=1.0)
+    assert verdicts.p[0] == 1
+    found = assess_paired(EffectTable(te[:1], np.arange(4.0)), alpha=1.0, coverage=1.0)
+    assert found.roles == (Role.MINOR,)
+    assert found.selected_by is SelectedBy.NONE
+
+
+def test_the_reason_tells_whether_nothing_is_significant_or_nothing_negative() -> None:
+    effects = EffectTable(np.array([[0.0, 0.0, 0.0], [1.0, 2.0, 1.5]]), np.arange(3.0))
+    assert assess_paired(effects, alpha=0.2).reason.startswith("no significant effect is negative")
+    assert assess_paired(effects, alpha=1e-9).reason == "no node has a significant effect on 3 samples"

@@ -83,3 +83,55 @@ def test_a_constant_outcome_gives_no_nan(outcome: float) -> None:
     verdicts = assess_welch(EffectTable(np.array([[-1.0, -1.0], [0.0, 0.0]]), np.array([outcome, outcome])))
     assert np.isfinite([verdicts.p, verdicts.q, verdicts.low, verdicts.high]).all()
     assert verdicts.roles[0] is Role.NECESSARY
+
+
+def test_every_number_is_that_of_the_two_sample_z_test() -> None:
+    rng = np.random.default_rng(3)
+    observed = rng.normal(9, 2, 30)
+    te = np.array([[-1.5], [0.4], [0.0], [2.0]]) + np.array([[1.0], [0.5], [0.0], [2.0]]) * rng.normal(size=(4, 30))
+    verdicts = assess_welch(EffectTable(te, observed), alpha=0.1)
+    for node, changed in enumerate((observed + te).tolist()):
+        error = math.sqrt(statistics.variance(changed) / 30 + statistics.variance(observed.tolist()) / 30)
+        ate = statistics.fmean(te[node].tolist())
+        beyond = statistics.NormalDist().cdf(-abs(ate) / error)
+        assert verdicts.ate[node] == pytest.approx(ate)
+        assert verdicts.d[node] == pytest.approx(ate / statistics.stdev(observed.tolist()))
+        assert verdicts.p[node] == pytest.approx(1.0 if node == 2 else beyond)
+        assert verdicts.q[node] == verdicts.p[node]
+        margin = statistics.NormalDist().inv_cdf(0.95) * error
+        assert (verdicts.low[node], verdicts.high[node]) == pytest.approx((ate - margin, ate + margin))
+
+
+def test_intervals_are_of_95_percent_unless_told() -> None:
+    rng = np.random.default_rng(4)
+    table = EffectTable(rng.normal(size=(2, 20)), rng.normal(size=20))
+    np.testing.assert_array_equal(assess_welch(table).low, assess_welch(table, alpha=0.05).low)
+    assert (assess_welch(table).high < assess_welch(table, alpha=0.01).high).all()
+
+
+def test_without_spread_a_change_is_certain() -> None:
+    verdicts = assess_welch(EffectTable(np.array([[-1.0, -1.0], [0.0, 0.0]]), np.array([3.0, 3.0])))
+    assert verdicts.p.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("te", "selected_by", "reason"),
+    [
+        ([-5.0, 0.05], SelectedBy.WELCH, "noisy nodes selected by the fallback"),
+        ([-0.05, 5.0], SelectedBy.FALLBACK, "necessary nodes selected by the fallback"),
+        ([-0.05, 0.05], SelectedBy.FALLBACK, "necessary and noisy nodes selected by the fallback"),
+        ([-5.0, 5.0], SelectedBy.WELCH, ""),
+        ([-5.0, 0.0], SelectedBy.WELCH, ""),
+        ([0.0, 5.0], SelectedBy.NONE, "neither the z-test nor the fallback selects a necessary node"),
+        (
+            [0.0, 0.05],
+            SelectedBy.NONE,
+            "neither the z-test nor the fallback selects a necessary node; noisy nodes selected by the fallback",
+        ),
+    ],
+)
+def test_what_selected_is_told(te: list[float], selected_by: SelectedBy, reason: str) -> None:
+    observed = np.linspace(8, 12, 50)
+    verdicts = assess_welch(EffectTable(np.array(te)[:, None] * np.ones(50), observed))
+    assert verdicts.selected_by is selected_by
+    assert verdicts.reason == reason

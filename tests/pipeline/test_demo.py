@@ -12,15 +12,15 @@ from onnxcausal.pipeline.demo import DATA, MODEL, MODELS, TARGETS, demo, shipped
 from onnxcausal.pipeline.progress import Silent
 
 ROOT = Path(__file__).parent.parent.parent
-ALLOWED = 180
-"""Seconds it may take on two cores."""
+ALLOWED = 2 * 180
+"""Seconds of a processor it may take: three minutes of two cores, whatever else they have to do."""
 
 
 @pytest.mark.slow
 def test_it_analyses_explains_and_reports_and_can_be_repeated(tmp_path: Path) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     shown = demo(tmp_path / "demo")
-    assert time.monotonic() - started < ALLOWED
+    assert time.process_time() - started < ALLOWED
     assert shown.analysis.targets == TARGETS
     assert len(shown.explanation.wrong)
     assert shown.written.path == tmp_path / "demo" / "report.html"

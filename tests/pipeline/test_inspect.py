@@ -140,13 +140,13 @@ def test_shapes_types_and_rows_of_the_file_are_those_of_a_run(specimen: Specimen
 @needs_assets
 @pytest.mark.parametrize("path", sorted((ASSETS / "models").glob("*.onnx")), ids=lambda path: path.stem)
 def test_real_models_are_read_in_seconds(path: Path) -> None:
-    start = time.perf_counter()
+    start = time.process_time()  # of this process alone, whatever else the machine has to do
     try:
         found = inspect(path, configure(path, None, {}))
     except ModelError:
         assert path.stem in ("odd_ir1_no_opset_super_resolution", "odd_missing_external_data")
         return
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
     assert found.layers or path.stem in ("odd_bad_graph_polygraphy", "odd_qonnx_TFC_1W1A")
     assert not findings(found, FindingKind.BYPASS)  # residual networks among them
     assert (found.outcome.tensor is None) == (path.stem == "odd_detector_ultraface")

@@ -7,6 +7,7 @@ import pytest
 
 from onnxcausal import analyze
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile, SkippedRecord, to_record
+from onnxcausal.analysis.formats.evaluation import EvaluationFile, Protocol
 from onnxcausal.analysis.gating.checks import Status
 from onnxcausal.analysis.gating.gates import check_gates, parse_gate
 from onnxcausal.analysis.gating.measures import MEANING, GateEvidence
@@ -171,3 +172,99 @@ def test_what_was_not_analysed_is_refused(record: AnalysisFile, text: str, what:
     with pytest.raises(ConfigError) as caught:
         check_gates([parse_gate(text, "test")], GateEvidence(record))
     assert what in caught.value.what
+
+
+def with_names(record: AnalysisFile, names: list[str | None], layer: str = "dense") -> AnalysisFile:
+    """Return the record with other names: of its two graphs, of the class left out, and of its top layer."""
+    graphs = [
+        graph.model_copy(update={"class_name": name, "layers": [graph.layers[0].model_copy(update={"name": layer})]})
+        for graph, name in zip(record.graphs, names, strict=False)
+    ]
+    skipped = [entry.model_copy(update={"class_name": names[2]}) for entry in record.skipped]
+    return record.model_copy(update={"graphs": graphs, "skipped": skipped})
+
+
+def checked(record: AnalysisFile, text: str) -> list[tuple[int | None, str | None]]:
+    checks = check_gates([parse_gate(text, "test")], GateEvidence(record))
+    return [(check.target, check.layer) for check in checks]
+
+
+def test_a_name_of_two_classes_names_none(record: AnalysisFile) -> None:
+    twins = with_names(record, ["cat", "cat", "dog"])
+    with pytest.raises(ConfigError, match="unknown class 'cat'"):
+        check_gates([parse_gate("accuracy[cat] < 0.5", "test")], GateEvidence(twins))
+    assert checked(twins, "accuracy[dog] < 0.5") == [(9, None)]
+    # The name of one class is the index of another.
+    with pytest.raises(ConfigError, match="unknown class '3'"):
+        check_gates([parse_gate("accuracy[3] < 0.5", "test")], GateEvidence(with_names(record, ["a", "3", "b"])))
+
+
+def test_an_index_that_is_the_name_of_a_layer_too_is_the_class_where_no_layer_can_be(record: AnalysisFile) -> None:
+    held = with_names(record, [None, None, None], layer="3")
+    assert checked(held, "accuracy[3] < 0.5") == [(3, None)]
+    assert checked(held, "nodes[3] > 1e9") == [(3, "3"), (7, "3"), (9, "3")]
+    assert checked(held, "nodes[7, 3] > 1e9") == [(7, "3")]
+
+
+def test_the_name_of_a_class_may_hold_what_selects_a_layer(record: AnalysisFile) -> None:
+    held = with_names(record, ["cat", None, None])
+    assert checked(held, "nodes[ cat ,  dense ] > 1e9") == [(3, "dense")]
+    assert checked(held, "nodes[*, dense] > 1e9") == [(3, "dense"), (7, "dense"), (9, "dense")]
+    assert checked(held, "nodes[dense] > 1e9") == [(3, "dense"), (7, "dense"), (9, "dense")]
+
+
+@pytest.mark.parametrize(
+    ("sign", "fails"),
+    [("<", (True, False, False)), ("<=", (True, True, False)), ("==", (False, True, False)),
+     ("!=", (True, False, True)), (">=", (False, True, True)), (">", (False, False, True))],
+)  # fmt: skip
+def test_each_operator_is_the_comparison_it_says(sign: str, fails: tuple[bool, bool, bool]) -> None:
+    gate = parse_gate(f"nodes {sign} 0.5", "test")
+    assert tuple(gate.fails(number) for number in (0.25, 0.5, 0.75)) == fails
+    assert gate.sign == sign
+
+
+@pytest.mark.parametrize(
+    ("written", "number"), [("0.5", 0.5), ("-2", -2.0), ("12.5%", 0.125), ("1e-3", 1e-3), ("-50%", -0.5)]
+)
+def test_thresholds_are_numbers_or_percentages(written: str, number: float) -> None:
+    assert parse_gate(f"nodes > {written}", "test").threshold == number
+
+
+def test_what_is_said_of_a_gate_names_layer_number_and_condition(record: AnalysisFile) -> None:
+    held = with_names(record, ["cat", None, "dog"])
+    gates = [parse_gate(text, "test") for text in ("nodes[*, dense] >= 12.5%", "accuracy[dog] < 1e-3", "skipped > 0")]
+    checks = check_gates(gates, GateEvidence(held))
+    of_layers, accuracy, skipped = checks[:3], checks[3], checks[4]
+    necessary = sum(node.role is Role.NECESSARY for node in held.graphs[0].layers[0].nodes)
+    assert of_layers[0].message == f"nodes in dense is {necessary:.4g}, must not be >= 0.125"
+    assert (of_layers[0].rule, of_layers[0].name) == ("nodes", "nodes[*, dense] >= 12.5%")
+    assert [check.title for check in of_layers] == ["3 (cat)", "7", "9 (dog)"]
+    assert accuracy.message == "accuracy is 0.02, must not be < 0.001"
+    assert (accuracy.status, accuracy.title) == (Status.PASSED, "9 (dog)")
+    assert (skipped.target, skipped.title, skipped.layer) == (None, "", None)
+
+
+def test_a_gate_on_what_no_evaluation_holds_is_refused(record: AnalysisFile) -> None:
+    held = GateEvidence(record, {Protocol.RELIABILITY: EvaluationFile.model_construct(records=[])})
+    with pytest.raises(ConfigError, match="nothing to measure") as caught:
+        check_gates([parse_gate("reliability[3] < 0.5", "test")], held)
+    assert "reliability" in caught.value.why
+    assert caught.value.where == "reliability[3] < 0.5"
+
+
+def test_what_is_refused_says_where_and_what_would_do(record: AnalysisFile) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_gate("zzzz > 1", "--fail-on")
+    assert caught.value.where == "--fail-on: zzzz > 1"
+    assert caught.value.remedy == "use one of them"
+    layer = record.graphs[0].layers[0].name
+    for text, remedy in ((f"nodes[3, {layer}x] > 1", f"did you mean {layer!r}?"), ("nodes[3, 0] > 1", "use a name")):
+        with pytest.raises(ConfigError) as caught:
+            check_gates([parse_gate(text, "test")], GateEvidence(record))
+        assert caught.value.where == text
+        assert caught.value.remedy.startswith(remedy)
+        assert all(held.name in caught.value.why for held in record.graphs[0].layers)
+    with pytest.raises(ConfigError) as caught:
+        check_gates([parse_gate("nodes[zebra] > 1", "test")], GateEvidence(record))
+    assert "3 (digit 3), 7 (digit 7), 9 (digit 9)" in caught.value.why

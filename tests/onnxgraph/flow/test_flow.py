@@ -274,3 +274,162 @@ def test_tensors_that_a_body_takes_from_outside_are_mixed() -> None:
     )
     targets = opened.wiring.flow.targets(opened.layers[0], {opened.layers[1].name: np.array([1])}, np.array([0]))
     assert targets.kind is FlowKind.UNTRACKED
+
+
+def test_a_child_that_enters_a_layer_by_its_bias_goes_on_beyond_it() -> None:
+    """The bias of the second layer is what the first one gives; the layer ends the flow of its data alone."""
+    b = Builder(np.random.default_rng(0))
+    flat = b.add("Flatten", ["x"])
+    first = b.add("Gemm", [flat, b.weight(144, 4)])
+    second = b.add("Gemm", [b.add("Relu", [flat]), b.weight(144, 4), first])
+    output = b.add("Gemm", [b.add("Relu", [second]), b.weight(4, 3)])
+    opened = open_proto(b.model(["N", 4, 6, 6], output), images(0))
+    links = opened.wiring.flow.links[opened.layers[0].name]
+    assert [(link.consumer, link.kind) for link in links] == [(opened.layers[2].name, FlowKind.UNTRACKED)]
+    assert_links_are_what_perturbation_shows(opened)
+
+
+def added_and_shifted(builder: Builder, tensor: str, channels: int, shifts: Sequence[int]) -> str:
+    """Return the sum of a map with its channels moved on by each number of places, in a circle."""
+    total = ""
+    for shift in shifts:
+        moved = builder.add("Gather", [tensor, builder.integers(*np.roll(np.arange(channels), shift).tolist())], axis=1)
+        total = builder.add("Add", [total, moved]) if total else moved
+    return total
+
+
+def test_where_channels_are_added_up_no_feature_is_one_node_with_another() -> None:
+    """Each feature of two added channels carries both of them, as those of the other do."""
+    b = Builder(np.random.default_rng(0))
+    conv = b.add("Conv", ["x", b.weight(2, 4, 3, 3)], pads=[1] * 4)
+    flat = b.add("Flatten", [added_and_shifted(b, conv, 2, [0, 1])])
+    opened = open_proto(b.model(["N", 4, 6, 6], b.add("Gemm", [flat, b.weight(72, 3)])), images(0))
+    assert [node.tolist() for node in opened.wiring.flow.nodes[opened.layers[1].name]] == [[n] for n in range(72)]
+    assert_links_are_what_perturbation_shows(opened)
+
+
+@pytest.mark.parametrize(("count", "kind"), [(8, FlowKind.TRACKED), (9, FlowKind.UNTRACKED)])
+def test_up_to_eight_children_at_one_place_are_told_apart(count: int, kind: FlowKind) -> None:
+    b = Builder(np.random.default_rng(0))
+    conv = b.add("Conv", ["x", b.weight(10, 4, 1, 1)])
+    shifted = added_and_shifted(b, conv, 10, range(count))
+    output = b.add("ReduceMean", [b.add("Conv", [shifted, b.weight(3, 10, 1, 1)])], axes=[2, 3], keepdims=0)
+    opened = open_proto(b.model(["N", 4, 6, 6], output), images(0))
+    (link,) = opened.wiring.flow.links[opened.layers[0].name]
+    assert link.kind is kind
+    if kind is FlowKind.TRACKED:
+        assert len(link.features) == 10 * count
+        assert_links_are_what_perturbation_shows(opened)
+
+
+def test_a_place_that_depends_on_the_samples_is_not_taken_from_the_traced_ones() -> None:
+    b = Builder(np.random.default_rng(0))
+    conv = b.add("Conv", ["x", b.weight(4, 4, 3, 3)], pads=[1] * 4)
+    strongest = b.add("ArgMax", [b.add("ReduceMean", ["x"], axes=[0, 2, 3], keepdims=0)], axis=0, keepdims=1)
+    chosen = b.add("Gather", [conv, strongest], axis=1)  # another channel for other samples
+    output = b.add("ReduceMean", [b.add("Conv", [chosen, b.weight(3, 1, 1, 1)])], axes=[2, 3], keepdims=0)
+    opened = open_proto(b.model(["N", 4, 6, 6], output), images(0))
+    (link,) = opened.wiring.flow.links[opened.layers[0].name]
+    assert link.kind is FlowKind.UNTRACKED
+
+
+def test_a_normalised_way_that_leads_to_no_necessary_node_does_not_count() -> None:
+    b = Builder(np.random.default_rng(0))
+    first = b.add("Conv", ["x", b.weight(2, 4, 1, 1)])
+    normal = b.add("InstanceNormalization", [first, b.weight(2), b.weight(2)])
+    beside = b.add("Conv", [b.add("Concat", [normal, "x"], axis=1), b.weight(3, 6, 1, 1)])
+    plain = b.add("Conv", [b.add("Relu", [first]), b.weight(3, 2, 1, 1)])
+    output = b.add("ReduceMean", [b.add("Add", [beside, plain])], axes=[2, 3], keepdims=0)
+    opened = open_proto(b.model(["N", 4, 6, 6], output), images(0))
+    top, of_both, of_first = opened.layers
+    for node, children, kind in (
+        ([3], [1], FlowKind.TRACKED),  # a channel of the input
+        ([0, 3], [0, 1], FlowKind.NORMALISED),
+    ):
+        necessary = {of_both.name: np.array(node), of_first.name: np.array([1])}
+        targets = opened.wiring.flow.targets(top, necessary, np.array([0]))
+        assert targets.children.tolist() == children
+        assert targets.kind is kind
+        assert targets.to_outcome.tolist() == []
+
+
+def test_features_that_carry_nothing_are_nodes_of_their_own() -> None:
+    opened = open_proto(classifier(["pad"], "flatten", 0), images(0))
+    nodes = opened.wiring.flow.nodes[opened.layers[1].name]
+    of_channel = [list(range(36 * channel, 36 * (channel + 1))) for channel in range(4)]
+    zeros = [[feature] for channel in (0, 3) for feature in of_channel[channel]]
+    assert sorted(node.tolist() for node in nodes) == sorted([*zeros, of_channel[1], of_channel[2]])
+
+
+def branching() -> Opened:
+    """Return a model whose first layer flows into a Gemm by blocks, into a convolution, and into the outcome."""
+    b = Builder(np.random.default_rng(0))
+    first = b.add("Conv", ["x", b.weight(3, 4, 1, 1)])
+    by_blocks = b.add("Gemm", [b.add("Flatten", [b.add("Relu", [first])]), b.weight(108, 3)])
+    second = b.add("Conv", [b.add("Tanh", [first]), b.weight(3, 3, 1, 1)])
+    both = b.add("ReduceMean", [b.add("Add", [second, first])], axes=[2, 3], keepdims=0)
+    return open_proto(b.model(["N", 4, 6, 6], b.add("Add", [both, by_blocks])), images(0))
+
+
+def test_children_are_linked_to_nodes_which_may_be_blocks_of_features() -> None:
+    opened = branching()
+    by_op = {layer.op_type: layer for layer in opened.layers[1:]}
+    dense, conv = by_op["Gemm"], by_op["Conv"]
+    assert len(opened.wiring.flow.nodes[dense.name]) == 3
+    found = list(opened.wiring.flow.node_links(opened.layers[0]))
+    assert sorted(found) == sorted([(layer.name, child, child) for layer in (dense, conv) for child in range(3)])
+    assert {type(index) for link in found for index in link[1:]} == {int}
+    assert {link.consumer for link in opened.wiring.flow.links[opened.layers[0].name]} == {dense.name, conv.name, None}
+    assert list(opened.wiring.flow.node_links(dense)) == []
+
+
+def test_targets_are_gathered_over_all_ways_down() -> None:
+    opened = branching()
+    flow, top = opened.wiring.flow, opened.layers[0]
+    dense, conv = (next(layer for layer in opened.layers[1:] if layer.op_type == kind) for kind in ("Gemm", "Conv"))
+    for necessary, classes, children, to_outcome in (
+        ({conv.name: [2]}, [], [2], []),
+        ({dense.name: [1]}, [], [1], []),
+        ({}, [0, 1], [0, 1], [0, 1]),
+        ({conv.name: [2], dense.name: []}, [0], [0, 2], [0]),
+        ({conv.name: [1], dense.name: [2]}, [1], [1, 2], [1]),
+        ({}, [], [], []),
+    ):
+        named = {name: np.array(nodes, np.int64) for name, nodes in necessary.items()}
+        targets = flow.targets(top, named, np.array(classes, np.int64))
+        assert targets.children.tolist() == children
+        assert targets.to_outcome.tolist() == to_outcome
+        assert targets.kind is FlowKind.TRACKED
+        assert targets.children.dtype == targets.to_outcome.dtype == np.int64  # indices, though there are none
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 1, 1), (0, 1, 3), (0, 1, 1, 3), (0, 1, 3, 1)])
+def test_classes_stand_along_the_one_axis_that_is_long(shape: tuple[int, ...]) -> None:
+    b = Builder(np.random.default_rng(0))
+    first = b.add("Conv", ["x", b.weight(4, 4, 3, 3)])
+    pooled = b.add("ReduceMean", [b.add("Relu", [first])], axes=[2, 3], keepdims=0)
+    dense = b.add("Gemm", [pooled, b.weight(4, 3)])
+    output = b.add("Reshape", [b.add("Neg", [dense]), b.integers(*shape)])
+    opened = open_proto(b.model(["N", 4, 6, 6], output, output_rank=len(shape)), images(0))
+    flow, last = opened.wiring.flow, opened.layers[-1]
+    (link,) = flow.links[last.name]
+    assert (link.consumer, link.kind) == (None, FlowKind.TRACKED)
+    assert (link.features.tolist(), link.children.tolist()) == ([0, 1, 2], [0, 1, 2])
+    assert flow.targets(last, {}, np.array([2])).to_outcome.tolist() == [2]
+
+
+def test_a_single_score_is_the_one_class_there_is() -> None:
+    b = Builder(np.random.default_rng(0))
+    dense = b.add("Gemm", [b.add("Flatten", ["x"]), b.weight(144, 1)])
+    opened = open_proto(b.model(["N", 4, 6, 6], b.add("Neg", [dense])), images(0))
+    (link,) = opened.wiring.flow.links[opened.layers[0].name]
+    assert (link.features.tolist(), link.children.tolist()) == ([0], [0])
+
+
+def test_features_that_carry_the_same_pixel_of_the_input_are_one_node() -> None:
+    b = Builder(np.random.default_rng(0))
+    flat = b.add("Flatten", ["x"])
+    twice = b.add("Concat", [flat, b.add("Relu", [flat])], axis=1)
+    opened = open_proto(b.model(["N", 4, 6, 6], b.add("Gemm", [twice, b.weight(288, 3)])), images(0))
+    nodes = opened.wiring.flow.nodes[opened.layers[0].name]
+    assert sorted(node.tolist() for node in nodes) == [[pixel, pixel + 144] for pixel in range(144)]
