@@ -20,14 +20,14 @@ from onnxcausal.onnxgraph.engine.execution_plan import ExecutionPlan, find_route
 from onnxcausal.onnxgraph.engine.interface import Probe
 from onnxcausal.onnxgraph.engine.probe_cache import Probers
 from onnxcausal.onnxgraph.engine.probe_session import Prober
-from onnxcausal.onnxgraph.engine.suffix import Suffix, find_suffix
 from onnxcausal.onnxgraph.engine.suffix_engine import SuffixEngine
+from onnxcausal.onnxgraph.flow.suffix import Suffix, find_suffix
 from onnxcausal.onnxgraph.graph.index import index_graph
 from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.onnxgraph.runner import BoundSession, Runner
 from onnxcausal.onnxgraph.runner.memory import Memory
 from onnxcausal.onnxgraph.runner.provider import CPU, CUDA, DeviceMemoryError, Provider
-from tests.onnxgraph.engine.test_suffix import with_shape_chain
+from tests.onnxgraph.flow.test_suffix import with_shape_chain
 from tests.support.assets import PREPARED, model_path, needs_assets, prepared
 from tests.support.networks import BLOCKS, HEADS, Builder, classifier, classifiers, mlp
 from tests.support.opened import ENGINE_FLOORS, Opened, assert_suffix_equals_reference, open_proto, treatment_effects
