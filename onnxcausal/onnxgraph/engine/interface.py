@@ -1,15 +1,16 @@
 """Outcomes under interventions: what every engine offers."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.analysis.result.analysis import EngineKind
-from onnxcausal.causal.intervention import Intervention
+from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.outcome import Floats
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.flow.layers import Layer
 from onnxcausal.samples.source import Inputs
 
@@ -21,6 +22,8 @@ Findings: TypeAlias = Mapping[str, Mapping[str, str | float]]
 """What runs showed, by kind and layer; plain values, which can be kept in a file."""
 EVERY = slice(None)
 """All samples."""
+Probe: TypeAlias = PathProbe
+"""Interventions of one kind."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,44 +37,6 @@ class Observation:
 
     outcome: Floats
     floor: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Probe:
-    """Interventions on the paths of one layer, one node at a time.
-
-    Attributes:
-        layer: the layer.
-        nodes: parent features of each node.
-        targets: the target children.
-        intervention: what is done to each path.
-    """
-
-    layer: Layer
-    nodes: tuple[NDArray[np.int64], ...]
-    targets: NDArray[np.int64]
-    intervention: Intervention
-
-    @classmethod
-    def nothing(cls, layer: Layer) -> "Probe":
-        """Return the null intervention on a layer's first feature."""
-        return cls(layer, (np.zeros(1, np.int64),), np.empty(0, np.int64), Intervention())
-
-    def of(self, nodes: NDArray[np.int64]) -> "Probe":
-        """Return the same interventions on some of the nodes, by their positions."""
-        return replace(self, nodes=tuple(self.nodes[node] for node in nodes.tolist()))
-
-    def at(self, beta: float) -> "Probe":
-        """Return the same interventions with another factor on the paths."""
-        return replace(self, intervention=replace(self.intervention, beta=beta))
-
-    def connected(self) -> NDArray[np.bool_]:
-        """Return whether the layer has a path from a node to a target, `[nodes, targets]`."""
-        of_target = self.layer.group_of_children()[self.targets]
-        of_parent = self.layer.group_of_parents()
-        return np.array([np.isin(of_target, of_parent[features]) for features in self.nodes]).reshape(
-            len(self.nodes), len(self.targets)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +60,13 @@ class Engine(Protocol):
     Attributes:
         name: the engine's name, as recorded.
         providers: execution providers in use.
+        replace: what stands in for what interventions on paths take away; given by the reference samples that the
+            engine was opened with, or their absence.
     """
 
     name: EngineKind
     providers: tuple[str, ...]
+    replace: Replace
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -144,7 +112,7 @@ class Engine(Protocol):
         """
         ...
 
-    def sweep(self, probe: Probe, betas: Sequence[float], x: Inputs, outcome: ScoresToOutcome) -> Floats:
+    def sweep(self, probe: PathProbe, betas: Sequence[float], x: Inputs, outcome: ScoresToOutcome) -> Floats:
         """Return the effect on each node for several factors on its paths, `[betas, nodes, samples]`.
 
         Args:

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from onnxcausal.analysis.result.analysis import EngineKind
+from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.onnxgraph.engine.float_noise import coarsest, observe
 from onnxcausal.onnxgraph.engine.interface import EVERY, Cost, Findings, Observation, Probe, ScoresToOutcome
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.flow.layers import Layer
 from onnxcausal.onnxgraph.masking.masks import insert_masks, path_mask
 from onnxcausal.onnxgraph.masking.output_shifts import Shift, insert_shifts, without_mean
@@ -58,6 +60,7 @@ class ReferenceEngine:
         self._network = network
         self._cost = Cost(wiring.work, wiring.row_bytes, "whole model")
         self._reference = reference
+        self.replace = Replace.ZERO if reference is None else Replace.MEAN
         self._layers = wiring.flow.layers if layers is None else layers
         masked = insert_masks(network.part, self._layers, overridable=True)
         self._masks = masked.names
@@ -71,7 +74,7 @@ class ReferenceEngine:
         self._runner = network.runner(proto, provider)
         self.providers: tuple[str, ...] = self._runner.providers
 
-    def sweep(self, probe: Probe, betas: Sequence[float], x: Inputs, outcome: ScoresToOutcome) -> Floats:
+    def sweep(self, probe: PathProbe, betas: Sequence[float], x: Inputs, outcome: ScoresToOutcome) -> Floats:
         """Return the effect on each node for several factors on its paths, `[betas, nodes, samples]`."""
         return np.stack([self.effects(probe.at(beta), x, outcome) for beta in betas])
 
@@ -113,12 +116,12 @@ class ReferenceEngine:
         return effects
 
     def _feeds(
-        self, probe: Probe, features: NDArray[np.int64], mean: NDArray[np.float64] | None
+        self, probe: PathProbe, features: NDArray[np.int64], mean: NDArray[np.float64] | None
     ) -> dict[str, NDArray[np.floating]]:
         """Return the inputs that carry out one intervention, given the layer's mean output before it."""
         layer = probe.layer
         dtype = helper.tensor_dtype_to_np_dtype(layer.weight_type)
-        mask = path_mask(layer, features, probe.targets, probe.intervention.beta).astype(dtype)
+        mask = path_mask(layer, features, probe.targets, probe.beta).astype(dtype)
         feeds: dict[str, NDArray[np.floating]] = {self._masks[layer.name]: mask}
         if mean is not None:
             # What the mask takes from the layer's output on average is put back.

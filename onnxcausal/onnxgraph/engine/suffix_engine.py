@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.analysis.result.analysis import EngineKind, Precision
+from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.engine.activations import Activations, Block
@@ -16,6 +17,7 @@ from onnxcausal.onnxgraph.engine.contribution import of_nodes
 from onnxcausal.onnxgraph.engine.execution_plan import ExecutionPlan, find_route
 from onnxcausal.onnxgraph.engine.float_noise import coarsest, observe
 from onnxcausal.onnxgraph.engine.interface import EVERY, Cost, Findings, Observation, Probe, ScoresToOutcome
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.engine.probe_cache import Probers
 from onnxcausal.onnxgraph.engine.probe_session import Prober
 from onnxcausal.onnxgraph.engine.reference import ReferenceEngine
@@ -78,6 +80,7 @@ class SuffixEngine:
         if precision is Precision.TF32 and CUDA not in self.providers:
             raise _no_tf32(self.providers)
         self._network, self._wiring = network, wiring
+        self.replace = Replace.ZERO if reference is None else Replace.MEAN
         self._reference, self._provider, self._precision = reference, provider, precision
         index = index_graph(network.part, network.model.opset)
         found = {
@@ -159,7 +162,7 @@ class SuffixEngine:
                 self._whole_form[probe.layer.name] = str(error)
         return self._in_whole_form(probe, x, outcome, columns)
 
-    def _is_joint(self, probe: Probe) -> bool:
+    def _is_joint(self, probe: PathProbe) -> bool:
         """Whether a node is made of more features than the layer's own are: too rare to be worth a graph of its own."""
         largest = max(map(len, self._wiring.flow.nodes[probe.layer.name]))
         return any(len(node) > largest for node in probe.nodes)
@@ -177,7 +180,7 @@ class SuffixEngine:
             )
         return self._whole[name].effects(probe, x, outcome, columns=columns)
 
-    def sweep(self, probe: Probe, betas: Sequence[float], x: Inputs, outcome: ScoresToOutcome) -> Floats:
+    def sweep(self, probe: PathProbe, betas: Sequence[float], x: Inputs, outcome: ScoresToOutcome) -> Floats:
         """Return the effect on each node for several factors on its paths, `[betas, nodes, samples]`.
 
         What a path contributes is computed once for all of them: `z - (1 - beta) c`. Models that fix their batch, and
@@ -193,7 +196,7 @@ class SuffixEngine:
         return np.stack([self.effects(probe.at(beta), x, outcome) for beta in betas])
 
     def _swept(
-        self, route: ExecutionPlan, probe: Probe, betas: Sequence[float], x: Inputs, outcome: ScoresToOutcome
+        self, route: ExecutionPlan, probe: PathProbe, betas: Sequence[float], x: Inputs, outcome: ScoresToOutcome
     ) -> Floats:
         acting = route.form.acting(probe)
         effects = np.zeros((len(betas), len(probe.nodes), len(x)))
@@ -217,7 +220,7 @@ class SuffixEngine:
         return np.asarray(np.concatenate(parts, axis=1).mean(axis=1) * route.form.acting(probe))
 
     def _by_suffix(
-        self, route: ExecutionPlan, probe: Probe, x: Inputs, outcome: ScoresToOutcome, columns: slice
+        self, route: ExecutionPlan, probe: PathProbe, x: Inputs, outcome: ScoresToOutcome, columns: slice
     ) -> Floats:
         start, stop, _ = columns.indices(len(x))
         effects = np.zeros((len(probe.nodes), len(x)))
@@ -274,7 +277,7 @@ class SuffixEngine:
             self._null.clear()
         return self._plain
 
-    def _live(self, route: ExecutionPlan, block: Block, probe: Probe) -> NDArray[np.bool_]:
+    def _live(self, route: ExecutionPlan, block: Block, probe: PathProbe) -> NDArray[np.bool_]:
         """Return on which samples of a block a node is not 0 all over, `[nodes, samples]`."""
         name = route.layer.name
         if name not in block.alive:
