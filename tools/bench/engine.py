@@ -113,7 +113,7 @@ def infer(case: Case, engine: Any, target: int, settings: Settings, spent: Spent
             probes.append(PathProbe(layer, flow.nodes[layer.name], targets))
             found = measure(probes[-1], bench, settings)
             necessary[layer.name] = found.verdicts.having(Role.NECESSARY)
-            spent.add(int(found.effects.used.sum()), engine.cost(layer).work)
+            spent.add(int(found.effects.used.sum()), engine.cost(probes[-1]).work)
     return probes
 
 
@@ -253,7 +253,7 @@ def floor(case: Case) -> str:
     engine = SuffixEngine(case.network, case.wiring)
     clocked, x = Clocked(engine), case.samples[0]
     probes = infer(case, clocked, 0, Settings(), Spent())
-    passes = sum(len(probe.nodes) * engine.cost(probe.layer).work for probe in probes) / case.wiring.work
+    passes = sum(len(probe) * engine.cost(probe).work for probe in probes) / case.wiring.work
     plain = min(timed(lambda: case.network.scores(x)) for _ in range(5))
     square = np.random.default_rng(SEED).normal(size=(1024, 1024)).astype(np.float32)
     rate = 1024**3 / min(timed(lambda: square @ square) for _ in range(5))
@@ -331,7 +331,7 @@ def adaptive_share(case: Case, *, nodes: int, every: int) -> tuple[float, Spent]
             start = time.perf_counter()
             measured = measure(some, bench, Settings(adaptive=way))
             seconds[way] += time.perf_counter() - start
-            spent[way].add(int(measured.effects.used.sum()), bench.engine.cost(layer).work)
+            spent[way].add(int(measured.effects.used.sum()), bench.engine.cost(probe).work)
     part, full = spent[True], spent[False]
     return seconds[True] / seconds[False], Spent(part.samples / full.samples, part.work / full.work)
 

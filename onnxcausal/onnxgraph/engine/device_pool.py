@@ -1,4 +1,4 @@
-"""Several devices: one process for each, which share the nodes of a layer."""
+"""Several devices: one process for each, which share the units of a probe."""
 
 import multiprocessing
 import signal
@@ -68,7 +68,7 @@ class Recipe:
 
 
 class PoolEngine(SuffixEngine):
-    """The suffix engine on several devices: nodes go to one process per device, in turn.
+    """The suffix engine on several devices: units of a probe go to one process per device, in turn.
 
     Everything but the effects is done in this process.
     """
@@ -111,7 +111,7 @@ class PoolEngine(SuffixEngine):
             self._send(number, ("recall", findings))
 
     def effects(self, probe: Probe, x: Inputs, outcome: ScoresToOutcome, *, columns: slice = EVERY) -> Floats:
-        """Return the effect of the intervention on each node, `[nodes, samples]`, in the outcome's unit.
+        """Return the effect of the intervention on each unit, `[units, samples]`, in the outcome's unit.
 
         Raises:
             OnnxCausalError: what a process raised.
@@ -121,16 +121,16 @@ class PoolEngine(SuffixEngine):
             self._held = x
             for number in numbers:
                 self._send(number, ("samples", x))
-        shares = [np.arange(number, len(probe.nodes), len(self._pipes)) for number in numbers]
-        for number, nodes in enumerate(shares):
-            self._send(number, ("effects", probe.of(nodes), outcome, columns))
+        shares = [np.arange(number, len(probe), len(self._pipes)) for number in numbers]
+        for number, units in enumerate(shares):
+            self._send(number, ("effects", probe.of(units), outcome, columns))
         start, stop, _ = columns.indices(len(x))
-        effects = np.empty((len(probe.nodes), stop - start))
+        effects = np.empty((len(probe), stop - start))
         answers = [self._receive(number) for number in numbers]
-        for nodes, answer in zip(shares, answers, strict=True):
+        for units, answer in zip(shares, answers, strict=True):
             if isinstance(answer, BaseException):
                 raise answer
-            effects[nodes], findings = answer
+            effects[units], findings = answer
             self._merge(findings)
         return effects
 

@@ -11,7 +11,6 @@ from onnxcausal.analysis.result.analysis import EngineKind
 from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.onnxgraph.engine.path_probe import PathProbe
-from onnxcausal.onnxgraph.flow.layers import Layer
 from onnxcausal.samples.source import Inputs
 
 ScoresToOutcome: TypeAlias = Callable[[NDArray[np.floating]], Floats]
@@ -23,7 +22,13 @@ Findings: TypeAlias = Mapping[str, Mapping[str, str | float]]
 EVERY = slice(None)
 """All samples."""
 Probe: TypeAlias = PathProbe
-"""Interventions of one kind."""
+"""Interventions of one kind, one unit at a time.
+
+Every kind is a frozen value of a module of its own and offers what is asked without knowing the kind: `len`, its units;
+`of`, some of them; `joint`, all of them at once as one; `key`, what tells it from others in a journal; `layers`, those
+whose weights it changes. A new kind joins this alias as `PathProbe | NewProbe`; mypy then points at the `match` of each
+engine, which says how the kind is run.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +103,7 @@ class Engine(Protocol):
         *,
         columns: slice = EVERY,
     ) -> Floats:
-        """Return the effect of the intervention on each node, `[nodes, samples]`, in the outcome's unit.
+        """Return the effect of the intervention on each unit, `[units, samples]`, in the outcome's unit.
 
         An effect is the outcome under the intervention less that of the null intervention in the same session; what
         changes nothing is exactly 0.
@@ -123,14 +128,14 @@ class Engine(Protocol):
         """
         ...
 
-    def cost(self, layer: Layer) -> Cost:
-        """Return what one intervention on one sample takes."""
+    def cost(self, probe: Probe) -> Cost:
+        """Return what one intervention of a kind on one sample takes: on one unit, whichever."""
         ...
 
     def bounds(self, probe: Probe, x: Inputs) -> Floats | None:
-        """Return an upper bound on what each path contributes to the layer's output, `[nodes]`; None if not known.
+        """Return an upper bound on what each unit can do, `[units]`; None if not known.
 
-        The mean over the samples of a bound on the Euclidean norm of the contribution; exactly 0 where a node is dead
-        or has no path to a target.
+        Of paths: on what each contributes to the layer's output, the mean over the samples of a bound on the Euclidean
+        norm; exactly 0 where a node is dead or has no path to a target.
         """
         ...

@@ -35,9 +35,31 @@ class PathProbe:
         """Return the null intervention on a layer's first feature."""
         return cls(layer, (np.zeros(1, np.int64),), np.empty(0, np.int64))
 
+    def __len__(self) -> int:
+        """Return the number of nodes."""
+        return len(self.nodes)
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layer, whose weights are changed."""
+        return (self.layer,)
+
     def of(self, units: NDArray[np.int64]) -> "PathProbe":
         """Return the same interventions on some of the nodes, by their positions."""
         return replace(self, nodes=tuple(self.nodes[node] for node in units.tolist()))
+
+    def joint(self) -> "PathProbe":
+        """Return one intervention on the paths of all nodes at once."""
+        return replace(self, nodes=(np.concatenate(self.nodes),))
+
+    def key(self) -> dict[str, object]:
+        """Return what tells these interventions from others of a run, which has one beta: plain values and arrays."""
+        return {
+            "layer": self.layer.name,
+            "nodes": [len(node) for node in self.nodes],
+            "features": np.concatenate(self.nodes),
+            "targets": self.targets,
+        }
 
     def at(self, beta: float) -> "PathProbe":
         """Return the same interventions with another factor on the paths."""

@@ -1,14 +1,25 @@
 """Adaptive sampling and budgets in a whole analysis."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from onnxcausal import analyze
+from onnxcausal.analysis.formats.journal import Journal
+from onnxcausal.analysis.result.analysis import Settings
 from onnxcausal.causal.significance import Role
 from onnxcausal.errors import ConfigError
+from onnxcausal.onnxgraph.engine.interface import Cost, Observation
+from onnxcausal.pipeline.inferring import measure as measuring
+from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
+from onnxcausal.pipeline.inferring.measure import Bench, measure
+from onnxcausal.pipeline.progress import Silent
 
 DIGITS = Path(__file__).parents[3] / "models" / "digits_lenet.onnx"
 
@@ -86,3 +97,63 @@ def test_the_engine_is_recorded_and_changes_no_role() -> None:
     for old, new in zip(slow.graph(3).layers, fast.graph(3).layers, strict=True):
         assert old.roles == new.roles
         np.testing.assert_allclose(old.ate, new.ate, rtol=0, atol=1e-5)
+
+
+@dataclass(frozen=True, slots=True)
+class OtherKind:
+    """Interventions that are of no layer and no node: what every kind offers, and nothing else."""
+
+    sizes: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def of(self, units: NDArray[np.int64]) -> "OtherKind":
+        return OtherKind(tuple(self.sizes[unit] for unit in units.tolist()))
+
+    def joint(self) -> "OtherKind":
+        return OtherKind((sum(self.sizes),))
+
+    def key(self) -> Mapping[str, object]:
+        return {"sizes": list(self.sizes)}
+
+
+class OtherEngine:
+    """An engine on which an intervention takes its size off the outcome, a little more on each later sample."""
+
+    findings: Mapping[str, Any] = {}
+
+    def __init__(self) -> None:
+        self.ran: list[float] = []
+
+    def cost(self, probe: OtherKind) -> Cost:
+        return Cost(measuring.CHUNK_WORK // (10 * len(probe)), 1, "at once")
+
+    def bounds(self, probe: OtherKind, x: NDArray[Any]) -> NDArray[np.float64]:
+        return np.array(probe.sizes) * len(x)
+
+    def effects(self, probe: OtherKind, x: NDArray[Any], outcome: object, *, columns: slice) -> NDArray[np.float64]:
+        del outcome
+        self.ran += probe.sizes
+        return np.asarray(-np.array(probe.sizes)[:, None] * (1 + 0.01 * np.arange(len(x)))[columns])
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_a_probe_of_any_kind_is_measured_kept_and_found_again(tmp_path: Path, *, adaptive: bool) -> None:
+    x = np.zeros((30, 1), np.float32)
+    probe: Any = OtherKind((1.0, 2.0, 8.0, 0.5, 4.0, 0.25))
+    settings = Settings(budget=3, adaptive=adaptive)
+    journal = Journal(tmp_path, {"run": 1})
+    tables = []
+    for runs in (True, False):
+        engine: Any = OtherEngine()
+        observed = Observation(np.full(30, 9.0), 1e-9)
+        bench = Bench(engine, x, lambda scores: scores[:, 0].astype(float), observed, Checkpoint(journal), Silent())
+        measured = measure(probe, bench, settings)
+        tables.append(measured.effects.te)
+        assert set(engine.ran) == ({8.0, 4.0, 3.75} if runs else set())  # the others, at once
+        assert measured.hidden is not None
+        assert measured.hidden.nodes == 4
+        assert measured.hidden.ate == pytest.approx(-3.75 * (1 + 0.01 * np.arange(30)).mean())
+    journal.close(finished=True)
+    np.testing.assert_array_equal(tables[0], tables[1])
