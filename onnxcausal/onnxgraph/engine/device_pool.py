@@ -79,7 +79,6 @@ class PoolEngine(SuffixEngine):
         wiring: Wiring,
         recipes: Sequence[Recipe],
         *,
-        reference: Inputs | None = None,
         memory: Memory | None = None,
         precision: Precision = Precision.FP32,
     ) -> None:
@@ -88,13 +87,14 @@ class PoolEngine(SuffixEngine):
         Args:
             network: the model, cut at its class scores.
             wiring: its layers, and the shapes of one run.
-            recipes: one for each process.
-            reference: reference samples, as for `SuffixEngine`.
+            recipes: one for each process; they differ in the device alone, and their reference samples are used here.
             memory: how much this process may take.
             precision: of the arithmetic.
         """
-        provider = recipes[0].provider
-        super().__init__(network, wiring, reference=reference, provider=provider, memory=memory, precision=precision)
+        first = recipes[0]
+        super().__init__(
+            network, wiring, reference=first.reference, provider=first.provider, memory=memory, precision=precision
+        )
         context = multiprocessing.get_context("spawn")  # a forked process cannot use its parent's device
         self._pipes: list[Connection] = []
         self._held: Inputs | None = None

@@ -47,7 +47,7 @@ def pool(
         precision=Precision.FP32,
         longest=longest,
     )
-    return PoolEngine(network, opened.wiring, [recipe, recipe], reference=reference)
+    return PoolEngine(network, opened.wiring, [recipe, recipe])
 
 
 @pytest.mark.slow
@@ -57,6 +57,7 @@ def test_two_processes_give_what_one_gives(*, with_mean: bool) -> None:
     opened = open_proto(classifier(["conv", "residual"], "flatten", 0), x)
     outcome = partial(outcome_of, target=1)
     alone, shared = opened.engine(EngineKind.SUFFIX, reference), pool(opened, x, reference)
+    assert shared.replace is alone.replace
     for layer in opened.layers:
         probe = PathProbe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children))
         for columns in (slice(None), slice(1, 4)):
