@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from onnxcausal.analysis.result.run_estimate import LayerEstimate, RunEstimate
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.runner.memory import Memory
 from onnxcausal.pipeline.preparing.configuration import Configured
 from onnxcausal.pipeline.preparing.data import first_samples
@@ -35,9 +36,9 @@ def estimate(path: Path, configured: Configured, machine: Machine) -> RunEstimat
     flow, settings = prepared.wiring.flow, prepared.settings
     layers = []
     for layer in reversed(flow.layers):
-        nodes = len(flow.nodes[layer.name])
-        cost = prepared.engine.cost(layer)
-        tested = nodes if settings.budget is None else min(nodes, settings.budget)
+        probe = PathProbe(layer, flow.nodes[layer.name], np.arange(layer.children), settings.beta)
+        cost = prepared.engine.cost(probe)
+        tested = len(probe) if settings.budget is None else min(len(probe), settings.budget)
         layers.append(
             LayerEstimate(layer.name, layer.op_type, tested, layer.children, cost.work, cost.row_bytes, cost.how)
         )

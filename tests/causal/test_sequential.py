@@ -11,7 +11,6 @@ from scipy import stats
 
 from onnxcausal.analysis.result.settings import EngineKind
 from onnxcausal.causal.effects import EffectTable, estimate_effects
-from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import outcome_of
 from onnxcausal.causal.paired import assess_paired
 from onnxcausal.causal.sequential import (
@@ -22,7 +21,7 @@ from onnxcausal.causal.sequential import (
     looks,
 )
 from onnxcausal.causal.significance import Role, SelectedBy, Verdicts
-from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from tests.support.assets import mnist, model_path, needs_assets, prepared
 from tests.support.opened import open_proto
 from tests.support.oracles import Array
@@ -121,7 +120,7 @@ def test_necessary_sets_agree_on_real_models(name: str) -> None:
 
         observation = engine.observe(x, outcome)
         for layer in opened.layers:
-            probe = Probe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children)[::2], Intervention())
+            probe = PathProbe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children)[::2])
             table = estimate_effects(engine.effects(probe, x, outcome), observation.outcome, observation.floor)
             _, verdicts = sampled(table.te)
             full = assess_paired(table).having(Role.NECESSARY)

@@ -10,9 +10,9 @@ import onnx
 from numpy.typing import NDArray
 
 from onnxcausal.analysis.result.settings import EngineKind
-from onnxcausal.causal.intervention import Intervention, Replace
 from onnxcausal.causal.outcome import outcome_of
-from onnxcausal.onnxgraph.engine.interface import Engine, Probe
+from onnxcausal.onnxgraph.engine.interface import Engine
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.engine.reference import ReferenceEngine
 from onnxcausal.onnxgraph.engine.suffix_engine import SuffixEngine
 from onnxcausal.onnxgraph.file.model import Model
@@ -148,8 +148,7 @@ def treatment_effects(
 ) -> tuple[Array, float]:
     """Return TE of every node by an engine, `[nodes, samples]`, and the float floor; nothing set to 0."""
     engine = opened.engine(kind, reference)
-    replace = Replace.ZERO if reference is None else Replace.MEAN
-    probe = Probe(layer, opened.wiring.flow.nodes[layer.name], targets, Intervention(beta, replace))
+    probe = PathProbe(layer, opened.wiring.flow.nodes[layer.name], targets, beta)
 
     def outcome(scores: NDArray[np.floating]) -> Array:
         return outcome_of(scores, target_class)
@@ -197,7 +196,6 @@ def assert_suffix_equals_reference(
     place = elsewhere or opened
     fast = SuffixEngine(place.network, place.wiring, reference=reference, **settings)
     slow = ReferenceEngine(opened.network, opened.wiring, reference=reference)
-    replace = Replace.ZERO if reference is None else Replace.MEAN
 
     chosen_class = min(1, fast.scores(x).shape[1] - 1)
     tolerance = opened.within(TOLERANCE / float(np.finfo(np.float32).eps))
@@ -212,7 +210,7 @@ def assert_suffix_equals_reference(
         all_nodes = opened.wiring.flow.nodes[layer.name]
         chosen = rng.permutation(len(all_nodes))[:nodes]
         beta = float(rng.choice([0.0, 0.0, 0.3, 0.9]))
-        probe = Probe(layer, all_nodes, targets, Intervention(beta, replace)).of(chosen)
+        probe = PathProbe(layer, all_nodes, targets, beta).of(chosen)
         expected, found = slow.effects(probe, x, outcome), fast.effects(probe, x, outcome)
         # The floor follows the scores, which an intervention may make larger.
         floor = FLOAT_NOISE * opened.epsilon * max(largest, np.abs(observation.outcome + expected).max())

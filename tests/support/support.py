@@ -10,11 +10,10 @@ import onnx
 import onnxruntime as ort
 
 from onnxcausal.causal.graph import FlowKind
-from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import outcome_of
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ModelError
-from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.onnxgraph.graph.inliner import inlined
 from onnxcausal.onnxgraph.network.extract import cut_at
@@ -125,7 +124,7 @@ def assert_some_equal_to_float64(opened: Opened, x: Inputs, seed: int, nodes: in
         targets = np.sort(rng.choice(layer.children, rng.integers(1, layer.children + 1), replace=False))
         every = opened.wiring.flow.nodes[layer.name]
         few = rng.choice(len(every), min(nodes, len(every)), replace=False)
-        probe = Probe(layer, every, targets, Intervention()).of(few)
+        probe = PathProbe(layer, every, targets).of(few)
         found = engine.effects(probe, x, lambda scores: outcome_of(scores, chosen))
         for node, te in zip(few, found, strict=True):
             edited = opened.edited_scores(layer, every[node], targets, 0.0, x)

@@ -33,10 +33,9 @@ from page import page, stem
 from rivals import InTorch, hooked_way, published_way, session_way
 
 from onnxcausal.analysis.result.settings import Settings
-from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import outcome_of
 from onnxcausal.causal.significance import Role
-from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.engine.reference import ReferenceEngine
 from onnxcausal.onnxgraph.engine.suffix_engine import SuffixEngine
 from onnxcausal.onnxgraph.file.model import load_model
@@ -101,7 +100,7 @@ class Spent:
         self.work += samples * work
 
 
-def infer(case: Case, engine: Any, target: int, settings: Settings, spent: Spent) -> list[Probe]:
+def infer(case: Case, engine: Any, target: int, settings: Settings, spent: Spent) -> list[PathProbe]:
     """Walk up one class; return its probes, and count what was run."""
     outcome = partial(outcome_of, target=target)
     x, flow = case.samples[target], case.wiring.flow
@@ -111,10 +110,10 @@ def infer(case: Case, engine: Any, target: int, settings: Settings, spent: Spent
     for layer in reversed(flow.layers):
         targets = flow.targets(layer, necessary, np.array([target])).children
         if len(targets):
-            probes.append(Probe(layer, flow.nodes[layer.name], targets, Intervention()))
+            probes.append(PathProbe(layer, flow.nodes[layer.name], targets))
             found = measure(probes[-1], bench, settings)
             necessary[layer.name] = found.verdicts.having(Role.NECESSARY)
-            spent.add(int(found.effects.used.sum()), engine.cost(layer).work)
+            spent.add(int(found.effects.used.sum()), engine.cost(probes[-1]).work)
     return probes
 
 
@@ -135,7 +134,7 @@ class SlowWays:
         self.model = InTorch(case.network, case.wiring)
         self.reference = ReferenceEngine(case.network, case.wiring)
 
-    def seconds(self, probe: Probe, node: int, target: int) -> dict[str, float]:
+    def seconds(self, probe: PathProbe, node: int, target: int) -> dict[str, float]:
         """Return how long one intervention takes each way."""
         x = self.case.samples[target]
         tensor = torch.tensor(np.asarray(x, np.float32))
@@ -209,7 +208,7 @@ def compare_sampled(case: Case, *, nodes: int, every: int) -> tuple[dict[str, fl
     fast, spent, counted, inside = timed(lambda: engine.observe(x, outcome)), 0.0, 0.0, inside_runtime()
     seconds = dict.fromkeys(SLOW, 0.0)
     for number, layer in enumerate(flow.layers):
-        probe = Probe(layer, flow.nodes[layer.name], np.arange(layer.children), Intervention())
+        probe = PathProbe(layer, flow.nodes[layer.name], np.arange(layer.children))
         chosen = np.sort(rng.permutation(len(probe.nodes))[:nodes])
         # The first call also opens the session and runs the null intervention; both are counted once.
         opening = timed(lambda: engine.effects(probe.of(chosen), x, outcome))  # noqa: B023
@@ -254,7 +253,7 @@ def floor(case: Case) -> str:
     engine = SuffixEngine(case.network, case.wiring)
     clocked, x = Clocked(engine), case.samples[0]
     probes = infer(case, clocked, 0, Settings(), Spent())
-    passes = sum(len(probe.nodes) * engine.cost(probe.layer).work for probe in probes) / case.wiring.work
+    passes = sum(len(probe) * engine.cost(probe).work for probe in probes) / case.wiring.work
     plain = min(timed(lambda: case.network.scores(x)) for _ in range(5))
     square = np.random.default_rng(SEED).normal(size=(1024, 1024)).astype(np.float32)
     rate = 1024**3 / min(timed(lambda: square @ square) for _ in range(5))
@@ -268,7 +267,7 @@ def floor(case: Case) -> str:
 def linearity(case: Case) -> None:
     """Draw the cost against the number of nodes, samples and classes."""
     layer = case.wiring.flow.layers[len(case.wiring.flow.layers) // 2]
-    probe = Probe(layer, case.wiring.flow.nodes[layer.name], np.arange(layer.children), Intervention())
+    probe = PathProbe(layer, case.wiring.flow.nodes[layer.name], np.arange(layer.children))
     outcome = partial(outcome_of, target=0)
     engine = SuffixEngine(case.network, case.wiring)
     engine.effects(probe.of(np.arange(1)), case.samples[0], outcome)  # opens the session
@@ -302,7 +301,7 @@ def peak(images: Path) -> str:
     engine = SuffixEngine(case.network, case.wiring, memory=Memory.of(BOUND))
     x, outcome = case.samples[0], partial(outcome_of, target=0)
     for layer in case.wiring.flow.layers:
-        probe = Probe(layer, case.wiring.flow.nodes[layer.name], np.arange(layer.children), Intervention())
+        probe = PathProbe(layer, case.wiring.flow.nodes[layer.name], np.arange(layer.children))
         engine.effects(probe.of(np.arange(2)), x, outcome)
     # The kernel's high-water mark of this process; that of getrusage includes its parent.
     highest = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
@@ -326,13 +325,13 @@ def adaptive_share(case: Case, *, nodes: int, every: int) -> tuple[float, Spent]
     }
     seconds, spent = dict.fromkeys(engines, 0.0), {way: Spent() for way in engines}
     for layer in flow.layers[::every]:
-        probe = Probe(layer, flow.nodes[layer.name], np.arange(layer.children), Intervention())
+        probe = PathProbe(layer, flow.nodes[layer.name], np.arange(layer.children))
         some = probe.of(np.sort(rng.permutation(len(probe.nodes))[:nodes]))
         for way, bench in benches.items():
             start = time.perf_counter()
             measured = measure(some, bench, Settings(adaptive=way))
             seconds[way] += time.perf_counter() - start
-            spent[way].add(int(measured.effects.used.sum()), bench.engine.cost(layer).work)
+            spent[way].add(int(measured.effects.used.sum()), bench.engine.cost(probe).work)
     part, full = spent[True], spent[False]
     return seconds[True] / seconds[False], Spent(part.samples / full.samples, part.work / full.work)
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812  # its usual name
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.flow.constant_folding import value_of
 from onnxcausal.onnxgraph.graph.index import attribute, index_graph, integers
 from onnxcausal.onnxgraph.masking.masks import path_mask
@@ -108,7 +108,7 @@ def run(op: onnx.NodeProto, given: list, fixed: dict, shapes: dict) -> torch.Ten
     raise ValueError(op.op_type)
 
 
-def published_way(model: InTorch, probe: Probe, node: int, x: torch.Tensor) -> Scores:
+def published_way(model: InTorch, probe: PathProbe, node: int, x: torch.Tensor) -> Scores:
     """Per sample: copy the weight, edit it, run the whole model on the sample, restore the weight.
 
     The way of the authors' published code.
@@ -124,7 +124,7 @@ def published_way(model: InTorch, probe: Probe, node: int, x: torch.Tensor) -> S
     return torch.stack(rows).cpu().numpy()
 
 
-def hooked_way(model: InTorch, probe: Probe, node: int, x: torch.Tensor, batch: int) -> Scores:
+def hooked_way(model: InTorch, probe: PathProbe, node: int, x: torch.Tensor, batch: int) -> Scores:
     """Change the layer's output in a forward hook, `z - op(a_j; W[T, j])`, and run the whole model, batched."""
     layer, op = probe.layer, model.index.ops[probe.layer.op]
     kept = torch.tensor(1 - _mask(probe, node), dtype=torch.float32, device=model.device)
@@ -146,7 +146,7 @@ def hooked_way(model: InTorch, probe: Probe, node: int, x: torch.Tensor, batch: 
     return torch.cat(rows).cpu().numpy()
 
 
-def session_way(network: Network, probe: Probe, node: int, x: NDArray[np.floating], batch: int) -> Scores:
+def session_way(network: Network, probe: PathProbe, node: int, x: NDArray[np.floating], batch: int) -> Scores:
     """Edit the stored weight, open an ONNX Runtime session on the edited model, run it batched."""
     edited = onnx.ModelProto()
     edited.CopyFrom(network.part)
@@ -160,9 +160,9 @@ def session_way(network: Network, probe: Probe, node: int, x: NDArray[np.floatin
     return np.concatenate([session.run(None, {network.spec.name: part})[0].reshape(len(part), -1) for part in parts])
 
 
-def _weight(model: InTorch, probe: Probe) -> torch.Tensor:
+def _weight(model: InTorch, probe: PathProbe) -> torch.Tensor:
     return model.weights[key(model.index.ops[probe.layer.op].input[1])]
 
 
-def _mask(probe: Probe, node: int) -> NDArray[np.float64]:
-    return path_mask(probe.layer, probe.nodes[node], probe.targets, probe.intervention.beta)
+def _mask(probe: PathProbe, node: int) -> NDArray[np.float64]:
+    return path_mask(probe.layer, probe.nodes[node], probe.targets, probe.beta)

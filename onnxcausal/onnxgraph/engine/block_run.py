@@ -10,7 +10,8 @@ from onnxcausal.causal.outcome import Floats
 from onnxcausal.onnxgraph.engine.activations import Block
 from onnxcausal.onnxgraph.engine.batching import divide
 from onnxcausal.onnxgraph.engine.execution_plan import ExecutionPlan
-from onnxcausal.onnxgraph.engine.interface import Probe, ScoresToOutcome
+from onnxcausal.onnxgraph.engine.interface import ScoresToOutcome
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.engine.probe_session import Prober
 
 SHUFFLE = 0
@@ -35,7 +36,7 @@ class BlockRequest:
     """
 
     route: ExecutionPlan
-    probe: Probe
+    probe: PathProbe
     block: Block
     data: NDArray[np.generic]
     active: NDArray[np.bool_]
@@ -87,7 +88,7 @@ class BlockRequest:
         Raises:
             UnfaithfulError: they are not those of the unmodified model.
         """
-        nothing = Probe.nothing(self.route.layer)
+        nothing = PathProbe.nothing(self.route.layer)
         scores = np.empty_like(plain)
         for run in divide(np.ones((1, len(plain)), np.bool_), prober.shape, fixed=prober.fixed):
             prober.bind(self.block.tensors, self.data, run.window)

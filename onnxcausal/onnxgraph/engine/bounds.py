@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.onnxgraph.engine.contribution import ContributionForm
-from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 
 
-def contribution_bounds(form: ContributionForm, data: NDArray[Any], probe: Probe) -> Floats:
+def contribution_bounds(form: ContributionForm, data: NDArray[Any], probe: PathProbe) -> Floats:
     """Return bounds on the Euclidean norm of each path's contribution, `[nodes, samples]`.
 
     For a convolution by Young's inequality, `|a_j * w| <= |a_j| |w|_1` for each target, root of the sum of squares over
@@ -34,6 +34,6 @@ def contribution_bounds(form: ContributionForm, data: NDArray[Any], probe: Probe
     target[probe.targets] = True
     reached = target.reshape(layer.groups, -1)[layer.group_of_parents()]
     weight = np.abs(form.weight.reshape(parents, layer.children // layer.groups, -1), dtype=np.float64).sum(axis=2)
-    gain = np.sqrt((np.square(weight) * reached).sum(axis=1)) * (1 - probe.intervention.beta)
+    gain = np.sqrt((np.square(weight) * reached).sum(axis=1)) * (1 - probe.beta)
     each = size * gain
     return np.stack([each[:, features].sum(axis=1) for features in probe.nodes])

@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.onnxgraph.engine.contribution import ContributionForm, feature_table
-from onnxcausal.onnxgraph.engine.interface import Probe, ScoresToOutcome
+from onnxcausal.onnxgraph.engine.interface import ScoresToOutcome
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 
 MOST_VALUES = 2**22
 """Class scores held at once: bounds memory."""
@@ -13,7 +14,7 @@ MOST_VALUES = 2**22
 
 def closed_form(
     form: ContributionForm,
-    probe: Probe,
+    probe: PathProbe,
     data: NDArray[np.generic],
     scores: NDArray[np.floating],
     outcome: ScoresToOutcome,
@@ -31,7 +32,7 @@ def closed_form(
     given = np.zeros((len(scores), parents + 1))  # the last stands for places without a feature
     given[:, :-1] = np.transpose(data, form.data_order).reshape(-1, parents)
     taken = np.zeros((parents + 1, classes))
-    taken[:-1, probe.targets] = (1 - probe.intervention.beta) * form.weight[:, probe.targets].astype(np.float64)
+    taken[:-1, probe.targets] = (1 - probe.beta) * form.weight[:, probe.targets].astype(np.float64)
     table = feature_table(probe.nodes)
     exact = scores.astype(np.float64)
     observed = outcome(exact)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from onnxcausal.onnxgraph.engine.assembly import Assembly
-from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.flow.layers import Layer
 from onnxcausal.onnxgraph.graph.index import GraphIndex
 from onnxcausal.onnxgraph.graph.trace import Rows, Trace
@@ -54,10 +54,10 @@ class ContributionForm:
         """Whether the layer is a convolution, else it is a product."""
         return self.layer.op_type in CONVOLUTIONS
 
-    def acting(self, probe: Probe) -> NDArray[np.bool_]:
+    def acting(self, probe: PathProbe) -> NDArray[np.bool_]:
         """Return which interventions change any weight that is not 0, `[nodes]`."""
         layer = self.layer
-        if probe.intervention.beta == 1:
+        if probe.beta == 1:
             return np.zeros(len(probe.nodes), np.bool_)
         of_group = self._targets(probe).reshape(layer.groups, -1)[layer.group_of_parents()]
         return of_nodes(np.asarray((self.edges & of_group).any(axis=1)), probe.nodes)
@@ -87,7 +87,7 @@ class ContributionForm:
         rows = samples[:, None] * self.multiple + np.arange(self.multiple)
         return np.asarray((rows * width + slots[:, None]).reshape(-1))
 
-    def feeds(self, probe: Probe, width: int) -> tuple[NDArray[np.int64], NDArray[np.floating]]:
+    def feeds(self, probe: PathProbe, width: int) -> tuple[NDArray[np.int64], NDArray[np.floating]]:
         """Return the features of a probe's nodes and the mask on their paths, as the grid takes them.
 
         Args:
@@ -100,7 +100,7 @@ class ContributionForm:
         features[: len(table)] = table
         edges = layer.group_of_parents()[features][:, :, None] == layer.group_of_children()
         edges &= self._targets(probe) & (features >= 0)[:, :, None]
-        mask = edges * self.weight.dtype.type(1 - probe.intervention.beta)
+        mask = edges * self.weight.dtype.type(1 - probe.beta)
         features = np.maximum(features, 0)
         if not self.convolves:
             return features, mask
@@ -108,7 +108,7 @@ class ContributionForm:
         kernel = (1,) * (self.weight.ndim - 2)
         return features[:, 0], mask.reshape(width, layer.groups, layer.children // layer.groups, *kernel)
 
-    def _targets(self, probe: Probe) -> NDArray[np.bool_]:
+    def _targets(self, probe: PathProbe) -> NDArray[np.bool_]:
         """Return which children are targets, `[children]`."""
         targets = np.zeros(self.layer.children, np.bool_)
         targets[probe.targets] = True

@@ -1,4 +1,4 @@
-"""Several devices: one process for each, which share the nodes of a layer."""
+"""Several devices: one process for each, which share the units of a probe."""
 
 import multiprocessing
 import signal
@@ -68,7 +68,7 @@ class Recipe:
 
 
 class PoolEngine(SuffixEngine):
-    """The suffix engine on several devices: nodes go to one process per device, in turn.
+    """The suffix engine on several devices: units of a probe go to one process per device, in turn.
 
     Everything but the effects is done in this process.
     """
@@ -79,7 +79,6 @@ class PoolEngine(SuffixEngine):
         wiring: Wiring,
         recipes: Sequence[Recipe],
         *,
-        reference: Inputs | None = None,
         memory: Memory | None = None,
         precision: Precision = Precision.FP32,
     ) -> None:
@@ -88,13 +87,14 @@ class PoolEngine(SuffixEngine):
         Args:
             network: the model, cut at its class scores.
             wiring: its layers, and the shapes of one run.
-            recipes: one for each process.
-            reference: reference samples, as for `SuffixEngine`.
+            recipes: one for each process; they differ in the device alone, and their reference samples are used here.
             memory: how much this process may take.
             precision: of the arithmetic.
         """
-        provider = recipes[0].provider
-        super().__init__(network, wiring, reference=reference, provider=provider, memory=memory, precision=precision)
+        first = recipes[0]
+        super().__init__(
+            network, wiring, reference=first.reference, provider=first.provider, memory=memory, precision=precision
+        )
         context = multiprocessing.get_context("spawn")  # a forked process cannot use its parent's device
         self._pipes: list[Connection] = []
         self._held: Inputs | None = None
@@ -111,7 +111,7 @@ class PoolEngine(SuffixEngine):
             self._send(number, ("recall", findings))
 
     def effects(self, probe: Probe, x: Inputs, outcome: ScoresToOutcome, *, columns: slice = EVERY) -> Floats:
-        """Return the effect of the intervention on each node, `[nodes, samples]`, in the outcome's unit.
+        """Return the effect of the intervention on each unit, `[units, samples]`, in the outcome's unit.
 
         Raises:
             OnnxCausalError: what a process raised.
@@ -121,16 +121,16 @@ class PoolEngine(SuffixEngine):
             self._held = x
             for number in numbers:
                 self._send(number, ("samples", x))
-        shares = [np.arange(number, len(probe.nodes), len(self._pipes)) for number in numbers]
-        for number, nodes in enumerate(shares):
-            self._send(number, ("effects", probe.of(nodes), outcome, columns))
+        shares = [np.arange(number, len(probe), len(self._pipes)) for number in numbers]
+        for number, units in enumerate(shares):
+            self._send(number, ("effects", probe.of(units), outcome, columns))
         start, stop, _ = columns.indices(len(x))
-        effects = np.empty((len(probe.nodes), stop - start))
+        effects = np.empty((len(probe), stop - start))
         answers = [self._receive(number) for number in numbers]
-        for nodes, answer in zip(shares, answers, strict=True):
+        for units, answer in zip(shares, answers, strict=True):
             if isinstance(answer, BaseException):
                 raise answer
-            effects[nodes], findings = answer
+            effects[units], findings = answer
             self._merge(findings)
         return effects
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from onnxcausal.onnxgraph.engine.contribution import ContributionForm, find_form
-from onnxcausal.onnxgraph.engine.suffix import Suffix, find_suffix
 from onnxcausal.onnxgraph.flow.constant_folding import value_of
 from onnxcausal.onnxgraph.flow.layers import Layer
+from onnxcausal.onnxgraph.flow.suffix import Suffix, find_suffix
 from onnxcausal.onnxgraph.graph.costs import liveness_peak, multiply_adds
 from onnxcausal.onnxgraph.graph.index import GraphIndex
 from onnxcausal.onnxgraph.graph.trace import Trace

@@ -1,16 +1,16 @@
 """Outcomes under interventions: what every engine offers."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.analysis.result.settings import EngineKind
-from onnxcausal.causal.intervention import Intervention
+from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.outcome import Floats
-from onnxcausal.onnxgraph.flow.layers import Layer
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.samples.source import Inputs
 
 ScoresToOutcome: TypeAlias = Callable[[NDArray[np.floating]], Floats]
@@ -21,6 +21,14 @@ Findings: TypeAlias = Mapping[str, Mapping[str, str | float]]
 """What runs showed, by kind and layer; plain values, which can be kept in a file."""
 EVERY = slice(None)
 """All samples."""
+Probe: TypeAlias = PathProbe
+"""Interventions of one kind, one unit at a time.
+
+Every kind is a frozen value of a module of its own and offers what is asked without knowing the kind: `len`, its units;
+`of`, some of them; `joint`, all of them at once as one; `key`, what tells it from others in a journal; `layers`, those
+whose weights it changes. A new kind joins this alias as `PathProbe | NewProbe`; mypy then points at the `match` of each
+engine, which says how the kind is run.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,44 +42,6 @@ class Observation:
 
     outcome: Floats
     floor: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Probe:
-    """Interventions on the paths of one layer, one node at a time.
-
-    Attributes:
-        layer: the layer.
-        nodes: parent features of each node.
-        targets: the target children.
-        intervention: what is done to each path.
-    """
-
-    layer: Layer
-    nodes: tuple[NDArray[np.int64], ...]
-    targets: NDArray[np.int64]
-    intervention: Intervention
-
-    @classmethod
-    def nothing(cls, layer: Layer) -> "Probe":
-        """Return the null intervention on a layer's first feature."""
-        return cls(layer, (np.zeros(1, np.int64),), np.empty(0, np.int64), Intervention())
-
-    def of(self, nodes: NDArray[np.int64]) -> "Probe":
-        """Return the same interventions on some of the nodes, by their positions."""
-        return replace(self, nodes=tuple(self.nodes[node] for node in nodes.tolist()))
-
-    def at(self, beta: float) -> "Probe":
-        """Return the same interventions with another factor on the paths."""
-        return replace(self, intervention=replace(self.intervention, beta=beta))
-
-    def connected(self) -> NDArray[np.bool_]:
-        """Return whether the layer has a path from a node to a target, `[nodes, targets]`."""
-        of_target = self.layer.group_of_children()[self.targets]
-        of_parent = self.layer.group_of_parents()
-        return np.array([np.isin(of_target, of_parent[features]) for features in self.nodes]).reshape(
-            len(self.nodes), len(self.targets)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +65,13 @@ class Engine(Protocol):
     Attributes:
         name: the engine's name, as recorded.
         providers: execution providers in use.
+        replace: what stands in for what interventions on paths take away; given by the reference samples that the
+            engine was opened with, or their absence.
     """
 
     name: EngineKind
     providers: tuple[str, ...]
+    replace: Replace
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -130,7 +103,7 @@ class Engine(Protocol):
         *,
         columns: slice = EVERY,
     ) -> Floats:
-        """Return the effect of the intervention on each node, `[nodes, samples]`, in the outcome's unit.
+        """Return the effect of the intervention on each unit, `[units, samples]`, in the outcome's unit.
 
         An effect is the outcome under the intervention less that of the null intervention in the same session; what
         changes nothing is exactly 0.
@@ -144,7 +117,7 @@ class Engine(Protocol):
         """
         ...
 
-    def sweep(self, probe: Probe, betas: Sequence[float], x: Inputs, outcome: ScoresToOutcome) -> Floats:
+    def sweep(self, probe: PathProbe, betas: Sequence[float], x: Inputs, outcome: ScoresToOutcome) -> Floats:
         """Return the effect on each node for several factors on its paths, `[betas, nodes, samples]`.
 
         Args:
@@ -155,14 +128,14 @@ class Engine(Protocol):
         """
         ...
 
-    def cost(self, layer: Layer) -> Cost:
-        """Return what one intervention on one sample takes."""
+    def cost(self, probe: Probe) -> Cost:
+        """Return what one intervention of a kind on one sample takes: on one unit, whichever."""
         ...
 
     def bounds(self, probe: Probe, x: Inputs) -> Floats | None:
-        """Return an upper bound on what each path contributes to the layer's output, `[nodes]`; None if not known.
+        """Return an upper bound on what each unit can do, `[units]`; None if not known.
 
-        The mean over the samples of a bound on the Euclidean norm of the contribution; exactly 0 where a node is dead
-        or has no path to a target.
+        Of paths: on what each contributes to the layer's output, the mean over the samples of a bound on the Euclidean
+        norm; exactly 0 where a node is dead or has no path to a target.
         """
         ...

@@ -13,7 +13,7 @@ import onnx_graphsurgeon as gs
 from onnxcausal.onnxgraph.engine.assembly import Assembly
 from onnxcausal.onnxgraph.engine.contribution import ContributionForm, add_grid, add_layout, dtype_of
 from onnxcausal.onnxgraph.engine.nchwc import keep_in_blocks
-from onnxcausal.onnxgraph.engine.suffix import Suffix
+from onnxcausal.onnxgraph.flow.suffix import Suffix
 from onnxcausal.onnxgraph.graph.edits import names_in
 from onnxcausal.onnxgraph.graph.trace import Trace
 

@@ -10,7 +10,7 @@ from onnxcausal.analysis.result.settings import Precision
 from onnxcausal.errors import ModelError
 from onnxcausal.onnxgraph.engine.batching import RunShape
 from onnxcausal.onnxgraph.engine.execution_plan import ExecutionPlan
-from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.engine.probe_graph import build_probe_graph
 from onnxcausal.onnxgraph.graph.trace import Trace
 from onnxcausal.onnxgraph.runner import BoundSession, half_precision
@@ -92,7 +92,7 @@ class Prober:
             self._session.put(wanted, self._part(tensors[name], name, window))
 
     def run(
-        self, probe: Probe, slots: NDArray[np.int64], samples: NDArray[np.int64], betas: Sequence[float] = ()
+        self, probe: PathProbe, slots: NDArray[np.int64], samples: NDArray[np.int64], betas: Sequence[float] = ()
     ) -> NDArray[np.floating]:
         """Return the class scores of pairs of node and sample, `[pairs, classes]`, for each beta after the other.
 
@@ -115,7 +115,7 @@ class Prober:
         self._session.put(self._graph.mask, mask)
         positions = form.positions(slots, samples, width, self._height)
         if self._graph.factors:
-            assert probe.intervention.beta == 0
+            assert probe.beta == 0
             assert not self._rows
             factors = 1 - np.array(betas, mask.dtype).reshape(-1, 1, 1, 1)
             self._session.put(self._graph.factors, factors)

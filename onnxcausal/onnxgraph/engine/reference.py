@@ -1,16 +1,19 @@
 """The reference engine: masks fed as inputs, whole model, one session."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import MappingProxyType
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import helper
 
 from onnxcausal.analysis.result.settings import EngineKind
+from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.onnxgraph.engine.float_noise import coarsest, observe
 from onnxcausal.onnxgraph.engine.interface import EVERY, Cost, Findings, Observation, Probe, ScoresToOutcome
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.flow.layers import Layer
 from onnxcausal.onnxgraph.masking.masks import insert_masks, path_mask
 from onnxcausal.onnxgraph.masking.output_shifts import Shift, insert_shifts, without_mean
@@ -58,6 +61,7 @@ class ReferenceEngine:
         self._network = network
         self._cost = Cost(wiring.work, wiring.row_bytes, "whole model")
         self._reference = reference
+        self.replace = Replace.ZERO if reference is None else Replace.MEAN
         self._layers = wiring.flow.layers if layers is None else layers
         masked = insert_masks(network.part, self._layers, overridable=True)
         self._masks = masked.names
@@ -71,17 +75,17 @@ class ReferenceEngine:
         self._runner = network.runner(proto, provider)
         self.providers: tuple[str, ...] = self._runner.providers
 
-    def sweep(self, probe: Probe, betas: Sequence[float], x: Inputs, outcome: ScoresToOutcome) -> Floats:
+    def sweep(self, probe: PathProbe, betas: Sequence[float], x: Inputs, outcome: ScoresToOutcome) -> Floats:
         """Return the effect on each node for several factors on its paths, `[betas, nodes, samples]`."""
         return np.stack([self.effects(probe.at(beta), x, outcome) for beta in betas])
 
-    def cost(self, layer: Layer) -> Cost:
-        """Return what one intervention on one sample takes: a pass of the whole model, whatever the layer."""
-        del layer
+    def cost(self, probe: Probe) -> Cost:
+        """Return what one intervention on one sample takes: a pass of the whole model, whatever it is."""
+        del probe
         return self._cost
 
     def bounds(self, probe: Probe, x: Inputs) -> None:
-        """Return None: what paths contribute is not looked at here."""
+        """Return None: what the units can do is not looked at here."""
 
     def recall(self, findings: Findings) -> None:
         """Take over nothing: nothing is found while running."""
@@ -97,28 +101,39 @@ class ReferenceEngine:
         )
 
     def effects(self, probe: Probe, x: Inputs, outcome: ScoresToOutcome, *, columns: slice = EVERY) -> Floats:
-        """Return the effect of the intervention on each node, `[nodes, samples]`, in the outcome's unit.
+        """Return the effect of the intervention on each unit, `[units, samples]`, in the outcome's unit.
 
         Raises:
             ModelError: the model fails while it runs, or the layer has no mean over reference samples.
         """
         x = x[columns]
         observed = outcome(self._scores(x, {}))  # in the same batches as below
-        effects = np.zeros((len(probe.nodes), len(observed)))
-        mean = self._mean_output(probe.layer, {}) if self._reference is not None else None
-        # A node of a group without targets has no path to change.
-        for node in np.flatnonzero(probe.connected().any(axis=1)):
-            feeds = self._feeds(probe, probe.nodes[node], mean)
-            effects[node] = outcome(self._scores(x, feeds)) - observed
+        effects = np.zeros((len(probe), len(observed)))
+        for unit, scores in self._under(probe, x):
+            effects[unit] = outcome(scores) - observed
         return effects
 
+    def _under(self, probe: Probe, x: Inputs) -> Iterator[tuple[int, NDArray[np.floating]]]:
+        """Return the class scores under the intervention on each unit that it may change anything for, one by one."""
+        match probe:
+            case PathProbe():
+                return self._under_paths(probe, x)
+            case _:
+                assert_never(probe)
+
+    def _under_paths(self, probe: PathProbe, x: Inputs) -> Iterator[tuple[int, NDArray[np.floating]]]:
+        mean = self._mean_output(probe.layer, {}) if self._reference is not None else None
+        # A node of a group without targets has no path to change.
+        for node in np.flatnonzero(probe.connected().any(axis=1)).tolist():
+            yield node, self._scores(x, self._feeds(probe, probe.nodes[node], mean))
+
     def _feeds(
-        self, probe: Probe, features: NDArray[np.int64], mean: NDArray[np.float64] | None
+        self, probe: PathProbe, features: NDArray[np.int64], mean: NDArray[np.float64] | None
     ) -> dict[str, NDArray[np.floating]]:
         """Return the inputs that carry out one intervention, given the layer's mean output before it."""
         layer = probe.layer
         dtype = helper.tensor_dtype_to_np_dtype(layer.weight_type)
-        mask = path_mask(layer, features, probe.targets, probe.intervention.beta).astype(dtype)
+        mask = path_mask(layer, features, probe.targets, probe.beta).astype(dtype)
         feeds: dict[str, NDArray[np.floating]] = {self._masks[layer.name]: mask}
         if mean is not None:
             # What the mask takes from the layer's output on average is put back.

@@ -1,11 +1,13 @@
 """The suffix engine: the prefix once, then many interventions in one run of the suffix."""
 
 from collections.abc import Sequence
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.analysis.result.settings import EngineKind, Precision
+from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.engine.activations import Activations, Block
@@ -16,10 +18,10 @@ from onnxcausal.onnxgraph.engine.contribution import of_nodes
 from onnxcausal.onnxgraph.engine.execution_plan import ExecutionPlan, find_route
 from onnxcausal.onnxgraph.engine.float_noise import coarsest, observe
 from onnxcausal.onnxgraph.engine.interface import EVERY, Cost, Findings, Observation, Probe, ScoresToOutcome
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.engine.probe_cache import Probers
 from onnxcausal.onnxgraph.engine.probe_session import Prober
 from onnxcausal.onnxgraph.engine.reference import ReferenceEngine
-from onnxcausal.onnxgraph.flow.layers import Layer
 from onnxcausal.onnxgraph.graph.index import index_graph
 from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.onnxgraph.network.wiring import Wiring
@@ -78,6 +80,7 @@ class SuffixEngine:
         if precision is Precision.TF32 and CUDA not in self.providers:
             raise _no_tf32(self.providers)
         self._network, self._wiring = network, wiring
+        self.replace = Replace.ZERO if reference is None else Replace.MEAN
         self._reference, self._provider, self._precision = reference, provider, precision
         index = index_graph(network.part, network.model.opset)
         found = {
@@ -99,7 +102,7 @@ class SuffixEngine:
         self._plain: NDArray[np.floating] = np.empty((0, 0))
         self._null: dict[tuple[str, int], NDArray[np.floating]] = {}
         self._deviation: dict[str, float] = {}
-        self._whole: dict[str, ReferenceEngine] = {}
+        self._whole: dict[tuple[str, ...], ReferenceEngine] = {}
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -127,12 +130,12 @@ class SuffixEngine:
         """Return the unmodified model's class scores, `[samples, classes]`."""
         return self._network.scores(x)
 
-    def cost(self, layer: Layer) -> Cost:
-        """Return what one intervention on one sample takes."""
-        route = self._routes.get(layer.name)
-        if route is None:
-            wiring = self._wiring
-            return Cost(wiring.work, wiring.row_bytes, f"whole model: {self._whole_form[layer.name]}")
+    def cost(self, probe: Probe) -> Cost:
+        """Return what one intervention of a kind on one sample takes."""
+        found = self._find_route(probe)
+        if isinstance(found, str):
+            return Cost(self._wiring.work, self._wiring.row_bytes, f"whole model: {found}")
+        route, _ = found
         return Cost(route.work, route.row_bytes, "closed form" if route.closed else "suffix")
 
     def observe(self, x: Inputs, outcome: ScoresToOutcome) -> Observation:
@@ -146,38 +149,49 @@ class SuffixEngine:
         return observe(scores_of, x, self._network, outcome, rounding)
 
     def effects(self, probe: Probe, x: Inputs, outcome: ScoresToOutcome, *, columns: slice = EVERY) -> Floats:
-        """Return the effect of the intervention on each node, `[nodes, samples]`, in the outcome's unit.
+        """Return the effect of the intervention on each unit, `[units, samples]`, in the outcome's unit.
 
         Raises:
             ModelError: the model fails while it runs, or one sample does not fit into memory.
         """
-        route = self._routes.get(probe.layer.name)
-        if route is not None and not self._is_joint(probe) and probe.layer.name not in self._whole_form:
-            try:
-                return self._by_suffix(route, probe, x, outcome, columns)
-            except UnfaithfulError as error:
-                self._whole_form[probe.layer.name] = str(error)
+        found = self._find_route(probe)
+        if not isinstance(found, str):
+            route, paths = found
+            if not self._is_joint(paths) and paths.layer.name not in self._whole_form:
+                try:
+                    return self._by_suffix(route, paths, x, outcome, columns)
+                except UnfaithfulError as error:
+                    self._whole_form[paths.layer.name] = str(error)
         return self._in_whole_form(probe, x, outcome, columns)
 
-    def _is_joint(self, probe: Probe) -> bool:
+    def _find_route(self, probe: Probe) -> tuple[ExecutionPlan, PathProbe] | str:
+        """Return how a suffix runs a probe, which is then one of paths; or why the whole model does."""
+        match probe:
+            case PathProbe():
+                route = self._routes.get(probe.layer.name)
+                return self._whole_form[probe.layer.name] if route is None else (route, probe)
+            case _:
+                assert_never(probe)
+
+    def _is_joint(self, probe: PathProbe) -> bool:
         """Whether a node is made of more features than the layer's own are: too rare to be worth a graph of its own."""
         largest = max(map(len, self._wiring.flow.nodes[probe.layer.name]))
         return any(len(node) > largest for node in probe.nodes)
 
     def _in_whole_form(self, probe: Probe, x: Inputs, outcome: ScoresToOutcome, columns: slice) -> Floats:
-        name = probe.layer.name
-        if name not in self._whole:
+        names = tuple(layer.name for layer in probe.layers)
+        if names not in self._whole:
             self._whole.clear()
-            self._whole[name] = ReferenceEngine(
+            self._whole[names] = ReferenceEngine(
                 self._network,
                 self._wiring,
-                layers=[probe.layer],
+                layers=probe.layers,
                 reference=self._reference,
                 provider=self._provider,
             )
-        return self._whole[name].effects(probe, x, outcome, columns=columns)
+        return self._whole[names].effects(probe, x, outcome, columns=columns)
 
-    def sweep(self, probe: Probe, betas: Sequence[float], x: Inputs, outcome: ScoresToOutcome) -> Floats:
+    def sweep(self, probe: PathProbe, betas: Sequence[float], x: Inputs, outcome: ScoresToOutcome) -> Floats:
         """Return the effect on each node for several factors on its paths, `[betas, nodes, samples]`.
 
         What a path contributes is computed once for all of them: `z - (1 - beta) c`. Models that fix their batch, and
@@ -193,7 +207,7 @@ class SuffixEngine:
         return np.stack([self.effects(probe.at(beta), x, outcome) for beta in betas])
 
     def _swept(
-        self, route: ExecutionPlan, probe: Probe, betas: Sequence[float], x: Inputs, outcome: ScoresToOutcome
+        self, route: ExecutionPlan, probe: PathProbe, betas: Sequence[float], x: Inputs, outcome: ScoresToOutcome
     ) -> Floats:
         acting = route.form.acting(probe)
         effects = np.zeros((len(betas), len(probe.nodes), len(x)))
@@ -209,15 +223,16 @@ class SuffixEngine:
 
     def bounds(self, probe: Probe, x: Inputs) -> Floats | None:
         """Return an upper bound on what each path contributes to the layer's output, `[nodes]`, if it is known."""
-        route = self._routes.get(probe.layer.name)
-        if route is None:
+        found = self._find_route(probe)
+        if isinstance(found, str):
             return None
+        route, paths = found
         blocks = self._activations.blocks(route.layer.name, x)
-        parts = [contribution_bounds(route.form, self._data(route, block), probe) for block in blocks]
-        return np.asarray(np.concatenate(parts, axis=1).mean(axis=1) * route.form.acting(probe))
+        parts = [contribution_bounds(route.form, self._data(route, block), paths) for block in blocks]
+        return np.asarray(np.concatenate(parts, axis=1).mean(axis=1) * route.form.acting(paths))
 
     def _by_suffix(
-        self, route: ExecutionPlan, probe: Probe, x: Inputs, outcome: ScoresToOutcome, columns: slice
+        self, route: ExecutionPlan, probe: PathProbe, x: Inputs, outcome: ScoresToOutcome, columns: slice
     ) -> Floats:
         start, stop, _ = columns.indices(len(x))
         effects = np.zeros((len(probe.nodes), len(x)))
@@ -274,7 +289,7 @@ class SuffixEngine:
             self._null.clear()
         return self._plain
 
-    def _live(self, route: ExecutionPlan, block: Block, probe: Probe) -> NDArray[np.bool_]:
+    def _live(self, route: ExecutionPlan, block: Block, probe: PathProbe) -> NDArray[np.bool_]:
         """Return on which samples of a block a node is not 0 all over, `[nodes, samples]`."""
         name = route.layer.name
         if name not in block.alive:

@@ -1,1 +1,1 @@
-"""Layers, and how channels travel from the children of one to the parents of the next."""
+"""Layers, what follows each, and how channels travel from the children of one to the parents of the next."""

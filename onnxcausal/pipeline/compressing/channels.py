@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.causal.compression import Members, Order, cheapest_first, part_costs, removal_costs, sparing
-from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.causal.probability import log_probabilities
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import NothingToAnalyseError
-from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.flow.layers import find_layers
 from onnxcausal.onnxgraph.graph.index import index_graph
 from onnxcausal.onnxgraph.original.layers import every_layer_in_file
@@ -128,7 +127,10 @@ def _nodes_of(subject: Subject, group: Group) -> Members | None:
 def _node_costs(
     channels: RemovableChannels, subject: Subject, part: HeldOutSamples, progress: Progress
 ) -> dict[str, Floats]:
-    """Return what removing each node costs, by layer: measured on samples of every class, right or wrong."""
+    """Return what removing each node costs, by layer: measured on samples of every class, right or wrong.
+
+    What stands in for its paths is what the run's settings say, as for every effect.
+    """
     prepared = subject.prepared
     nodes = prepared.wiring.flow.nodes
     named = {layer for members in channels.members for layer in members}
@@ -143,7 +145,7 @@ def _node_costs(
         )
         for layer in layers:
             progress.layer(layer.name)
-            probe = Probe(layer, nodes[layer.name], np.arange(layer.children), Intervention())
+            probe = PathProbe(layer, nodes[layer.name], np.arange(layer.children))
             effects[layer.name][target] = prepared.engine.effects(probe, x, outcome)
             progress.done(len(nodes[layer.name]))
     return {layer: removal_costs(held) for layer, held in effects.items()}

@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from onnxcausal.analysis.formats.journal import Journal
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.errors import InterruptedRunError
@@ -34,7 +32,7 @@ class Checkpoint:
         return Checkpoint(self.journal, {"target": target, "samples": chosen.indices})
 
     def find(self, probe: Probe, columns: slice) -> Floats | None:
-        """Return the effects of a probe on some samples, `[nodes, samples]`, if they were kept."""
+        """Return the effects of a probe on some samples, `[units, samples]`, if they were kept."""
         return None if self.journal is None else self.journal.find(self._key(probe, columns))
 
     def keep(self, probe: Probe, columns: slice, effects: Floats, findings: Findings) -> None:
@@ -43,14 +41,7 @@ class Checkpoint:
             self.journal.keep(self._key(probe, columns), effects, findings)
 
     def _key(self, probe: Probe, columns: slice) -> dict[str, object]:
-        return {
-            **self.context,
-            "layer": probe.layer.name,
-            "nodes": [len(node) for node in probe.nodes],
-            "features": np.concatenate(probe.nodes),
-            "targets": probe.targets,
-            "columns": [columns.start, columns.stop],
-        }
+        return {**self.context, **probe.key(), "columns": [columns.start, columns.stop]}
 
 
 @contextmanager

@@ -5,9 +5,8 @@ from functools import partial
 import numpy as np
 
 from onnxcausal.causal.graph import CausalGraph, LayerResult
-from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import outcome_of
-from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.flow.flow import Flow, Targets
 from onnxcausal.onnxgraph.flow.layers import Layer
 from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
@@ -42,8 +41,7 @@ def infer_graph(
         targets = flow.targets(layer, graph.necessary, entering)
         progress.layer(layer.name)
         if len(targets.children):
-            intervention = Intervention(settings.beta, settings.replace)
-            probe = Probe(layer, flow.nodes[layer.name], targets.children, intervention)
+            probe = PathProbe(layer, flow.nodes[layer.name], targets.children, settings.beta)
             measured = measure(probe, bench, settings)
             result = _tested(probe, targets, measured, _links(flow, layer, targets, graph))
         else:
@@ -65,7 +63,7 @@ def _links(flow: Flow, layer: Layer, targets: Targets, graph: CausalGraph) -> tu
 
 
 def _tested(
-    probe: Probe,
+    probe: PathProbe,
     targets: Targets,
     measured: LayerMeasurement,
     links: tuple[tuple[str, int, int], ...],

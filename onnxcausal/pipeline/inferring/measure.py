@@ -1,7 +1,7 @@
-"""Effects of one layer's nodes: all of them on all samples, or adaptively, or the most promising ones."""
+"""Effects of the units of a probe: all of them on all samples, or adaptively, or the most promising ones."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,10 +60,10 @@ class Bench:
     def effects(self, probe: Probe, columns: slice) -> EffectTable:
         """Return the effects of a probe on some samples, chunk by chunk."""
         observed = self.observation.outcome[columns]
-        te = np.empty((len(probe.nodes), len(observed)))
-        for nodes in _chunks(len(probe.nodes), len(observed) * self.engine.cost(probe.layer).work):
-            part = probe.of(nodes)
-            share = len(nodes) * len(observed) / len(self.x)
+        te = np.empty((len(probe), len(observed)))
+        for units in _chunks(len(probe), len(observed) * self.engine.cost(probe).work):
+            part = probe.of(units)
+            share = len(units) * len(observed) / len(self.x)
             found = self.ledger.find(part, columns)
             if found is None:
                 found = self.engine.effects(part, self.x, self.outcome, columns=columns)
@@ -71,45 +71,44 @@ class Bench:
                 self.progress.done(share)
             else:
                 self.progress.skip(share)
-            te[nodes] = found
+            te[units] = found
         return estimate_effects(te, observed, self.observation.floor)
 
 
 def measure(probe: Probe, bench: Bench, settings: Settings) -> LayerMeasurement:
-    """Return what interventions on the nodes of one layer show.
+    """Return what the interventions of a probe show.
 
     Args:
-        probe: the interventions, on every node.
+        probe: the interventions, on every unit.
         bench: engine, samples, outcome.
         settings: settings of the method.
     """
     bounds = None
-    if settings.budget is not None and settings.budget < len(probe.nodes):
+    if settings.budget is not None and settings.budget < len(probe):
         bounds = bench.engine.bounds(probe, bench.x)
-    if settings.budget is None or bounds is None:  # where the bounds are not known, every node is tested
+    if settings.budget is None or bounds is None:  # where the bounds are not known, every unit is tested
         return _measure_all(probe, bench, settings)
     tested = most_promising(bounds, settings.budget)
     found = _measure_all(probe.of(tested), bench, settings)
-    if len(tested) == len(probe.nodes):
+    if len(tested) == len(probe):
         return found
-    others = np.setdiff1d(np.arange(len(probe.nodes)), tested)
-    union = replace(probe, nodes=(np.concatenate([probe.nodes[node] for node in others]),))
-    joint = bench.effects(union, slice(0, len(bench.x)))
+    others = np.setdiff1d(np.arange(len(probe)), tested)
+    joint = bench.effects(probe.of(others).joint(), slice(0, len(bench.x)))
     bench.progress.skip(len(others) - 1)
-    te = spread_out(found.effects.te, tested, len(probe.nodes))
+    te = spread_out(found.effects.te, tested, len(probe))
     return LayerMeasurement(
         effects=EffectTable(te, found.effects.observed),
-        verdicts=with_untested(found.verdicts, tested, len(probe.nodes)),
+        verdicts=with_untested(found.verdicts, tested, len(probe)),
         hidden=hidden_effect(joint, len(others), float(bounds[others].max()), alpha=settings.alpha),
     )
 
 
 def _measure_all(probe: Probe, bench: Bench, settings: Settings) -> LayerMeasurement:
-    """Test every node of a probe."""
+    """Test every unit of a probe."""
     if not settings.adaptive:
         table = bench.effects(probe, slice(0, len(bench.x)))
         return LayerMeasurement(table, assess(table, settings))
-    evidence = begin(len(probe.nodes), len(bench.x))
+    evidence = begin(len(probe), len(bench.x))
     start = 0
     for stop in looks(len(bench.x)):
         staying = np.flatnonzero(~evidence.leaving)
@@ -133,8 +132,8 @@ def assess(table: EffectTable, settings: Settings) -> Verdicts:
             return assess_welch(table, alpha=settings.alpha)
 
 
-def _chunks(nodes: int, work: int) -> Iterator[NDArray[np.int64]]:
-    """Yield nodes in chunks of about `CHUNK_WORK`, given the multiply-adds of one; the same for every run."""
+def _chunks(units: int, work: int) -> Iterator[NDArray[np.int64]]:
+    """Yield units in chunks of about `CHUNK_WORK`, given the multiply-adds of one; the same for every run."""
     size = max(1, CHUNK_WORK // max(1, work))
-    for start in range(0, nodes, size):
-        yield np.arange(start, min(start + size, nodes))
+    for start in range(0, units, size):
+        yield np.arange(start, min(start + size, units))

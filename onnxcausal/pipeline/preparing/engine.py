@@ -42,9 +42,7 @@ def open_engine(
                 )
                 for device in machine.devices
             ]
-            return PoolEngine(
-                network, wiring, recipes, reference=reference, memory=memory, precision=settings.precision
-            )
+            return PoolEngine(network, wiring, recipes, memory=memory, precision=settings.precision)
         case EngineKind.SUFFIX:
             return SuffixEngine(
                 network,

@@ -67,6 +67,10 @@ class Prepared:
     engine: Engine
     origin: Origin
 
+    def __post_init__(self) -> None:
+        """Hold the settings, which are recorded, to what the engine does."""
+        assert self.engine.replace is self.settings.replace, self.engine.replace
+
 
 def prepare(
     model: Model, configuration: Configuration, *, arrays: Arrays | None = None, machine: Machine = HERE

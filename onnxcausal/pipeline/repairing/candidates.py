@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.causal.effects import estimate_effects
-from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.causal.repair import Candidate, free_nodes, gains_and_costs, stages_of
-from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.flow.layers import Layer
 from onnxcausal.pipeline.heldout.split import HeldOutSamples
 from onnxcausal.pipeline.heldout.subject import Subject
@@ -43,7 +42,8 @@ def measure_removals(
     """Return what removing all paths of each node does that is necessary to no class that is repaired or protected.
 
     The effect on the samples of every such class is measured, right or wrong: on the log-probability of the right
-    class, or as the objective says. A class whose graph is not known protects its accuracy alone.
+    class, or as the objective says. A class whose graph is not known protects its accuracy alone. What stands in for
+    the paths is what the run's settings say, as for every effect.
 
     Args:
         subject: what is repaired.
@@ -68,7 +68,7 @@ def measure_removals(
         for layer in layers:
             progress.layer(layer.name)
             chosen = tuple(nodes[layer.name][node] for node in free[layer.name])
-            probe = Probe(layer, chosen, np.arange(layer.children), Intervention())
+            probe = PathProbe(layer, chosen, np.arange(layer.children))
             te = prepared.engine.effects(probe, x, outcome) if chosen else np.empty((0, len(x)))
             effects[layer.name][target] = estimate_effects(te, observation.outcome, observation.floor).ate
             progress.done(len(chosen))

@@ -10,9 +10,8 @@ import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
 
-from onnxcausal.causal.intervention import Intervention
 from onnxcausal.onnxgraph.engine.contribution import ContributionForm, dtype_of, find_form
-from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.flow.layers import Layer
 from onnxcausal.onnxgraph.graph.index import index_graph
 from onnxcausal.onnxgraph.graph.trace import Rows
@@ -46,8 +45,8 @@ class Case:
         of_parent = parent * self.layer.groups // self.layer.parents
         return of_parent == child * self.layer.groups // self.layer.children
 
-    def probe(self, targets: list[int], beta: float = 0.0) -> Probe:
-        return Probe(self.layer, self.nodes, np.array(targets, np.int64), Intervention(beta))
+    def probe(self, targets: list[int], beta: float = 0.0) -> PathProbe:
+        return PathProbe(self.layer, self.nodes, np.array(targets, np.int64), beta)
 
 
 def cases(opened: Opened, x: NDArray[np.float32]) -> Iterator[Case]:

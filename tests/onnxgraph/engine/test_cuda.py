@@ -6,9 +6,8 @@ import pytest
 from numpy.typing import NDArray
 
 from onnxcausal.analysis.result.settings import Precision
-from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import outcome_of
-from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.engine.suffix_engine import SuffixEngine
 from onnxcausal.onnxgraph.network.network import open_network
 from onnxcausal.onnxgraph.network.wiring import find_wiring
@@ -39,7 +38,7 @@ def effects_on_device(opened: Opened, x: NDArray[np.float32], precision: Precisi
     there = on_device(opened, x)
     engine = SuffixEngine(there.network, there.wiring, provider=DEVICE, precision=precision)
     layer = opened.layers[0]
-    probe = Probe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children), Intervention())
+    probe = PathProbe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children))
     return engine.effects(probe, x, lambda scores: outcome_of(scores, 0)), engine
 
 

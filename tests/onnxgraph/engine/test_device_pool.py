@@ -10,11 +10,10 @@ import pytest
 
 from onnxcausal import analyze
 from onnxcausal.analysis.result.settings import EngineKind, Precision
-from onnxcausal.causal.intervention import Intervention, Replace
 from onnxcausal.causal.outcome import outcome_of
 from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.engine.device_pool import PoolEngine, Recipe
-from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.runner.provider import CPU, CUDA, Provider
 from onnxcausal.pipeline.preparing.machine import Machine
 from tests.pipeline.inferring.test_measure import DIGITS
@@ -49,7 +48,7 @@ def pool(
         precision=Precision.FP32,
         longest=longest,
     )
-    return PoolEngine(network, opened.wiring, [recipe, recipe], reference=reference)
+    return PoolEngine(network, opened.wiring, [recipe, recipe])
 
 
 @pytest.mark.slow
@@ -59,9 +58,9 @@ def test_two_processes_give_what_one_gives(*, with_mean: bool) -> None:
     opened = open_proto(classifier(["conv", "residual"], "flatten", 0), x)
     outcome = partial(outcome_of, target=1)
     alone, shared = opened.engine(EngineKind.SUFFIX, reference), pool(opened, x, reference)
-    intervention = Intervention(0.0, Replace.MEAN if with_mean else Replace.ZERO)
+    assert shared.replace is alone.replace
     for layer in opened.layers:
-        probe = Probe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children), intervention)
+        probe = PathProbe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children))
         for columns in (slice(None), slice(1, 4)):
             found = shared.effects(probe, x, outcome, columns=columns)
             expected = alone.effects(probe, x, outcome, columns=columns)
@@ -75,7 +74,7 @@ def test_what_a_process_raises_is_raised_here() -> None:
     opened = open_proto(classifier(["conv"], "flatten", 2), x)
     broken = pool(opened, x, part=onnx.ModelProto())
     layer = opened.layers[0]
-    probe = Probe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children), Intervention())
+    probe = PathProbe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children))
     with pytest.raises(ModelError, match="ONNX Runtime refuses the model"):
         broken.effects(probe, x, partial(outcome_of, target=0))
 
@@ -86,7 +85,7 @@ def test_a_run_that_never_ends_is_stopped_in_the_processes_too(tmp_path: Path) -
     endless = next(file for file in HOSTILE if file.name == "Loop that never ends on samples above 1000")
     opened = open_proto(onnx.load(endless.write(tmp_path)), x)
     layer = opened.layers[0]
-    probe = Probe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children), Intervention())
+    probe = PathProbe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children))
     shared = pool(opened, x, longest=1)
     x[0, 0, 0, 0] = 2 * LARGE
     with pytest.raises(ModelError, match="a run of the model was stopped"):
@@ -99,7 +98,7 @@ def test_a_process_that_was_killed_is_told() -> None:
     opened = open_proto(classifier(["conv"], "flatten", 4), x)
     shared = pool(opened, x)
     layer = opened.layers[0]
-    probe = Probe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children), Intervention())
+    probe = PathProbe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children))
     shared.effects(probe, x, partial(outcome_of, target=0))
     for process in multiprocessing.active_children():
         process.kill()

@@ -8,9 +8,8 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import outcome_of
-from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from tests.support.opened import TOLERANCE, Inputs, open_proto
 from tests.support.oracles import Array
 
@@ -104,7 +103,7 @@ def test_every_export_has_the_scores_and_effects_of_the_network(form: str, tmp_p
     np.testing.assert_allclose(opened.network.scores(X), scores, rtol=0, atol=tolerance)
     assert len(opened.layers) == 3
     for layer, name in zip(opened.layers, ("first", "second", "last"), strict=True):
-        probe = Probe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children), Intervention(BETA))
+        probe = PathProbe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children), BETA)
         effects = opened.engine().effects(probe, X, lambda scores: outcome_of(scores, 1))
         expected = exact_effects(network, name)
         np.testing.assert_allclose(effects, expected, rtol=0, atol=tolerance)

@@ -13,22 +13,21 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from onnxcausal.analysis.result.settings import EngineKind, Precision
-from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import OutcomeKind, outcome_of
 from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.engine import suffix_engine
 from onnxcausal.onnxgraph.engine.execution_plan import ExecutionPlan, find_route
-from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.engine.probe_cache import Probers
 from onnxcausal.onnxgraph.engine.probe_session import Prober
-from onnxcausal.onnxgraph.engine.suffix import Suffix, find_suffix
 from onnxcausal.onnxgraph.engine.suffix_engine import SuffixEngine
+from onnxcausal.onnxgraph.flow.suffix import Suffix, find_suffix
 from onnxcausal.onnxgraph.graph.index import index_graph
 from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.onnxgraph.runner import BoundSession, Runner
 from onnxcausal.onnxgraph.runner.memory import Memory
 from onnxcausal.onnxgraph.runner.provider import CPU, CUDA, DeviceMemoryError, Provider
-from tests.onnxgraph.engine.test_suffix import with_shape_chain
+from tests.onnxgraph.flow.test_suffix import with_shape_chain
 from tests.support.assets import PREPARED, model_path, needs_assets, prepared
 from tests.support.networks import BLOCKS, HEADS, Builder, classifier, classifiers, mlp
 from tests.support.opened import ENGINE_FLOORS, Opened, assert_suffix_equals_reference, open_proto, treatment_effects
@@ -46,10 +45,10 @@ def first_class(scores: NDArray[np.floating]) -> Array:
     return outcome_of(scores, 0)
 
 
-def whole_probe(opened: Opened, number: int, targets: Sequence[int] | None = None, beta: float = 0.0) -> Probe:
+def whole_probe(opened: Opened, number: int, targets: Sequence[int] | None = None, beta: float = 0.0) -> PathProbe:
     layer = opened.layers[number]
     chosen = np.arange(layer.children) if targets is None else np.array(targets)
-    return Probe(layer, opened.wiring.flow.nodes[layer.name], chosen, Intervention(beta))
+    return PathProbe(layer, opened.wiring.flow.nodes[layer.name], chosen, beta)
 
 
 @GENERATED
@@ -146,7 +145,7 @@ def test_dead_parents_and_zero_weights_are_not_run(monkeypatch: pytest.MonkeyPat
     ran: list[int] = []
     real = Prober.run
 
-    def counted(self: Prober, probe: Probe, *places: Any) -> NDArray[np.floating]:
+    def counted(self: Prober, probe: PathProbe, *places: Any) -> NDArray[np.floating]:
         if len(probe.targets):  # not the null intervention
             ran.extend(int(node[0]) for node in probe.nodes)
         return real(self, probe, *places)
@@ -164,7 +163,7 @@ def test_a_sample_on_which_a_parent_is_zero_is_not_run(monkeypatch: pytest.Monke
     rows = 0
     real = Prober.run
 
-    def counted(self: Prober, probe: Probe, slots: NDArray[np.int64], samples: NDArray[np.int64]) -> Any:
+    def counted(self: Prober, probe: PathProbe, slots: NDArray[np.int64], samples: NDArray[np.int64]) -> Any:
         nonlocal rows
         rows += len(slots) if len(probe.targets) else 0
         return real(self, probe, slots, samples)
@@ -189,7 +188,7 @@ def test_other_samples_are_not_held_against_those_before_them() -> None:
     first, second = images(21), images(22)
     opened = open_proto(classifier(["conv", "relu", "conv"], "flatten", 21), first)
     layer = opened.layers[0]
-    probe = Probe(layer, tuple(np.array([n]) for n in range(layer.parents)), np.arange(layer.children), Intervention(0))
+    probe = PathProbe(layer, tuple(np.array([n]) for n in range(layer.parents)), np.arange(layer.children))
 
     def outcome(scores: NDArray[np.floating]) -> Array:
         return outcome_of(scores, 0)
@@ -358,7 +357,7 @@ def test_bounds_are_never_below_what_a_path_really_contributes(drawn: tuple[onnx
     layer = layers[seed % len(layers)]
     rng = np.random.default_rng(seed)
     targets = np.sort(rng.choice(layer.children, rng.integers(1, layer.children + 1), replace=False))
-    probe = Probe(layer, opened.wiring.flow.nodes[layer.name], targets, Intervention(beta))
+    probe = PathProbe(layer, opened.wiring.flow.nodes[layer.name], targets, beta)
     # A layer is linear: taking a path away changes its output by the contribution.
     watched = (
         open_proto(model, x, Reading(output=layer.output)) if layer.output != opened.network.outcome.tensor else opened

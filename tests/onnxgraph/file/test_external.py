@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxcausal import analyze
-from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import outcome_of
 from onnxcausal.errors import ModelError
-from onnxcausal.onnxgraph.engine.interface import Observation, Probe
+from onnxcausal.onnxgraph.engine.interface import Observation
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.engine.reference import ReferenceEngine
 from onnxcausal.onnxgraph.engine.suffix_engine import SuffixEngine
 from onnxcausal.onnxgraph.file import external, weight_file
@@ -87,9 +87,7 @@ def own_memory() -> int:
 def effects(network: Network) -> list[NDArray[np.float64]]:
     wiring = find_wiring(network, X[:1])
     engine, nodes = SuffixEngine(network, wiring), wiring.flow.nodes
-    probes = [
-        Probe(layer, nodes[layer.name], np.arange(layer.children), Intervention()) for layer in wiring.flow.layers
-    ]
+    probes = [PathProbe(layer, nodes[layer.name], np.arange(layer.children)) for layer in wiring.flow.layers]
     return [engine.effects(probe, X, lambda scores: outcome_of(scores, 1)) for probe in probes]
 
 
@@ -287,7 +285,7 @@ def test_a_model_beyond_what_one_message_holds_is_analysed_without_a_copy(tmp_pa
     assert own_memory() - before < 2**28  # what is mapped is the system's, which may take it back
     wiring = find_wiring(network, x[:1])
     layer = wiring.flow.layers[1]
-    probe = Probe(layer, wiring.flow.nodes[layer.name], np.arange(layer.children), Intervention()).of(np.arange(5))
+    probe = PathProbe(layer, wiring.flow.nodes[layer.name], np.arange(layer.children)).of(np.arange(5))
     te = SuffixEngine(network, wiring).effects(probe, x, lambda scores: outcome_of(scores, 1))
     for node in range(5):
         removed = -(hidden[:, node : node + 1] @ corners[1][node : node + 1] @ last[:corner])[:, 1]

@@ -11,8 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from onnxruntime.quantization import QuantFormat, QuantType
 
-from onnxcausal.causal.intervention import Intervention
-from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.flow.layers import Layer
 from tests.support.opened import Opened, edit
 from tests.support.oracles import Array
@@ -109,7 +108,7 @@ def covering(parent: onnx.ModelProto, opened: Opened, x: Array) -> dict[str, lis
 def effects(opened: Opened, layer: Layer, node: int, x: NDArray[np.float32]) -> Array:
     """Return the effects of a node on each class, `[classes, samples]`."""
     every = opened.wiring.flow.nodes[layer.name]
-    probe = Probe(layer, every, np.arange(layer.children), Intervention()).of(np.array([node]))
+    probe = PathProbe(layer, every, np.arange(layer.children)).of(np.array([node]))
 
     def score(number: int) -> Callable[[NDArray[np.floating]], Array]:
         return lambda scores: scores[:, number].astype(np.float64)

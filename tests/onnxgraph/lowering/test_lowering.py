@@ -12,9 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import outcome_of
-from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.flow.constant_folding import value_of
 from onnxcausal.onnxgraph.flow.layers import Layer
 from onnxcausal.onnxgraph.graph.index import index_graph
@@ -66,7 +65,7 @@ def with_paths_at_zero(
 
 def effects(opened: Opened, layer: Layer, x: NDArray[np.float32], nodes: NDArray[np.int64], chosen: int) -> Array:
     every = opened.wiring.flow.nodes[layer.name]
-    probe = Probe(layer, every, np.arange(0, layer.children, 2), Intervention()).of(nodes)
+    probe = PathProbe(layer, every, np.arange(0, layer.children, 2)).of(nodes)
     return opened.engine().effects(probe, x, lambda scores: outcome_of(scores, chosen))
 
 

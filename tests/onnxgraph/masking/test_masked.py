@@ -4,9 +4,8 @@ import numpy as np
 import onnx
 from hypothesis import HealthCheck, given, settings
 
-from onnxcausal.causal.intervention import Intervention, Replace
 from onnxcausal.causal.outcome import outcome_of
-from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.flow.constant_folding import value_of
 from onnxcausal.onnxgraph.graph.index import index_graph
 from onnxcausal.onnxgraph.masking.masked import (
@@ -67,7 +66,7 @@ def test_the_mean_contribution_of_a_path_is_what_the_engine_puts_in_its_place() 
     for layer in opened.layers:
         nodes = opened.wiring.flow.nodes[layer.name]
         every = np.arange(layer.children)
-        probe = Probe(layer, nodes, every, Intervention(0.0, Replace.MEAN))
+        probe = PathProbe(layer, nodes, every)
         effects = engine.effects(probe, x, lambda scores: outcome_of(scores, 1))
         for node, features in enumerate(nodes):
             masks = {layer.name: without_nodes(layer, features)}

@@ -8,9 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import outcome_of
-from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.runner import half_precision
 from tests.support.opened import HALF_PRECISION, Inputs, Opened, open_proto
 from tests.support.zoo import ZOO
@@ -52,7 +51,7 @@ def in_half_precision() -> tuple[onnx.ModelProto, Inputs]:
 
 def effects(opened: Opened, number: int, x: Inputs) -> NDArray[np.float64]:
     layer = opened.layers[number]
-    probe = Probe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children), Intervention(0.3))
+    probe = PathProbe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children), 0.3)
     return opened.engine().effects(probe, x, lambda scores: outcome_of(scores, 1))
 
 

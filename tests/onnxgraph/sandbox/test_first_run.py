@@ -13,9 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from onnxcausal import analyze
-from onnxcausal.causal.intervention import Intervention
 from onnxcausal.errors import ModelError
-from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.engine.suffix_engine import SuffixEngine
 from onnxcausal.onnxgraph.file.model import Model, load_model
 from onnxcausal.onnxgraph.network.network import WHOLE_MODEL, open_network
@@ -226,7 +225,7 @@ def test_an_intervention_that_makes_a_loop_endless_is_stopped(tmp_path: Path, li
     wiring = open_proto(proto, X).wiring
     layer = wiring.flow.layers[-1]
     assert layer.parents == 8
-    probe = Probe(layer, wiring.flow.nodes[layer.name], np.arange(layer.children), Intervention(beta=-1e6))
+    probe = PathProbe(layer, wiring.flow.nodes[layer.name], np.arange(layer.children), -1e6)
     with pytest.raises(ModelError, match="a run of the model was stopped"):
         SuffixEngine(network, wiring).effects(probe, X, lambda scores: scores[:, 0].astype(np.float64))
     assert set(limits_of_runs) == {PATIENT}

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.outcome import outcome_of
-from onnxcausal.onnxgraph.engine.interface import Probe
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.engine.suffix_engine import SuffixEngine
 from onnxcausal.onnxgraph.runner.memory import Memory
 from tests.support.networks import BLOCKS, HEADS, classifier
@@ -24,9 +23,9 @@ def first_class(scores: NDArray[np.floating]) -> Array:
     return outcome_of(scores, 0)
 
 
-def whole_probe(opened: Opened, number: int) -> Probe:
+def whole_probe(opened: Opened, number: int) -> PathProbe:
     layer = opened.layers[number]
-    return Probe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children), Intervention())
+    return PathProbe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children))
 
 
 @pytest.mark.parametrize("head", HEADS)

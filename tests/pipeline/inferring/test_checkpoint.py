@@ -1,8 +1,10 @@
 """Runs that are interrupted lose nothing and end with the same bytes."""
 
 import signal
+import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,15 @@ import numpy as np
 import pytest
 
 from onnxcausal import analyze
-from onnxcausal.analysis.formats.journal import JOURNAL_FILE
+from onnxcausal.analysis.formats.journal import JOURNAL_FILE, Journal
 from onnxcausal.errors import InterruptedRunError, OutputError
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.engine.suffix_engine import SuffixEngine
 from onnxcausal.pipeline.inferring import measure
+from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
+from onnxcausal.samples.selection import Selection
+from tests.support.networks import mlp
+from tests.support.opened import open_proto
 
 DIGITS = Path(__file__).parents[3] / "models" / "digits_lenet.onnx"
 SETTINGS: dict[str, Any] = {"targets": [3, 8], "samples": 30}
@@ -42,7 +49,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     real = SuffixEngine.effects
 
     def effects(self: SuffixEngine, probe: Any, *given: Any, **settings: Any) -> Any:
-        ran.append(len(probe.nodes))
+        ran.append(len(probe))
         return real(self, probe, *given, **settings)
 
     monkeypatch.setattr(SuffixEngine, "effects", effects)
@@ -184,3 +191,58 @@ def test_without_a_folder_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     analyze(DIGITS, **SETTINGS)
     assert not list(tmp_path.iterdir())
+
+
+def one_chunk() -> tuple[PathProbe, Selection]:
+    """Return a probe of two nodes, one of two features, and three samples."""
+    x = np.ones((3, 5), np.float32)
+    layer = open_proto(mlp([np.ones((6, 5))], [np.zeros(6)]), x).layers[0]
+    probe = PathProbe(replace(layer, name="fc"), (np.array([0]), np.array([2, 3])), np.array([1, 4]), 0.5)
+    return probe, Selection(x, np.array([5, 6, 9]), 3, 3)
+
+
+def test_a_chunk_is_found_again_by_all_that_its_effects_depend_on(tmp_path: Path) -> None:
+    probe, chosen = one_chunk()
+    effects = np.arange(6.0).reshape(2, 3)
+    written = {
+        "target": 7,
+        "samples": np.array([5, 6, 9]),
+        "layer": "fc",
+        "nodes": [1, 2],
+        "features": np.array([0, 2, 3]),
+        "targets": np.array([1, 4]),
+        "columns": [0, 3],
+    }
+    journal = Journal(tmp_path, {"run": 1})
+    journal.keep(written, effects, {})
+    ledger = Checkpoint(journal).of(7, chosen)
+    found = ledger.find(probe, slice(0, 3))
+    assert found is not None
+    np.testing.assert_array_equal(found, effects)
+    others = [
+        probe.of(np.array([0])),
+        probe.joint(),
+        replace(probe, nodes=(np.array([0, 2]), np.array([3]))),
+        replace(probe, targets=np.array([1, 3])),
+        replace(probe, layer=replace(probe.layer, name="other")),
+    ]
+    assert all(ledger.find(other, slice(0, 3)) is None for other in others)
+    assert ledger.find(probe, slice(0, 2)) is None
+    assert Checkpoint(journal).of(8, chosen).find(probe, slice(0, 3)) is None
+    journal.close(finished=True)
+
+
+def test_the_key_of_a_chunk_stays_what_it_was_in_journals_that_exist(tmp_path: Path) -> None:
+    probe, chosen = one_chunk()
+    journal = Journal(tmp_path, {"run": 1})
+    Checkpoint(journal).of(7, chosen).keep(probe, slice(0, 3), np.zeros((2, 3)), {})
+    journal.close(finished=False)
+    with sqlite3.connect(tmp_path / JOURNAL_FILE) as connection:
+        kept = connection.execute("SELECT run, chunk FROM chunk").fetchall()
+    connection.close()
+    assert kept == [
+        (
+            "8766d48d0109c31704734bbd2259d988b59cf6164a8978c3dd996ab0b74bfe10",
+            "3540918c5801edb3f9b9eca7a205191e74c5b91e12235205758f4357a06f8a38",
+        )
+    ]

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,12 +16,11 @@ from onnxcausal import analyze
 from onnxcausal.analysis.formats.journal import Journal
 from onnxcausal.analysis.result.settings import Settings
 from onnxcausal.causal.effects import estimate_effects
-from onnxcausal.causal.intervention import Intervention
 from onnxcausal.causal.significance import Role, Rule, SelectedBy
 from onnxcausal.causal.welch import assess_welch
 from onnxcausal.errors import ConfigError
-from onnxcausal.onnxgraph.engine.interface import Cost, Engine, Observation, Probe, ScoresToOutcome
-from onnxcausal.onnxgraph.flow.layers import Layer
+from onnxcausal.onnxgraph.engine.interface import Cost, Engine, Observation, ScoresToOutcome
+from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
 from onnxcausal.pipeline.inferring.measure import CHUNK_WORK, Bench, LayerMeasurement, measure
 from onnxcausal.pipeline.progress import Silent
@@ -114,15 +115,15 @@ class Planned:
         self.asked: list[tuple[list[int], slice]] = []
         self.findings: dict[str, dict[str, str | float]] = {}
 
-    def cost(self, layer: Layer) -> Cost:
-        del layer
+    def cost(self, probe: PathProbe) -> Cost:
+        del probe
         return Cost(self.work, 1, "planned")
 
-    def bounds(self, probe: Probe, x: Inputs) -> NDArray[np.float64] | None:
+    def bounds(self, probe: PathProbe, x: Inputs) -> NDArray[np.float64] | None:
         del probe, x
         return self.known
 
-    def effects(self, probe: Probe, x: Inputs, outcome: ScoresToOutcome, *, columns: slice) -> NDArray[np.float64]:
+    def effects(self, probe: PathProbe, x: Inputs, outcome: ScoresToOutcome, *, columns: slice) -> NDArray[np.float64]:
         del x, outcome
         self.asked.append((np.concatenate(probe.nodes).tolist(), columns))
         return np.array([self.te[node].sum(axis=0) for node in probe.nodes])[:, columns]
@@ -166,7 +167,7 @@ def measured(
         Checkpoint(journal),
         progress,
     )
-    probe = Probe(layer, opened.wiring.flow.nodes[layer.name], np.arange(2), Intervention())
+    probe = PathProbe(layer, opened.wiring.flow.nodes[layer.name], np.arange(2))
     return measure(probe, bench, dataclasses.replace(Settings(), **changed)), engine, progress
 
 
@@ -301,3 +302,63 @@ def test_an_adaptive_run_judges_at_the_level_and_coverage_that_are_set() -> None
     ate = np.sort(-found.effects.ate[found.effects.ate < 0])[::-1]
     covering = int(np.searchsorted(np.cumsum(ate), 0.5 * ate.sum())) + 1
     assert len(found.verdicts.having(Role.NECESSARY)) == covering
+
+
+@dataclass(frozen=True, slots=True)
+class OtherKind:
+    """Interventions that are of no layer and no node: what every kind offers, and nothing else."""
+
+    sizes: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def of(self, units: NDArray[np.int64]) -> "OtherKind":
+        return OtherKind(tuple(self.sizes[unit] for unit in units.tolist()))
+
+    def joint(self) -> "OtherKind":
+        return OtherKind((sum(self.sizes),))
+
+    def key(self) -> Mapping[str, object]:
+        return {"sizes": list(self.sizes)}
+
+
+class OtherEngine:
+    """An engine on which an intervention takes its size off the outcome, a little more on each later sample."""
+
+    findings: Mapping[str, Any] = {}
+
+    def __init__(self) -> None:
+        self.ran: list[float] = []
+
+    def cost(self, probe: OtherKind) -> Cost:
+        return Cost(CHUNK_WORK // (10 * len(probe)), 1, "at once")
+
+    def bounds(self, probe: OtherKind, x: NDArray[Any]) -> NDArray[np.float64]:
+        return np.array(probe.sizes) * len(x)
+
+    def effects(self, probe: OtherKind, x: NDArray[Any], outcome: object, *, columns: slice) -> NDArray[np.float64]:
+        del outcome
+        self.ran += probe.sizes
+        return np.asarray(-np.array(probe.sizes)[:, None] * (1 + 0.01 * np.arange(len(x)))[columns])
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_a_probe_of_any_kind_is_measured_kept_and_found_again(tmp_path: Path, *, adaptive: bool) -> None:
+    x = np.zeros((30, 1), np.float32)
+    probe: Any = OtherKind((1.0, 2.0, 8.0, 0.5, 4.0, 0.25))
+    settings = Settings(budget=3, adaptive=adaptive)
+    journal = Journal(tmp_path, {"run": 1})
+    tables = []
+    for runs in (True, False):
+        engine: Any = OtherEngine()
+        observed = Observation(np.full(30, 9.0), 1e-9)
+        bench = Bench(engine, x, lambda scores: scores[:, 0].astype(float), observed, Checkpoint(journal), Silent())
+        measured = measure(probe, bench, settings)
+        tables.append(measured.effects.te)
+        assert set(engine.ran) == ({8.0, 4.0, 3.75} if runs else set())  # the others, at once
+        assert measured.hidden is not None
+        assert measured.hidden.nodes == 4
+        assert measured.hidden.ate == pytest.approx(-3.75 * (1 + 0.01 * np.arange(30)).mean())
+    journal.close(finished=True)
+    np.testing.assert_array_equal(tables[0], tables[1])

@@ -1,4 +1,4 @@
-"""The cut behind a layer, and the probe graph made of it."""
+"""The cut behind a layer: what follows it, and what crosses into that."""
 
 import hypothesis.strategies as st
 import numpy as np
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from onnx import TensorProto, helper
 
-from onnxcausal.onnxgraph.engine.suffix import find_suffix
+from onnxcausal.onnxgraph.flow.suffix import find_suffix
 from onnxcausal.onnxgraph.graph.index import captured, index_graph
 from tests.support.networks import Builder, classifier, classifiers
 from tests.support.opened import open_proto
