@@ -149,8 +149,8 @@ def _opener() -> Callable[[Path], tuple[str, str]]:
             names_in_metadata(model.metadata)
             cut = cut_model(model)
             with damage_told(model.name):
-                find_layers(index_graph(cut.part, model.opset))
-                with_one_input(cut.part, model.name, WHOLE_MODEL)
+                find_layers(index_graph(cut.proto, model.opset))
+                with_one_input(cut.proto, model.name, WHOLE_MODEL)
         except OnnxCausalError:
             return "", ""
         except Exception as error:  # noqa: BLE001  # any other error is what is looked for

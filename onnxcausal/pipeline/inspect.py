@@ -69,7 +69,7 @@ def _inspected(path: Path, reading: Reading, *, run: bool, caution: Caution) -> 
     opened = _opened(model, path, reading, caution, run=run)
     cut, wired = opened.cut, opened.wired
     known = _NOTHING if wired is None else _described(wired, model.name)
-    inputs = input_facts(model, None if cut is None else cut.part, reading)
+    inputs = input_facts(model, None if cut is None else cut.proto, reading)
     outputs = output_facts(model, cut)
     layers = () if wired is None else wired.layers
     return Inspection(

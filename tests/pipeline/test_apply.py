@@ -199,7 +199,7 @@ def test_any_file_is_repaired_and_restored_or_refused_even_if_it_is_trusted(seed
     try:
         model = load_model(seed)
         cut = cut_model(model)
-        names = [layer.name for layer in find_layers(index_graph(cut.part, model.opset))]
+        names = [layer.name for layer in find_layers(index_graph(cut.proto, model.opset))]
     except ModelError:
         return
     entries = [MaskRecord(layer=name, parents=[0], beta=0.0) for name in names]

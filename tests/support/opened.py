@@ -67,8 +67,8 @@ class Opened:
 
     def weight(self, layer: Layer) -> NDArray[np.generic]:
         """Return a layer's weight where it is used."""
-        index = index_graph(self.network.part, self.network.model.opset)
-        stored = value_of(index, self.network.part.graph.node[layer.op].input[layer.weight_input])
+        index = index_graph(self.network.proto, self.network.model.opset)
+        stored = value_of(index, self.network.proto.graph.node[layer.op].input[layer.weight_input])
         assert stored is not None
         return stored
 
@@ -83,7 +83,7 @@ class Opened:
         full = np.concatenate([x, np.repeat(x[-1:], missing, axis=0)]) if missing else x
         parts = [full[start : start + size] for start in range(0, len(full), size)]
         tensor = self.network.outcome.tensor
-        return np.concatenate([_table(run_float64(self.network.part, tensor, part, weights)) for part in parts])[
+        return np.concatenate([_table(run_float64(self.network.proto, tensor, part, weights)) for part in parts])[
             : len(x)
         ]
 

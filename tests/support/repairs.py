@@ -102,7 +102,7 @@ def some(rng: np.random.Generator, number: int) -> list[int]:
 
 def edited_scores(opened: Opened, entries: Sequence[MaskRecord], x: NDArray[np.float32]) -> Array:
     """Return float64 class scores after editing the weights themselves, an edge at a time."""
-    part, tensor = opened.network.part, opened.network.outcome.tensor
+    part, tensor = opened.network.proto, opened.network.outcome.tensor
     return np.asarray(run_float64(part, tensor, x, edited_weights(opened, entries))).reshape(len(x), -1)
 
 
@@ -125,7 +125,7 @@ def replaced_scores(
     """Return float64 class scores after editing the weights and adding what means contribute, an edge at a time."""
     edited = edited_weights(opened, entries)
     part = onnx.ModelProto()
-    part.CopyFrom(opened.network.part)
+    part.CopyFrom(opened.network.proto)
     for entry in means:
         layer = opened.layer(entry.layer)
         key = layer.output, layer.weight_input

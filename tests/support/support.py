@@ -59,7 +59,7 @@ def open_specimen(specimen: Specimen) -> tuple[Opened, Inputs]:
     reading = Reading(**settings)  # type: ignore[arg-type]  # as the zoo writes them
     digest = hashlib.sha256(proto.SerializeToString()).hexdigest()
     cut = cut_model(Model("model.onnx", proto, digest), reading.output, reading.task)
-    names = [spec.name for spec in open_inputs(cut.part, reading)]
+    names = [spec.name for spec in open_inputs(cut.proto, reading)]
     shapes = {name: inputs[name].shape[1:] for name in names} if len(names) > 1 else NOT_JOINED
     x = joined(inputs, names, "zoo") if len(names) > 1 else inputs[names[0]].astype(np.float32)
     network = settle_batch(open_network(cut, reading, joined=shapes), x)

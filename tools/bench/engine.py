@@ -305,7 +305,7 @@ def peak(images: Path) -> str:
         engine.effects(probe.of(np.arange(2)), x, outcome)
     # The kernel's high-water mark of this process; that of getrusage includes its parent.
     highest = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
-    weights = sum(len(tensor.raw_data) for tensor in case.network.part.graph.initializer)
+    weights = sum(len(tensor.raw_data) for tensor in case.network.proto.graph.initializer)
     return (
         f"{case.name}, {len(x)} images, every layer, bound {BOUND / 2**30:.1f} GiB: peak resident memory "
         f"{highest / 2**30:.2f} GiB ({before / 2**30:.2f} GiB before the engine, weights {weights / 2**30:.2f} GiB)"

@@ -30,7 +30,7 @@ class InTorch(torch.nn.Module):
     def __init__(self, network: Network, wiring: Wiring) -> None:
         """Take over the weights."""
         super().__init__()
-        self.index = index_graph(network.part, network.model.opset)
+        self.index = index_graph(network.proto, network.model.opset)
         self.wiring, self.input, self.output = wiring, network.spec.name, network.outcome.tensor
         self.fixed = {name: value_of(self.index, name) for op in self.index.ops for name in op.input if name}
         stored = {name: value for name, value in self.fixed.items() if value is not None and value.dtype == np.float32}
@@ -149,7 +149,7 @@ def hooked_way(model: InTorch, probe: PathProbe, node: int, x: torch.Tensor, bat
 def session_way(network: Network, probe: PathProbe, node: int, x: NDArray[np.floating], batch: int) -> Scores:
     """Edit the stored weight, open an ONNX Runtime session on the edited model, run it batched."""
     edited = onnx.ModelProto()
-    edited.CopyFrom(network.part)
+    edited.CopyFrom(network.proto)
     stored = next(tensor for tensor in edited.graph.initializer if tensor.name == probe.layer.weight)
     values = numpy_helper.to_array(stored)
     stored.CopyFrom(numpy_helper.from_array((values * _mask(probe, node)).astype(values.dtype), stored.name))

@@ -159,7 +159,7 @@ class Activations:
         key = tuple(names)
         if key not in self._runners:
             self._runners.clear()
-            part = cut_at(self._network.part, names)
+            part = cut_at(self._network.proto, names)
             self._runners[key] = self._network.runner(part, self._provider)
         return self._runners[key]
 

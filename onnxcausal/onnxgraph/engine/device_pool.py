@@ -33,7 +33,7 @@ class Recipe:
         model: the model.
         spec: the input that takes the samples.
         outcome: tensor of the class scores.
-        part: the model cut there, as it is run.
+        proto: the model cut there, as it is run.
         example: a sample.
         reference: reference samples, if a mean stands in for what is taken away.
         provider: execution provider, on the process's own device.
@@ -45,7 +45,7 @@ class Recipe:
     model: Model
     spec: InputSpec
     outcome: OutcomeTensor
-    part: onnx.ModelProto
+    proto: onnx.ModelProto
     example: Inputs
     reference: Inputs | None
     provider: Provider | None
@@ -55,8 +55,8 @@ class Recipe:
 
     def open(self) -> SuffixEngine:
         """Return an engine."""
-        runner = Runner(self.part, self.spec, self.model.name, self.provider, longest=self.longest)
-        network = Network(self.model, self.spec, self.outcome, self.part, runner, longest=self.longest)
+        runner = Runner(self.proto, self.spec, self.model.name, self.provider, longest=self.longest)
+        network = Network(self.model, self.spec, self.outcome, self.proto, runner, longest=self.longest)
         return SuffixEngine(
             network,
             find_wiring(network, self.example),

@@ -116,7 +116,7 @@ class Probers:
         shape = shape_of_runs(max(1, self.rows(route) // max(1, betas)), nodes, samples)
         fixed = self._batch(route) or (shape.width * shape.height if self.fixed_shapes else None)
         return Prober(
-            self._network.part,
+            self._network.proto,
             route,
             self._wiring.trace,
             shape,

@@ -63,7 +63,7 @@ class ReferenceEngine:
         self._reference = reference
         self.replace = Replace.ZERO if reference is None else Replace.MEAN
         self._layers = wiring.flow.layers if layers is None else layers
-        masked = insert_masks(network.part, self._layers, overridable=True)
+        masked = insert_masks(network.proto, self._layers, overridable=True)
         self._masks = masked.names
         self._shifts: dict[str, Shift] = {}
         proto = masked.proto

@@ -84,13 +84,13 @@ class Responder:
         self._trace = wiring.trace
         held = sum(wiring.trace.of_sample(wanted.layer.output) for wanted in asked.values())
         self.batch = network.plain.batch or max(1, min(network.batch, MOST_BYTES // max(1, COPIES * held)))
-        index = index_graph(network.part, network.model.opset)
+        index = index_graph(network.proto, network.model.opset)
         self._paths = {
             name: _matrix(wanted, value_of(index, index.ops[wanted.layer.op].input[wanted.layer.weight_input]))
             for name, wanted in asked.items()
             if wanted.features_in
         }
-        proto, self._tensors = _responding(network.part, asked, wiring)
+        proto, self._tensors = _responding(network.proto, asked, wiring)
         inner = {name: tensor for name, tensor in self._tensors.items() if tensor != self._input}
         self._inner = inner
         self._runner = network.runner(proto, provider) if inner else None
@@ -143,7 +143,7 @@ def reads_input(network: Network, wiring: Wiring, layer: Layer) -> bool:
         return False
     if int(np.prod(trace.shapes[network.spec.name][1:])) != layer.parents:
         return False
-    index = index_graph(network.part, network.model.opset)
+    index = index_graph(network.proto, network.model.opset)
     tensor = layer.data
     while tensor != network.spec.name:
         op = index.ops[index.producer[tensor]] if tensor in index.producer else None

@@ -82,7 +82,7 @@ class SuffixEngine:
         self._network, self._wiring = network, wiring
         self.replace = Replace.ZERO if reference is None else Replace.MEAN
         self._reference, self._provider, self._precision = reference, provider, precision
-        index = index_graph(network.part, network.model.opset)
+        index = index_graph(network.proto, network.model.opset)
         found = {
             layer.name: find_route(index, layer, network.outcome.tensor, wiring.trace) for layer in wiring.flow.layers
         }

@@ -31,19 +31,19 @@ TO_FLOAT = frozenset(["Normalizer", "Scaler"])
 Shape = tuple[int, ...]
 
 
-def static_trace(part: onnx.ModelProto, spec: InputSpec) -> Trace:
+def static_trace(proto: onnx.ModelProto, spec: InputSpec) -> Trace:
     """Return shapes, types and small values of tensors on the smallest batch, without a run.
 
     Tensors whose shape does not follow from the file are absent, as are those whose values numpy cannot hold.
 
     Args:
-        part: the model, cut at its class scores, with one input.
+        proto: the model, cut at its class scores, with one input.
         spec: that input.
     """
     fixed = spec.shape[0] if spec.shape else None
     batch = fixed or 1
-    smallest = _known_for(part, spec, batch)
-    doubled = None if fixed else _known_for(part, spec, 2).shapes
+    smallest = _known_for(proto, spec, batch)
+    doubled = None if fixed else _known_for(proto, spec, 2).shapes
     found = {
         name: rows_of(shape, None if doubled is None else doubled.get(name, ()), batch)
         for name, shape in smallest.shapes.items()
@@ -93,29 +93,29 @@ def known_of(proto: onnx.ModelProto) -> Known:
     return _settled(proto, light, {value.name for value in fed})
 
 
-def without_shape(part: onnx.ModelProto, trace: Trace) -> tuple[str, ...]:
+def without_shape(proto: onnx.ModelProto, trace: Trace) -> tuple[str, ...]:
     """Return the tensors that depend on the samples, are used, and have no shape in a trace, in the graph's order."""
-    index = index_graph(part, opset_of(part))
-    used = index.uses.keys() | {value.name for value in part.graph.output}
-    named = [*(value.name for value in part.graph.input), *(name for op in index.ops for name in op.output if name)]
+    index = index_graph(proto, opset_of(proto))
+    used = index.uses.keys() | {value.name for value in proto.graph.output}
+    named = [*(value.name for value in proto.graph.input), *(name for op in index.ops for name in op.output if name)]
     return tuple(name for name in named if name in used and name not in trace.shapes and name not in index.leaves)
 
 
-def _known_for(part: onnx.ModelProto, spec: InputSpec, batch: int) -> Known:
+def _known_for(proto: onnx.ModelProto, spec: InputSpec, batch: int) -> Known:
     """Return what is known for a number of samples: shapes tell values, which tell more shapes."""
-    light = _light(part)
+    light = _light(proto)
     for value in light.graph.input:
         sizes = value.type.tensor_type.shape.dim
         if value.name == spec.name and len(sizes):
             sizes[0].Clear()
             sizes[0].dim_value = batch
-    return _settled(part, light, {spec.name})
+    return _settled(proto, light, {spec.name})
 
 
-def _settled(part: onnx.ModelProto, light: onnx.ModelProto, fed: set[str]) -> Known:
+def _settled(proto: onnx.ModelProto, light: onnx.ModelProto, fed: set[str]) -> Known:
     """Return all that follows from the shapes of the inputs, which `light` holds."""
-    index = index_graph(part, opset_of(part))
-    made = {name for op in part.graph.node for name in op.output if name} | fed
+    index = index_graph(proto, opset_of(proto))
+    made = {name for op in proto.graph.node for name in op.output if name} | fed
     known = Known({}, {}, {})
     for _ in range(MOST_ROUNDS):
         types, shapes = _inferred(_with_values(light, known.values), made)
@@ -157,20 +157,20 @@ def _with_values(light: onnx.ModelProto, values: Mapping[str, NDArray[np.generic
     return folded
 
 
-def _light(part: onnx.ModelProto) -> onnx.ModelProto:
+def _light(proto: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model of the same shapes without large weights, every op of which has a known domain."""
-    light = onnx.ModelProto(ir_version=part.ir_version)
-    light.opset_import.extend(part.opset_import)
-    light.functions.extend(part.functions)
-    light.graph.name = part.graph.name
-    light.graph.input.extend(part.graph.input)
-    light.graph.output.extend(part.graph.output)
-    for tensor in part.graph.initializer:
+    light = onnx.ModelProto(ir_version=proto.ir_version)
+    light.opset_import.extend(proto.opset_import)
+    light.functions.extend(proto.functions)
+    light.graph.name = proto.graph.name
+    light.graph.input.extend(proto.graph.input)
+    light.graph.output.extend(proto.graph.output)
+    for tensor in proto.graph.initializer:
         if np.prod(tensor.dims, dtype=np.int64) <= RECORDED_VALUES:
             light.graph.initializer.append(tensor)
         else:
             light.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)))
-    light.graph.node.extend(_with_known_shape(op) for op in part.graph.node)
+    light.graph.node.extend(_with_known_shape(op) for op in proto.graph.node)
     imported = {entry.domain for entry in light.opset_import}
     missing = sorted({op.domain for op in light.graph.node} - imported - {""})
     light.opset_import.extend(helper.make_opsetid(domain, ANY_VERSION) for domain in missing)

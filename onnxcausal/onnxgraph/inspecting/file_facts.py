@@ -55,18 +55,18 @@ def file_facts(model: Model, path: Path) -> FileFacts:
     )
 
 
-def input_facts(model: Model, part: onnx.ModelProto | None, reading: Reading) -> tuple[InputFacts, ...]:
+def input_facts(model: Model, proto: onnx.ModelProto | None, reading: Reading) -> tuple[InputFacts, ...]:
     """Return the inputs of a model and what each is given.
 
     Args:
         model: the model.
-        part: the model cut at its outcome; None where there is none.
+        proto: the model cut at its outcome; None where there is none.
         reading: which inputs have a fixed value.
     """
     graph = model.proto.graph
     stored = {tensor.name for tensor in graph.initializer}
     stored |= {tensor.values.name for tensor in graph.sparse_initializer}
-    deciding = None if part is None else [value.name for value in part.graph.input]
+    deciding = None if proto is None else [value.name for value in proto.graph.input]
     return tuple(
         InputFacts(
             name=value.name,
@@ -166,7 +166,7 @@ def _refused(shape: tuple[int, ...], dtype: np.dtype[np.generic] | None) -> str:
 
 def _cut_off(cut: CutModel) -> tuple[str, ...]:
     """Return the ops of the model, as it is rewritten, that the outcome does not depend on."""
-    kept = {name for op in cut.part.graph.node for name in op.output}
+    kept = {name for op in cut.proto.graph.node for name in op.output}
     ops = flattened(cut.model).graph.node
     return tuple(f"{op.op_type} {op.name}".strip() for op in ops if kept.isdisjoint(op.output))
 

@@ -82,8 +82,8 @@ def wire_nothing(model: Model) -> Wired:
         ModelError: the graph cannot be taken apart.
     """
     flat = flattened(model)
-    part = cut_at(flat, [value.name for value in flat.graph.output])
-    return _unknown(part, model.opset, None, NO_OUTCOME)
+    proto = cut_at(flat, [value.name for value in flat.graph.output])
+    return _unknown(proto, model.opset, None, NO_OUTCOME)
 
 
 def wire_statically(cut: CutModel, reading: Reading) -> Wired:
@@ -95,23 +95,23 @@ def wire_statically(cut: CutModel, reading: Reading) -> Wired:
     """
     outcome = cut.outcome.tensor
     try:
-        part, spec = with_one_input(cut.part, cut.model.name, reading, _joined(cut, reading))
-        part, outcome, trace, task = _decided(cut, part, spec, reading)
+        proto, spec = with_one_input(cut.proto, cut.model.name, reading, _joined(cut, reading))
+        proto, outcome, trace, task = _decided(cut, proto, spec, reading)
     except KNOWN_ERRORS as error:
-        return _unknown(cut.part, cut.model.opset, cut.outcome.tensor, told(error))
-    missing = without_shape(part, trace)
+        return _unknown(cut.proto, cut.model.opset, cut.outcome.tensor, told(error))
+    missing = without_shape(proto, trace)
     if missing:
-        unknown = _unknown(part, cut.model.opset, outcome, f"{NEEDS_RUN} (tensor {missing[0]})")
+        unknown = _unknown(proto, cut.model.opset, outcome, f"{NEEDS_RUN} (tensor {missing[0]})")
         return replace(unknown, trace=trace, task=task)
-    index = index_graph(part, cut.model.opset)
+    index = index_graph(proto, cut.model.opset)
     try:
         layers = find_layers(index, trace.shapes)
         _check_groups(layers)
         flow = find_flow(index, layers, spec.name, outcome, trace)
     except ModelError as error:
-        return replace(_unknown(part, cut.model.opset, outcome, told(error)), trace=trace, task=task)
+        return replace(_unknown(proto, cut.model.opset, outcome, told(error)), trace=trace, task=task)
     if not layers:
-        return replace(_unknown(part, cut.model.opset, outcome, NO_LAYER), trace=trace, task=task)
+        return replace(_unknown(proto, cut.model.opset, outcome, NO_LAYER), trace=trace, task=task)
     every = range(len(index.ops))
     return Wired(
         index=index,
@@ -140,9 +140,9 @@ def wire_by_run(cut: CutModel, reading: Reading, limits: Limits | None = None) -
         rehearse(network, example)
         wiring = find_wiring(network, example)
     except KNOWN_ERRORS as error:
-        return _unknown(cut.part, cut.model.opset, cut.outcome.tensor, told(error))
+        return _unknown(cut.proto, cut.model.opset, cut.outcome.tensor, told(error))
     return Wired(
-        index=index_graph(network.part, cut.model.opset),
+        index=index_graph(network.proto, cut.model.opset),
         inputs=(network.spec.name,),
         outcome=network.outcome.tensor,
         layers=wiring.flow.layers,
@@ -162,17 +162,17 @@ def told(error: OnnxCausalError) -> str:
 
 def _joined(cut: CutModel, reading: Reading) -> SampleShapes:
     """Return the shapes of all open inputs, where there are several and they are known: they stand side by side."""
-    specs = open_inputs(cut.part, reading)
+    specs = open_inputs(cut.proto, reading)
     shapes = {spec.name: spec.shape[1:] for spec in specs}
     if len(specs) < 2 or any(not spec.shape or None in spec.shape[1:] for spec in specs):  # noqa: PLR2004
         return NOT_JOINED
     return {name: tuple(size or 1 for size in shape) for name, shape in shapes.items()}
 
 
-def _unknown(part: onnx.ModelProto, opset: int, outcome: str | None, reason: str) -> Wired:
+def _unknown(proto: onnx.ModelProto, opset: int, outcome: str | None, reason: str) -> Wired:
     """Return the layers of a part whose flow is not known; none where they cannot be found without a run."""
-    index = index_graph(part, opset)
-    inputs = tuple(value.name for value in part.graph.input)
+    index = index_graph(proto, opset)
+    inputs = tuple(value.name for value in proto.graph.input)
     try:
         return Wired(index, inputs, outcome, find_layers(index), reason=reason)
     except ModelError as error:
@@ -196,19 +196,19 @@ def _check_groups(layers: Sequence[Layer]) -> None:
 
 
 def _decided(
-    cut: CutModel, part: onnx.ModelProto, spec: InputSpec, reading: Reading
+    cut: CutModel, proto: onnx.ModelProto, spec: InputSpec, reading: Reading
 ) -> tuple[onnx.ModelProto, str, Trace, Task | None]:
     """Return the model with one score per class as an analysis makes it, its outcome, its shapes and its task."""
-    trace = static_trace(part, spec)
+    trace = static_trace(proto, spec)
     shape = trace.shapes.get(cut.outcome.tensor)
     if shape is None:
-        return part, cut.outcome.tensor, trace, reading.task
+        return proto, cut.outcome.tensor, trace, reading.task
     open_batch = spec.shape[:1] == (None,) and shape[:1] == (trace.batch,)
     sizes = (None, *shape[1:]) if open_batch else shape
-    decision = decide_by(part, sizes, name=cut.model.name, spec=spec, outcome=cut.outcome, reading=reading)
-    if decision.part is not part:
-        trace = static_trace(decision.part, spec)
-    return decision.part, decision.tensor, trace, decision.task
+    decision = decide_by(proto, sizes, name=cut.model.name, spec=spec, outcome=cut.outcome, reading=reading)
+    if decision.proto is not proto:
+        trace = static_trace(decision.proto, spec)
+    return decision.proto, decision.tensor, trace, decision.task
 
 
 def _example(spec: InputSpec) -> Inputs:

@@ -42,7 +42,7 @@ def weight_sizes(network: Network, layer: Layer) -> Floats:
 
     What a mask of one weight's axis cannot tell apart, the parents of other groups, is told apart here.
     """
-    index = index_graph(network.part, network.model.opset)
+    index = index_graph(network.proto, network.model.opset)
     weight = value_of(index, index.ops[layer.op].input[layer.weight_input])
     assert weight is not None
     axis = layer.weight_parent_axis % weight.ndim
@@ -74,9 +74,9 @@ def with_masks(
         ModelError: ONNX Runtime refuses the masked model.
     """
     layers = [layer for layer in wiring.flow.layers if layer.name in masks]
-    proto = insert_masks(network.part, layers, values=masks).proto
+    proto = insert_masks(network.proto, layers, values=masks).proto
     proto, _ = insert_fixed_shifts(proto, layers, shifts or {})
-    return replace(network, part=proto, plain=network.runner(proto, provider))
+    return replace(network, proto=proto, plain=network.runner(proto, provider))
 
 
 class MeanContributions:
@@ -127,7 +127,7 @@ def _means(network: Network, tensors: list[str], reference: Inputs) -> dict[str,
     inner = [name for name in tensors if name != network.spec.name]
     totals: dict[str, Floats] = {}
     if inner:
-        runner = network.runner(cut_at(network.part, inner))
+        runner = network.runner(cut_at(network.proto, inner))
         for start in range(0, len(reference), network.batch):
             found = runner.run(reference[start : start + network.batch], inner, batch=network.batch)
             for name, value in zip(inner, found, strict=True):
@@ -140,7 +140,7 @@ def _contributing(
     network: Network, layers: tuple[Layer, ...], means: Mapping[str, Floats]
 ) -> tuple[onnx.ModelProto, dict[str, str]]:
     """Return a model of all layers side by side, on fixed data, their weights masked; and its outputs by layer."""
-    index = index_graph(network.part, network.model.opset)
+    index = index_graph(network.proto, network.model.opset)
     ops, inputs, stored, outputs = [], [], [], {}
     for number, layer in enumerate(layers):
         weight = value_of(index, index.ops[layer.op].input[layer.weight_input])
@@ -163,4 +163,4 @@ def _contributing(
         ops, "contributions", inputs, [onnx.ValueInfoProto(name=name) for name in outputs.values()], stored
     )
     opset = [helper.make_opsetid("", network.model.opset)]
-    return helper.make_model(graph, opset_imports=opset, ir_version=max(4, network.part.ir_version)), outputs
+    return helper.make_model(graph, opset_imports=opset, ir_version=max(4, network.proto.ir_version)), outputs

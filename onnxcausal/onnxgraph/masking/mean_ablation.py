@@ -83,7 +83,7 @@ def shifts_of(
     Raises:
         ModelError: as `child_shifts` says.
     """
-    index = index_graph(network.part, network.model.opset)
+    index = index_graph(network.proto, network.model.opset)
     found = {}
     for layer in wiring.flow.layers:
         if layer.name in masks and layer.name in means:
@@ -108,7 +108,7 @@ def parent_means(network: Network, wiring: Wiring, x: Inputs) -> dict[str, Float
     trace = wiring.trace
     layers = [layer for layer in wiring.flow.layers if _has_samples(layer, trace)]
     inner = sorted({layer.data for layer in layers} - {network.spec.name})
-    runner = network.runner(cut_at(network.part, inner)) if inner else None
+    runner = network.runner(cut_at(network.proto, inner)) if inner else None
     held = sum(map(trace.of_sample, inner))
     size = network.plain.batch or max(1, min(network.batch, MOST_BYTES // max(1, held)))
     totals = {layer.name: np.zeros(layer.parents) for layer in layers}

@@ -56,14 +56,14 @@ REDUCED_BY = (1,)
 """The axes of ops that reduce."""
 
 
-def led_by_values(part: onnx.ModelProto) -> frozenset[str]:
+def led_by_values(proto: onnx.ModelProto) -> frozenset[str]:
     """Return the types of ops, those in bodies included, whose work may follow what the samples hold.
 
     Args:
-        part: the model as it is run, without local functions.
+        proto: the model as it is run, without local functions.
     """
-    steady = index_graph(part, opset_of(part)).steady
-    return frozenset(_led(part.graph.node, steady))
+    steady = index_graph(proto, opset_of(proto)).steady
+    return frozenset(_led(proto.graph.node, steady))
 
 
 def _led(ops: Iterable[onnx.NodeProto], steady: frozenset[str]) -> Iterator[str]:

@@ -30,14 +30,14 @@ class Decision:
     """A model that gives one score per class, and what they decide.
 
     Attributes:
-        part: the model, ending in those scores.
+        proto: the model, ending in those scores.
         tensor: the tensor that holds them.
         shape: its sizes; None where they are not known.
         task: what the scores decide; None where neither was it set nor do their sizes tell.
         notes: what was done to the scores, one sentence each.
     """
 
-    part: onnx.ModelProto
+    proto: onnx.ModelProto
     tensor: str
     shape: OpenShape | None
     task: Task | None = None
@@ -45,7 +45,7 @@ class Decision:
 
 
 def decide_by(
-    part: onnx.ModelProto,
+    proto: onnx.ModelProto,
     shape: OpenShape | None,
     *,
     name: str,
@@ -56,7 +56,7 @@ def decide_by(
     """Return a model with a head that gives one score per class.
 
     Args:
-        part: the model, cut at its scores.
+        proto: the model, cut at its scores.
         shape: sizes of the scores, samples first; None where they are not known.
         name: the model's name, for errors.
         spec: the input that takes the samples.
@@ -66,7 +66,7 @@ def decide_by(
     Raises:
         ConfigError: the scores cannot be read that way.
     """
-    decision = _by_sample(Decision(part, outcome.tensor, shape), spec)
+    decision = _by_sample(Decision(proto, outcome.tensor, shape), spec)
     if reading.reduce is not None:
         decision = _reduced(decision, reading, name)
     task = reading.task or _task(decision.shape, outcome)
@@ -75,9 +75,9 @@ def decide_by(
     sizes = decision.shape
     if sizes is not None and not _single(sizes) and sizes[-1] is not None:
         raise _not_binary(decision, name, sizes[-1])
-    both, tensor = with_both_scores(decision.part)
+    both, tensor = with_both_scores(decision.proto)
     after = None if sizes is None else (sizes[0], BINARY_SCORES)
-    return replace(decision, part=both, tensor=tensor, shape=after, task=task)
+    return replace(decision, proto=both, tensor=tensor, shape=after, task=task)
 
 
 def _by_sample(decision: Decision, spec: InputSpec) -> Decision:
@@ -85,8 +85,8 @@ def _by_sample(decision: Decision, spec: InputSpec) -> Decision:
     shape = decision.shape
     if spec.shape[:1] != (1,) or shape is None or len(shape) != 1 or shape == (1,):
         return decision
-    part, tensor = with_batch_axis(decision.part)
-    return replace(decision, part=part, tensor=tensor, shape=(1, *shape))
+    proto, tensor = with_batch_axis(decision.proto)
+    return replace(decision, proto=proto, tensor=tensor, shape=(1, *shape))
 
 
 def _reduced(decision: Decision, reading: Reading, name: str) -> Decision:
@@ -98,10 +98,10 @@ def _reduced(decision: Decision, reading: Reading, name: str) -> Decision:
     axis = axis_of_classes(len(shape), reading.class_axis)
     if axis is None:
         raise _no_class_axis(decision, name, shape, reading.class_axis)
-    part, tensor = with_reduced_scores(decision.part, len(shape), reading.reduce, axis)
+    proto, tensor = with_reduced_scores(decision.proto, len(shape), reading.reduce, axis)
     note = f"scores are reduced by {reading.reduce}; classes stand along axis {axis} of {list(shape)}"
     notes = (*decision.notes, note.replace("None", "any"))
-    return replace(decision, part=part, tensor=tensor, shape=(shape[0], shape[axis]), notes=notes)
+    return replace(decision, proto=proto, tensor=tensor, shape=(shape[0], shape[axis]), notes=notes)
 
 
 def _task(shape: OpenShape | None, outcome: OutcomeTensor) -> Task | None:

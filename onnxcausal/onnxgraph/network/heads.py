@@ -29,9 +29,9 @@ def axis_of_classes(rank: int, asked: int | None) -> int | None:
     return asked % rank if -rank <= asked < rank and asked % rank else None
 
 
-def with_both_scores(part: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
+def with_both_scores(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
     """Return a model whose single score `s` became the scores `-s, s` of two classes, and their tensor."""
-    changed, single, taken = _copied(part)
+    changed, single, taken = _copied(proto)
     column, negated, both = (fresh(f"onnxcausal/{name}", taken) for name in ("score", "other_score", "scores"))
     shape = numpy_helper.from_array(np.array([-1, 1], np.int64), fresh("onnxcausal/column", taken))
     changed.graph.initializer.append(shape)
@@ -46,21 +46,21 @@ def with_both_scores(part: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
 
 
 def with_reduced_scores(
-    part: onnx.ModelProto, rank: int, reduce: Reduction, class_axis: int
+    proto: onnx.ModelProto, rank: int, reduce: Reduction, class_axis: int
 ) -> tuple[onnx.ModelProto, str]:
     """Return a model whose scores are reduced over every axis but the first and the classes', and their tensor.
 
     Args:
-        part: the model; its one output has the scores.
+        proto: the model; its one output has the scores.
         rank: number of axes of that output.
         reduce: how.
         class_axis: the classes' axis.
     """
-    changed, scores, taken = _copied(part)
+    changed, scores, taken = _copied(proto)
     axes = [axis for axis in range(1, rank) if axis != class_axis % rank]
     reduced = fresh("onnxcausal/scores", taken)
     inputs, settings = [scores], dict[str, Any](axes=axes)
-    if opset_of(part) >= AXES_AS_INPUT[reduce]:
+    if opset_of(proto) >= AXES_AS_INPUT[reduce]:
         stored = numpy_helper.from_array(np.array(axes, np.int64), fresh("onnxcausal/axes", taken))
         changed.graph.initializer.append(stored)
         inputs, settings = [scores, stored.name], {}
@@ -68,9 +68,9 @@ def with_reduced_scores(
     return _ending_in(changed, reduced)
 
 
-def with_batch_axis(part: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
+def with_batch_axis(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
     """Return a model of one sample whose scores `[classes]` became `[1, classes]`, and their tensor."""
-    changed, scores, taken = _copied(part)
+    changed, scores, taken = _copied(proto)
     shape = numpy_helper.from_array(np.array([1, -1], np.int64), fresh("onnxcausal/row", taken))
     changed.graph.initializer.append(shape)
     row = fresh("onnxcausal/scores", taken)
@@ -78,11 +78,11 @@ def with_batch_axis(part: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
     return _ending_in(changed, row)
 
 
-def _copied(part: onnx.ModelProto) -> tuple[onnx.ModelProto, str, set[str]]:
+def _copied(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, str, set[str]]:
     """Return a copy, the name of its one output, and the names in use."""
     changed = onnx.ModelProto()
-    changed.CopyFrom(part)
-    return changed, part.graph.output[0].name, names_in(part.graph)
+    changed.CopyFrom(proto)
+    return changed, proto.graph.output[0].name, names_in(proto.graph)
 
 
 def _ending_in(proto: onnx.ModelProto, tensor: str) -> tuple[onnx.ModelProto, str]:

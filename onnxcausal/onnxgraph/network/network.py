@@ -40,8 +40,8 @@ class Network:
         model: the model.
         spec: the input that takes the samples.
         outcome: the tensor of the class scores.
-        part: the model cut there.
-        plain: a session on `part`.
+        proto: the model cut there.
+        plain: a session on `proto`.
         task: what the scores decide.
         batch: samples run at once where the model leaves that open.
         notes: what was done to the model before it is run, one sentence each.
@@ -54,7 +54,7 @@ class Network:
     model: Model
     spec: InputSpec
     outcome: OutcomeTensor
-    part: onnx.ModelProto
+    proto: onnx.ModelProto
     plain: Runner
     task: Task = Task.CLASSIFICATION
     batch: int = LARGEST_BATCH
@@ -63,18 +63,18 @@ class Network:
     limits: Limits | None = None
     longest: float | None = None
 
-    def runner(self, part: onnx.ModelProto, provider: Provider | None = None, spec: InputSpec | None = None) -> Runner:
+    def runner(self, proto: onnx.ModelProto, provider: Provider | None = None, spec: InputSpec | None = None) -> Runner:
         """Return a session on another form of the model, whose runs are bounded as those of this one.
 
         Args:
-            part: the form.
+            proto: the form.
             provider: execution provider.
             spec: its input; default: that of this one.
 
         Raises:
             ModelError: ONNX Runtime refuses it.
         """
-        return Runner(part, spec or self.spec, self.model.name, provider, longest=self.longest)
+        return Runner(proto, spec or self.spec, self.model.name, provider, longest=self.longest)
 
     def scores(self, x: Inputs, batch: int | None = None) -> NDArray[np.floating]:
         """Return the class scores, `[samples, classes]`.
@@ -111,13 +111,13 @@ class CutModel:
     Attributes:
         model: the model.
         outcome: the tensor of the class scores.
-        part: the model cut there, its layers in standard ops.
+        proto: the model cut there, its layers in standard ops.
         notes: what was rewritten, one sentence each.
     """
 
     model: Model
     outcome: OutcomeTensor
-    part: onnx.ModelProto
+    proto: onnx.ModelProto
     notes: tuple[str, ...]
 
 
@@ -137,10 +137,10 @@ def cut_model(model: Model, output: str | None = None, task: Task | None = None)
         lowered = lower(inlined(model.proto))
         flat = replace(model, proto=lowered.proto)
         outcome = find_outcome(flat, output, as_it_is=task is Task.REGRESSION)
-        part = cut_at(flat.proto, [outcome.tensor])
-        _refuse_chance(part, model.name)
+        proto = cut_at(flat.proto, [outcome.tensor])
+        _refuse_chance(proto, model.name)
         _refuse_doubled(flat.proto, model.name)
-    return CutModel(model, outcome, part, lowered.notes)
+    return CutModel(model, outcome, proto, lowered.notes)
 
 
 def open_network(
@@ -165,28 +165,28 @@ def open_network(
         ConfigError: there is no tensor of that name, or no such provider.
     """
     cut = cut_model(model, reading.output, reading.task) if isinstance(model, Model) else model
-    if not cut.part.graph.node:  # ONNX Runtime fails on a graph that hands on what it is given
+    if not cut.proto.graph.node:  # ONNX Runtime fails on a graph that hands on what it is given
         raise NothingToAnalyseError(
             "the model has no layer to intervene on",
             where=f"{cut.model.name}, up to tensor {cut.outcome.tensor}",
             why="the scores are an input, or stored in the file: no op makes them",
             remedy="supply a model whose weights stand in the file, or name another tensor with --output",
         )
-    part, spec = with_one_input(cut.part, cut.model.name, reading, joined)
+    proto, spec = with_one_input(cut.proto, cut.model.name, reading, joined)
     if spec.shape and (spec.shape[0] or 0) > LARGEST_FIXED_BATCH:
         raise _batch_too_large(spec, cut.model.name)
-    watched, longest = _watched(part, limits)
-    runner = Runner(part, spec, cut.model.name, provider, longest=longest)
+    watched, longest = _watched(proto, limits)
+    runner = Runner(proto, spec, cut.model.name, provider, longest=longest)
     decision = decide_by(
-        part, runner.output_shape, name=cut.model.name, spec=spec, outcome=cut.outcome, reading=reading
+        proto, runner.output_shape, name=cut.model.name, spec=spec, outcome=cut.outcome, reading=reading
     )
-    if decision.part is not part:
-        runner = Runner(decision.part, spec, cut.model.name, provider, longest=longest)
+    if decision.proto is not proto:
+        runner = Runner(decision.proto, spec, cut.model.name, provider, longest=longest)
     return Network(
         model=cut.model,
         spec=spec,
         outcome=replace(cut.outcome, tensor=decision.tensor),
-        part=decision.part,
+        proto=decision.proto,
         plain=runner,
         task=decision.task or Task.CLASSIFICATION,
         notes=(*cut.notes, *decision.notes),
@@ -195,17 +195,17 @@ def open_network(
     )
 
 
-def _watched(part: onnx.ModelProto, limits: Limits | None) -> tuple[Limits | None, float | None]:
+def _watched(proto: onnx.ModelProto, limits: Limits | None) -> tuple[Limits | None, float | None]:
     """Return the limits of runs and the seconds of any run, each where the model is such that they are needed."""
-    led = frozenset[str]() if limits is None else led_by_values(part)
+    led = frozenset[str]() if limits is None else led_by_values(proto)
     if limits is None or not led:
         return None, None
     return limits, None if led.isdisjoint(ENDLESS) else limits.seconds
 
 
-def _refuse_chance(part: onnx.ModelProto, name: str) -> None:
+def _refuse_chance(proto: onnx.ModelProto, name: str) -> None:
     """Refuse scores that are others every time."""
-    drawn = [op for op in part.graph.node if op.op_type in RANDOM]
+    drawn = [op for op in proto.graph.node if op.op_type in RANDOM]
     if drawn:
         raise ModelError(
             "the model's scores depend on chance",

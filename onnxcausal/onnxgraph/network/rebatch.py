@@ -55,7 +55,7 @@ def settle_batch(network: Network, x: Inputs, provider: Provider | None = None) 
     except ModelError:
         return network  # what fails is refused where it is used
     finite = alone.dtype.kind == "f" and bool(np.isfinite(alone).all())
-    if not finite or (not fixed and not _quantises(network.part) and _agree(alone, network, some)):
+    if not finite or (not fixed and not _quantises(network.proto) and _agree(alone, network, some)):
         return network  # what is not finite, or no score, is refused where it is used
     opened = _proven(network, alone, some, provider)
     if opened is not None:
@@ -68,36 +68,36 @@ def settle_batch(network: Network, x: Inputs, provider: Provider | None = None) 
         )
         return replace(network, notes=(*network.notes, why))
     spec = replace(network.spec, shape=(1, *network.spec.shape[1:]))
-    looped = replace(network, spec=spec, plain=network.runner(network.part, provider, spec))
+    looped = replace(network, spec=spec, plain=network.runner(network.proto, provider, spec))
     why = "the outcome of a sample depends on the others in its batch: samples are run one at a time"
     return replace(looped, notes=(*network.notes, why))
 
 
 def _proven(network: Network, alone: NDArray[np.floating], x: Inputs, provider: Provider | None) -> Network | None:
     """Return the network as it takes any batch, None where that gives other scores."""
-    fixed, quantises = network.plain.batch, _quantises(network.part)
-    part, notes = network.part, []
+    fixed, quantises = network.plain.batch, _quantises(network.proto)
+    proto, notes = network.proto, []
     if fixed:
-        part = with_open_batch(part, network.spec.name, fixed)
+        proto = with_open_batch(proto, network.spec.name, fixed)
         notes.append(f"the model is fixed to batches of {fixed} and was opened for any")
     elif not quantises:
         return None
-    opened = _opened(network, part, provider)
+    opened = _opened(network, proto, provider)
     if opened is not None and quantises:
         if not _laid_out_by_sample(opened, x):
             return None
-        opened = _opened(network, quantise_by_sample(part), provider)
+        opened = _opened(network, quantise_by_sample(proto), provider)
         notes.append("ranges of dynamic quantisation are those of each sample, as when it is run alone")
     if opened is None or not _agree(alone, opened, x):
         return None
     notes[-1] += f"; {len(x)} samples had the same scores together"
-    return replace(opened, notes=(*network.notes, *notes), statistics=ranges(network.part.graph.node))
+    return replace(opened, notes=(*network.notes, *notes), statistics=ranges(network.proto.graph.node))
 
 
 def _laid_out_by_sample(network: Network, x: Inputs) -> bool:
     """Whether everything that is quantised by its own range has one row for each sample."""
-    inputs = [op.input[0] for op in network.part.graph.node if op.op_type == "DynamicQuantizeLinear"]
-    shown = cut_at(network.part, inputs)
+    inputs = [op.input[0] for op in network.proto.graph.node if op.op_type == "DynamicQuantizeLinear"]
+    shown = cut_at(network.proto, inputs)
     made = [name for name in inputs if name != network.spec.name]
     if not made:
         return True
@@ -105,8 +105,8 @@ def _laid_out_by_sample(network: Network, x: Inputs) -> bool:
     return all(trace.rows.get(name) == Rows(0, 1) for name in made)
 
 
-def _quantises(part: onnx.ModelProto) -> bool:
-    return any(op.op_type == "DynamicQuantizeLinear" for op in part.graph.node)
+def _quantises(proto: onnx.ModelProto) -> bool:
+    return any(op.op_type == "DynamicQuantizeLinear" for op in proto.graph.node)
 
 
 def _different(x: Inputs) -> Inputs:
@@ -127,14 +127,14 @@ def _interacting(network: Network, fixed: int) -> ModelError:
     )
 
 
-def with_open_batch(part: onnx.ModelProto, data: str, batch: int) -> onnx.ModelProto:
+def with_open_batch(proto: onnx.ModelProto, data: str, batch: int) -> onnx.ModelProto:
     """Return a model whose input takes any number of samples, where a file fixes it.
 
     Shapes of Reshape ops that begin with the batch take what is left, or what they are given; initial states of
     recurrent ops that are 0 are left out. The caller compares.
     """
     changed = onnx.ModelProto()
-    changed.CopyFrom(part)
+    changed.CopyFrom(proto)
     index = index_graph(changed, opset_of(changed))
     for value in changed.graph.input:
         if value.name == data:
@@ -172,11 +172,11 @@ def _open_shape(
     op.input[1] = name
 
 
-def _opened(network: Network, part: onnx.ModelProto, provider: Provider | None) -> Network | None:
+def _opened(network: Network, proto: onnx.ModelProto, provider: Provider | None) -> Network | None:
     """Return the network on another model, None where ONNX Runtime refuses it."""
     spec = replace(network.spec, shape=(None, *network.spec.shape[1:]))
     try:
-        return replace(network, spec=spec, part=part, plain=network.runner(part, provider, spec))
+        return replace(network, spec=spec, proto=proto, plain=network.runner(proto, provider, spec))
     except ModelError:
         return None
 

@@ -53,7 +53,7 @@ def find_wiring(network: Network, example: Inputs) -> Wiring:
 
 
 def _found_wiring(network: Network, example: Inputs) -> Wiring:
-    index = index_graph(network.part, network.model.opset)
+    index = index_graph(network.proto, network.model.opset)
     tensors = [name for op in index.ops for name in op.output if name]
     trace = _trace(network, example, tensors)
     layers = find_layers(index, trace.shapes)
@@ -84,7 +84,7 @@ def _found_wiring(network: Network, example: Inputs) -> Wiring:
 def _trace(network: Network, example: Inputs, tensors: Sequence[str]) -> Trace:
     """Return the shapes of all tensors in a run on the example."""
     shown = onnx.ModelProto()
-    shown.CopyFrom(network.part)
+    shown.CopyFrom(network.proto)
     del shown.graph.output[:]
     shown.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors)
     runner = network.runner(shown)

@@ -56,7 +56,7 @@ def layers_in_file(
     """
     cut = cut_model(model, output, task)
     with damage_told(model.name):
-        analysed = index_graph(cut.part, model.opset)
+        analysed = index_graph(cut.proto, model.opset)
         of_analysis = {layer.name: layer for layer in find_layers(analysed)}
         file = index_graph(model.proto, model.opset)
         of_file = {layer.output: layer for layer in every_layer(file)}
@@ -87,7 +87,7 @@ def every_layer_in_file(model: Model, *, output: str | None = None, task: Task |
     """
     cut = cut_model(model, output, task)
     with damage_told(model.name):
-        analysed = index_graph(cut.part, model.opset)
+        analysed = index_graph(cut.proto, model.opset)
         file = index_graph(model.proto, model.opset)
         of_file = {layer.output: layer for layer in find_layers(file)}
         found = {}
@@ -113,7 +113,7 @@ def ops_in_file(
     """
     cut = cut_model(model, output, task)
     with damage_told(model.name):
-        analysed = index_graph(cut.part, model.opset)
+        analysed = index_graph(cut.proto, model.opset)
         of_analysis = {layer.name: layer for layer in find_layers(analysed)}
         file = index_graph(model.proto, model.opset)
         tensors = {

@@ -95,7 +95,7 @@ def refit(
         seed: of the places that are drawn.
     """
     part = onnx.ModelProto()
-    part.CopyFrom(networks[1].part)
+    part.CopyFrom(networks[1].proto)
     found: list[Refitted] = []
     unfit: list[Unfit] = []
     for number, lossy in enumerate(layers):
@@ -177,7 +177,7 @@ def _rows(
     """Yield features and errors of the layer's output, and the half of the samples they are of; None: not by sample."""
     layer = place.layer
     original, pruned = networks
-    before = original.runner(cut_at(original.part, [lossy.output]))
+    before = original.runner(cut_at(original.proto, [lossy.output]))
     now = pruned.runner(cut_at(part, [layer.data, layer.output]))
     for x in blocks:
         for half in (0, 1):

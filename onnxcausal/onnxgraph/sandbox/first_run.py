@@ -37,7 +37,7 @@ def rehearse(network: Network, x: Inputs) -> None:
         return
     name = network.model.name
     with TemporaryDirectory(prefix="onnxcausal-") as folder:
-        (Path(folder) / MODEL).write_bytes(serialise(network.part, name))
+        (Path(folder) / MODEL).write_bytes(serialise(network.proto, name))
         np.save(Path(folder) / SAMPLES, x, allow_pickle=False)
         asked = {"folder": folder, "input": network.spec.name, "batch": network.plain.batch}
         ask(JOB, Path(name), network.limits, asked)

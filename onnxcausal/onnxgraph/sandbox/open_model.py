@@ -174,8 +174,8 @@ def open_and_run(path: Path, *, output: str | None, follow_links: bool) -> str:
     model = load_model(path, follow_links=follow_links)
     with damage_told(path.name):
         cut = cut_model(model, output)
-        run_once(cut.part, path.name)
-        find_layers(index_graph(cut.part, model.opset))
+        run_once(cut.proto, path.name)
+        find_layers(index_graph(cut.proto, model.opset))
     return model.sha256
 
 

@@ -78,7 +78,7 @@ def open_for_inputs(
     """Return the model opened on the inputs, with the graphs of a saved analysis."""
     reading = configuration.model
     cut = cut_as_read(model, reading)
-    open_ones = open_inputs(cut.part, reading)
+    open_ones = open_inputs(cut.proto, reading)
     if len(open_ones) > 1:
         raise _several_inputs([spec.name for spec in open_ones], model.name)
     network = open_network(cut, reading, provider=machine.provider, limits=machine.caution.limits)

@@ -80,7 +80,7 @@ def _identity(prepared: Prepared) -> dict[str, object]:
         "model": prepared.network.model.sha256,
         "input": prepared.network.spec.name,
         "outcome": prepared.network.outcome.tensor,
-        "as run": hashlib.sha256(prepared.network.part.SerializeToString(deterministic=True)).hexdigest(),
+        "as run": hashlib.sha256(prepared.network.proto.SerializeToString(deterministic=True)).hexdigest(),
         "data": prepared.origin.data_sha256,
         "preprocess": prepared.origin.preprocess,
         "reference": None if prepared.reference is None else prepared.reference.indices,

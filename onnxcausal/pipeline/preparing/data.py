@@ -62,7 +62,7 @@ def open_with_data(
     """Return the model in a session, and the data where that had to be read to know its inputs."""
     reading = configuration.model
     cut = cut_as_read(model, reading)
-    names = [spec.name for spec in open_inputs(cut.part, reading)]
+    names = [spec.name for spec in open_inputs(cut.proto, reading)]
     given, joined_shapes = _one_input(_given(names, configuration, arrays, model), names, configuration)
     network = open_network(cut, reading, joined=joined_shapes, provider=machine.provider, limits=machine.caution.limits)
     return network, given

@@ -32,7 +32,7 @@ def open_engine(
                     model=network.model,
                     spec=network.spec,
                     outcome=network.outcome,
-                    part=network.part,
+                    proto=network.proto,
                     example=example,
                     reference=reference,
                     provider=network.plain.on_device(device, machine.provider),

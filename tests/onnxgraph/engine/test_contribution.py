@@ -50,9 +50,9 @@ class Case:
 
 
 def cases(opened: Opened, x: NDArray[np.float32]) -> Iterator[Case]:
-    index = index_graph(opened.network.part, opened.network.model.opset)
+    index = index_graph(opened.network.proto, opened.network.model.opset)
     proto = onnx.ModelProto()
-    proto.CopyFrom(opened.network.part)
+    proto.CopyFrom(opened.network.proto)
     names = sorted({layer.data for layer in opened.layers} - {"x"} | {opened.layers[-1].output})
     del proto.graph.output[:]
     proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
@@ -183,7 +183,7 @@ def test_the_factor_of_a_product_is_in_the_weight(alpha: float) -> None:
 def test_a_layer_that_is_not_laid_out_by_samples_has_no_form(head: str) -> None:
     x = np.ones((SAMPLES, 4, 6, 6), np.float32)
     opened = open_proto(classifier(["conv"], head, 0), x)
-    index, trace = index_graph(opened.network.part, opened.network.model.opset), opened.wiring.trace
+    index, trace = index_graph(opened.network.proto, opened.network.model.opset), opened.wiring.trace
     layer = opened.layers[-1]
 
     def form(**changed: Rows | None) -> ContributionForm | None:

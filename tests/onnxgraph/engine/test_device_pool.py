@@ -40,7 +40,7 @@ def pool(
         model=network.model,
         spec=network.spec,
         outcome=network.outcome,
-        part=part or network.part,
+        proto=part or network.proto,
         example=x[:1],
         reference=reference,
         provider=Provider(CPU),

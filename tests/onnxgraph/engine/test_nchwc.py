@@ -28,11 +28,11 @@ def images(seed: int, count: int = 5) -> np.ndarray:
 
 def as_run(opened: Opened, number: int, folder: Path, *, in_blocks: bool) -> onnx.ModelProto:
     """Return the probe graph of a layer as ONNX Runtime runs it."""
-    index = index_graph(opened.network.part, opened.network.model.opset)
+    index = index_graph(opened.network.proto, opened.network.model.opset)
     route = find_route(index, opened.layers[number], opened.network.outcome.tensor, opened.wiring.trace)
     assert isinstance(route, ExecutionPlan)
     graph = build_probe_graph(
-        opened.network.part, route.form, route.suffix, opened.wiring.trace, width=1, in_blocks=in_blocks
+        opened.network.proto, route.form, route.suffix, opened.wiring.trace, width=1, in_blocks=in_blocks
     )
     return optimised(graph.proto, folder / f"{in_blocks}.onnx")
 

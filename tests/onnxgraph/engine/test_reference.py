@@ -102,7 +102,7 @@ def test_the_mean_keeps_the_maps_of_a_padded_convolution() -> None:
 
 
 def opened_layer_output(opened: Opened, x: Array) -> Array:
-    return run_float64(opened.network.part, opened.layers[0].output, x)
+    return run_float64(opened.network.proto, opened.layers[0].output, x)
 
 
 def after_first_layer(opened: Opened, z: np.ndarray) -> np.ndarray:

@@ -207,7 +207,7 @@ def test_a_crossing_tensor_that_is_missed_is_noticed_and_the_layer_run_whole(mon
     def forgetful(*given: Any) -> Suffix:
         # What should cross is read from the layer's own output instead: a wrong graph that runs.
         suffix = find_suffix(*given)
-        for op in opened.network.part.graph.node:
+        for op in opened.network.proto.graph.node:
             if op.op_type == "Add":
                 op.input[1] = op.input[0]
         return replace(suffix, crossing=())
@@ -337,7 +337,7 @@ def test_tf32_is_asked_for_in_the_runs_and_not_in_what_they_are_compared_with(mo
     asked: list[Provider | None] = []
     monkeypatch.setattr(Prober, "__init__", lambda _, *__, provider, **___: asked.append(provider))
     route = find_route(
-        index_graph(opened.network.part, 17), opened.layers[0], opened.network.outcome.tensor, opened.wiring.trace
+        index_graph(opened.network.proto, 17), opened.layers[0], opened.network.outcome.tensor, opened.wiring.trace
     )
     assert isinstance(route, ExecutionPlan)
     probers = Probers(opened.network, opened.wiring, PLENTY, None, Precision.TF32, fixed_shapes=None)

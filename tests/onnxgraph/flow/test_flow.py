@@ -37,7 +37,7 @@ def images(seed: int, count: int = 1) -> np.ndarray:
 
 def between_layers(opened: Opened, x: np.ndarray, *, unlocked: bool) -> Between:
     proto = onnx.ModelProto()
-    proto.CopyFrom(opened.network.part)
+    proto.CopyFrom(opened.network.proto)
     graph = proto.graph
     removed = {layer.output for layer in opened.layers}
     kept = [op for op in graph.node if op.output[0] not in removed]
@@ -71,7 +71,7 @@ def unlock(graph: onnx.GraphProto, opened: Opened) -> None:
 
 def layer_outputs(opened: Opened, x: np.ndarray) -> Values:
     proto = onnx.ModelProto()
-    proto.CopyFrom(opened.network.part)
+    proto.CopyFrom(opened.network.proto)
     names = [layer.output for layer in opened.layers]
     del proto.graph.output[:]
     proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)

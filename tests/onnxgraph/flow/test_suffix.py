@@ -24,7 +24,7 @@ def test_every_tensor_a_suffix_uses_is_made_in_it_stored_or_crosses(
 ) -> None:
     opened = open_proto(drawn[0], images(drawn[1]))
     layer = data.draw(st.sampled_from(opened.layers))
-    index = index_graph(opened.network.part, opened.network.model.opset)
+    index = index_graph(opened.network.proto, opened.network.model.opset)
     suffix = find_suffix(index, layer)
     known = {layer.output, *index.initializers, *suffix.crossing}
     for number in suffix.ops:
@@ -42,7 +42,7 @@ def test_every_tensor_a_suffix_uses_is_made_in_it_stored_or_crosses(
 
 def test_a_skip_connection_crosses() -> None:
     opened = open_proto(classifier(["conv", "residual"], "average", 0), images(0))
-    index = index_graph(opened.network.part, opened.network.model.opset)
+    index = index_graph(opened.network.proto, opened.network.model.opset)
     first, inner, last = opened.layers[0], opened.layers[1], opened.layers[2]
     relu = index.ops[first.op + 1].output[0]
     assert find_suffix(index, first).crossing == ()
@@ -63,7 +63,7 @@ def with_shape_chain(batch: int | str) -> onnx.ModelProto:
 
 def test_shapes_are_found_again_from_the_rows_of_the_suffix() -> None:
     opened = open_proto(with_shape_chain("N"), images(1))
-    index = index_graph(opened.network.part, opened.network.model.opset)
+    index = index_graph(opened.network.proto, opened.network.model.opset)
     suffix = find_suffix(index, opened.layers[0])
     assert suffix.crossing == ("x",)  # for its shape: the number of rows
     assert {"Shape", "Gather", "Concat"} <= {index.ops[number].op_type for number in suffix.ops}
@@ -88,7 +88,7 @@ def test_a_body_that_captures_a_tensor_makes_it_cross() -> None:
         else_branch=helper.make_graph([summed], "else", [], out[1:]),
     )
     opened = open_proto(b.model(["N", 4], chosen), np.ones((2, 4), np.float32))
-    index = index_graph(opened.network.part, opened.network.model.opset)
+    index = index_graph(opened.network.proto, opened.network.model.opset)
     main = next(layer for layer in opened.layers if layer.output == scores)
     assert {"captured_side", positive} <= set(find_suffix(index, main).crossing)
 
@@ -96,6 +96,6 @@ def test_a_body_that_captures_a_tensor_makes_it_cross() -> None:
 @pytest.mark.parametrize("head", ["average", "matmul"])
 def test_the_last_layer_hands_changes_on_as_they_are(head: str) -> None:
     opened = open_proto(classifier(["conv"], head, 0), images(2))
-    index = index_graph(opened.network.part, opened.network.model.opset)
+    index = index_graph(opened.network.proto, opened.network.model.opset)
     assert find_suffix(index, opened.layers[-1]).linear
     assert not find_suffix(index, opened.layers[0]).linear

@@ -34,7 +34,7 @@ def test_each_layer_of_a_vendor_s_model_is_marked_on_its_own_op_and_nothing_else
     original = in_code(specimen.build())
     output = specimen.settings.get("output")
     cut = cut_model(original.model, None if output is None else str(output), None)
-    layers = find_layers(index_graph(cut.part, original.model.opset))
+    layers = find_layers(index_graph(cut.proto, original.model.opset))
     proto, missing = with_entries(
         original,
         {layer.name: {f"onnxcausal.{number}": layer.name} for number, layer in enumerate(layers)},

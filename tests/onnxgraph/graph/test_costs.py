@@ -20,7 +20,7 @@ def small() -> Opened:
 
 def test_multiply_adds_are_those_of_the_definitions() -> None:
     opened = small()
-    index = index_graph(opened.network.part, 17)
+    index = index_graph(opened.network.proto, 17)
     counts = [multiply_adds(index, [number], opened.wiring.trace) for number in range(len(index.ops))]
     assert counts == [8 * 36 * 2 * 9, 8 * 36 * 5 * 4, 0, 0, 5 * 7, 7 * 3]
     assert opened.wiring.work == sum(counts)
@@ -28,7 +28,7 @@ def test_multiply_adds_are_those_of_the_definitions() -> None:
 
 def test_a_tensor_lives_to_its_last_use() -> None:
     opened = small()
-    index = index_graph(opened.network.part, 17)
+    index = index_graph(opened.network.proto, 17)
     floats = 4
     # The largest moment is the Relu: its operand and its result, of 5 maps of 12 x 12 each.
     assert liveness_peak(index, range(6), ["x"], opened.wiring.trace) == 2 * 5 * 144 * floats

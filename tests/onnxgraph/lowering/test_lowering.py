@@ -51,8 +51,8 @@ def with_paths_at_zero(
     """Return the file with the quantised weights of some paths set to their zero points."""
     changed = onnx.ModelProto()
     changed.CopyFrom(opened.proto)
-    index = index_graph(opened.network.part, opened.network.model.opset)
-    used = value_of(index, opened.network.part.graph.node[layer.op].input[layer.weight_input])
+    index = index_graph(opened.network.proto, opened.network.model.opset)
+    used = value_of(index, opened.network.proto.graph.node[layer.op].input[layer.weight_input])
     assert used is not None
     stored = next(tensor for tensor in changed.graph.initializer if tensor.name == layer.weight)
     values = numpy_helper.to_array(stored)

@@ -30,7 +30,7 @@ def test_masks_on_all_layers_are_edits_of_all_their_weights(drawn: tuple[onnx.Mo
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(3, 4, 6, 6)).astype(np.float32)
     opened = open_proto(proto, x)
-    index = index_graph(opened.network.part, opened.network.model.opset)
+    index = index_graph(opened.network.proto, opened.network.model.opset)
     masks, weights = {}, {}
     for number, layer in enumerate(opened.layers):
         features = np.flatnonzero(rng.random(layer.parents) < 0.4)
@@ -45,7 +45,7 @@ def test_masks_on_all_layers_are_edits_of_all_their_weights(drawn: tuple[onnx.Mo
             masks[layer.name] = edges_alone(layer, features, children)
             weights[layer.output, layer.weight_input] = whole - edit(layer, whole, features, children, 0.0)
     found = with_masks(opened.network, masks, opened.wiring).scores(x)
-    expected = run_float64(opened.network.part, opened.network.outcome.tensor, x, weights).reshape(found.shape)
+    expected = run_float64(opened.network.proto, opened.network.outcome.tensor, x, weights).reshape(found.shape)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * max(1.0, float(np.abs(expected).max())))
 
 
@@ -92,7 +92,7 @@ def test_the_size_of_a_node_is_the_sum_of_its_weights(drawn: tuple[onnx.ModelPro
     proto, seed = drawn
     x = np.random.default_rng(seed).normal(size=(1, 4, 6, 6)).astype(np.float32)
     opened = open_proto(proto, x)
-    index = index_graph(opened.network.part, opened.network.model.opset)
+    index = index_graph(opened.network.proto, opened.network.model.opset)
     for layer in opened.layers:
         stored = value_of(index, index.ops[layer.op].input[layer.weight_input])
         assert stored is not None

@@ -26,7 +26,7 @@ def opened_file(name: str, x: Inputs, reading: Reading = WHOLE_MODEL) -> Opened:
     """Return a model of the assets, opened as an analysis does."""
     model = load_model(model_path(name))
     network = settle_batch(open_network(model, reading), x)
-    return Opened(network.part, network, find_wiring(network, x[:1]))
+    return Opened(network.proto, network, find_wiring(network, x[:1]))
 
 
 def animals(count: int, **settings: object) -> Inputs:

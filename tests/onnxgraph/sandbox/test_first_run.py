@@ -195,7 +195,7 @@ def test_plain_and_bound_runs_end_in_time_and_go_on_afterwards(tmp_path: Path, m
     network = open_network(model, WHOLE_MODEL, provider=Provider(CPU), limits=Limits(PATIENT))
     endless = X[:3].copy()
     endless[:, 0, 0, 0] = 2 * LARGE
-    bound = BoundSession(network.part, "m.onnx", Provider(CPU), longest=PATIENT)
+    bound = BoundSession(network.proto, "m.onnx", Provider(CPU), longest=PATIENT)
     real, asked = threading.Timer, list[float]()
 
     def at_once(interval: float, *given: Any) -> threading.Timer:

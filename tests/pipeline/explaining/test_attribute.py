@@ -23,8 +23,8 @@ GENERATED = settings(deadline=None, max_examples=25, suppress_health_check=[Heal
 
 def by_definition(opened: Opened, layer: Layer, step: Step, x: np.ndarray) -> Array:
     """Return `s_i` of every target on every sample, `[samples, targets, ...]`: one weight edit per target."""
-    index = index_graph(opened.network.part, opened.network.model.opset)
-    stored = value_of(index, opened.network.part.graph.node[layer.op].input[layer.weight_input])
+    index = index_graph(opened.network.proto, opened.network.model.opset)
+    stored = value_of(index, opened.network.proto.graph.node[layer.op].input[layer.weight_input])
     assert stored is not None
     weight = stored.astype(np.float64)
     nodes = opened.wiring.flow.nodes[layer.name]
@@ -38,7 +38,7 @@ def by_definition(opened: Opened, layer: Layer, step: Step, x: np.ndarray) -> Ar
         alone = edit(layer, weight, others, np.array([target]), 0.0)
         nothing = edit(layer, weight, np.arange(layer.parents), np.array([target]), 0.0)
         outputs = [
-            run_float64(opened.network.part, layer.output, x, {(layer.output, layer.weight_input): changed})
+            run_float64(opened.network.proto, layer.output, x, {(layer.output, layer.weight_input): changed})
             for changed in (alone, nothing)
         ]
         axis = 0 if layer.child_axis is None else layer.child_axis % outputs[0].ndim
