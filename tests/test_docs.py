@@ -102,7 +102,7 @@ def test_every_block_is_of_a_kind_that_is_tested() -> None:
         }[language]
         assert {name: kinds.count(language) for name, kinds in found.items() if language in kinds} == expected
     assert {kind for kinds in found.values() for kind in kinds} == {*once, "yaml", "console", "text"}
-    assert [name for name, kinds in found.items() if "text" in kinds] == ["docs/method.md"]
+    assert [name for name, kinds in found.items() if "text" in kinds] == ["docs/method.md", "docs/architecture.md"]
 
 
 def test_commands_and_flags_in_the_text_exist() -> None:
@@ -173,7 +173,8 @@ def test_what_is_installed_by_name_is_to_be_had() -> None:
 
 def test_scripts_that_are_named_are_there() -> None:
     scripts = {script for shown in pages() for script in re.findall(r"python (tools/\S+\.py)", shown.text)}
-    assert {"tools/readme_picture.py", "tools/bench/graph_sizes.py", "tools/check.py"} == scripts
+    named = ("bench/graph_sizes", "check", "readme_picture", "support", "write_schemas")
+    assert {f"tools/{name}.py" for name in named} == scripts
     assert all((ROOT / script).is_file() for script in scripts)
 
 
@@ -276,3 +277,25 @@ def faithful(model: str) -> list[float]:
         rf"^\| {model}: IROF .*? \| ([\d.]+) .*?; best [^(;]*? ([\d.]+) \(.*?; (\d+) of 10", RESULTS, re.MULTILINE
     )
     return [float(number) for number in found[0]]
+
+
+@pytest.mark.parametrize("name", ["docs/architecture.md", "docs/recipes.md"])
+def test_files_and_rooms_that_are_named_are_there(name: str) -> None:
+    text = page(name).text
+    there = {
+        path.relative_to(ROOT).as_posix()
+        for top in ("onnxcausal", "tests", "tools")
+        for path in (ROOT / top).rglob("*.py")
+    }
+    named = {span for span in re.findall(r"`([\w/.]+\.py)`", text) if "NAME" not in span}
+    assert len(named) > 10
+    assert [
+        span for span in sorted(named) if not any(path.endswith(f"/{span}") or path == span for path in there)
+    ] == []
+
+
+def test_every_room_is_on_the_page_of_the_architecture() -> None:
+    text = page("docs/architecture.md").text
+    tops = [ROOT / "onnxcausal" / top for top in ("onnxgraph", "pipeline", "analysis", "report")]
+    rooms = {room.parent.name for top in tops for room in top.glob("*/__init__.py")}
+    assert {room for room in rooms if f"`{room}`" not in text} == set()
