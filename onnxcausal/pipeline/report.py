@@ -117,7 +117,6 @@ def _found(
     others += [path.name for path, held in repairs.items() if not is_repair_of(held, digest)]
     return Found(
         analysis=analysis,
-        graphml=lambda target: _content(places[0] / f"graph-{target}.graphml"),
         effects=effects,
         pictures=shown,
         evaluations=tuple(sorted(evaluations.values(), key=lambda held: list(Protocol).index(held.protocol))),
@@ -136,10 +135,6 @@ def _files(places: Iterable[Path], pattern: str) -> list[Path]:
         for path in (sorted(place.glob(pattern)) if place.is_dir() else [place] if place.match(pattern) else [])
     ]
     return list({path.resolve(): path for path in found}.values())
-
-
-def _content(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
 
 
 def _pictures(path: Path, analysis: AnalysisFile) -> Pictures | None:

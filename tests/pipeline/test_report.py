@@ -139,7 +139,7 @@ def test_an_analysis_with_a_file_less_is_still_shown(place: Path, gone: str) -> 
     (place / "analysis" / gone).unlink()
     path = report(place / "analysis").path
     assert block(path, "overview")["has_samples"] == (gone != "effects.npz")
-    assert ("wires" in block(path, "class-8")["layers"][0]) == (gone != "graph-8.graphml")
+    assert "wires" in block(path, "class-8")["layers"][0]
 
 
 def test_results_that_are_not_there_are_told(place: Path) -> None:

@@ -7,6 +7,7 @@ from onnxcausal.analysis.formats.analysis_file import (
     DataRecord,
     GraphRecord,
     LayerRecord,
+    LinkRecord,
     ModelRecord,
     NodeRecord,
     OutcomeRecord,
@@ -38,21 +39,22 @@ def large_analysis(
     )
 
 
-def graphml_of(analysis: AnalysisFile, target: int) -> bytes:
-    """Return the edges of a graph whose layers follow each other, child by child, as the GraphML file has them."""
-    graph = next(graph for graph in analysis.graphs if graph.target == target)
-    lines = []
-    for position, layer in enumerate(graph.layers):
-        for node in layer.nodes:
-            if node.role is Role.NECESSARY:
-                lines += [_edge(f"p{position}.{node.index}", f"c{position}.{child}") for child in layer.targets]
-        ends = (f"p{position - 1}.{child}" if position else "outcome" for child in layer.targets)
-        lines += [_edge(f"c{position}.{child}", end) for child, end in zip(layer.targets, ends, strict=True)]
-    return "\n".join(lines).encode()
-
-
-def _edge(source: str, target: str) -> str:
-    return f'<edge source="{source}" target="{target}">'
+def without_links(analysis: AnalysisFile) -> AnalysisFile:
+    """Return an analysis as version 1 of the format held it."""
+    return analysis.model_copy(
+        update={
+            "graphs": [
+                graph.model_copy(
+                    update={
+                        "layers": [
+                            layer.model_copy(update={"links": None, "to_outcome": None}) for layer in graph.layers
+                        ]
+                    }
+                )
+                for graph in analysis.graphs
+            ]
+        }
+    )
 
 
 def _graph(rng: np.random.Generator, target: int, widths: list[int], name: str, class_name: str) -> GraphRecord:
@@ -71,6 +73,8 @@ def _graph(rng: np.random.Generator, target: int, widths: list[int], name: str, 
                 selected_by=SelectedBy.COVERAGE,
                 reason=None,
                 nodes=nodes,
+                links=[LinkRecord(layer=name.format(number - 1), children=targets, nodes=targets)] if number else [],
+                to_outcome=[] if number else targets,
             )
         )
         targets = [node.index for node in nodes if node.role is Role.NECESSARY]

@@ -1,4 +1,4 @@
-"""The edges of a causal graph in one layer, counted: from each necessary node to each target of its group."""
+"""The edges of a causal graph in one layer: from each necessary node to each target of its group."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -20,7 +20,17 @@ def count_edges(layer: LayerRecord, nodes: Collection[int], targets: Collection[
         nodes: indices of parents.
         targets: indices of children.
     """
-    groups = layer.groups or 1
-    of_nodes = Counter(node * groups // layer.parents for node in nodes)
-    of_targets = Counter(target * groups // layer.children for target in targets)
+    of_nodes = Counter(_group(layer, node, layer.parents) for node in nodes)
+    of_targets = Counter(_group(layer, target, layer.children) for target in targets)
     return sum(count * of_targets[group] for group, count in of_nodes.items())
+
+
+def reached_by(layer: LayerRecord, parent: int) -> list[int]:
+    """Return the targets of a layer that a parent has a path to: those of its group, ascending."""
+    group = _group(layer, parent, layer.parents)
+    return [target for target in layer.targets if _group(layer, target, layer.children) == group]
+
+
+def _group(layer: LayerRecord, index: int, size: int) -> int:
+    """Return the group of a parent or child, of which there are so many."""
+    return index * (layer.groups or 1) // max(size, 1)

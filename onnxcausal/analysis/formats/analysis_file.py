@@ -1,7 +1,7 @@
-"""The file format `analysis.json`, version 1.
+"""The file format `analysis.json`, version 2.
 
-Floats are written in full; nothing in the file depends on time, host or path, so the same inputs, settings and
-versions give the same bytes.
+Version 1 lacked the links between layers; everything else is the same, and it is still read. Floats are written in
+full; nothing in the file depends on time, host or path, so the same inputs, settings and versions give the same bytes.
 """
 
 import json
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, TypeAdapter
+from pydantic import BeforeValidator, Field, TypeAdapter, model_validator
 
 from onnxcausal.analysis.formats.record import Record
 from onnxcausal.analysis.result.analysis import Analysis
@@ -19,8 +19,10 @@ from onnxcausal.causal.graph import CausalGraph, FlowKind, LayerResult
 from onnxcausal.causal.screening import Hidden
 from onnxcausal.causal.significance import Role, SelectedBy
 
-FORMAT: Final = "onnxcausal-analysis/1"
-SCHEMA_FILE = "analysis-1.schema.json"
+FORMAT: Final = "onnxcausal-analysis/2"
+EARLIER: Final = ("onnxcausal-analysis/1",)
+"""Formats of earlier versions, whose content is one of this version too."""
+SCHEMA_FILE = "analysis-2.schema.json"
 """The shipped JSON Schema, beside this module."""
 
 Index = Annotated[int, Field(ge=0)]
@@ -124,10 +126,29 @@ class UntestedRecord(Record):
     largest: float
 
 
+class LinkRecord(Record):
+    """Where targets of a layer flow to in a layer below: child `children[i]` becomes necessary node `nodes[i]`."""
+
+    layer: str
+    children: list[Index]
+    nodes: list[Index]
+
+    @model_validator(mode="after")
+    def _are_pairs(self) -> "LinkRecord":
+        if len(self.children) != len(self.nodes):
+            raise ValueError(f"there are {len(self.children)} children and {len(self.nodes)} nodes")
+        return self
+
+
 class LayerRecord(Record):
     """One layer; `nodes` holds every parent, and is empty where no route leads to the layer.
 
-    `untested` is there where a budget left nodes out, `groups` where parents and children fall into several.
+    `untested` is there where a budget left nodes out, `groups` where parents and children fall into several: a parent
+    then has a path to the children of its own group alone, otherwise to all.
+
+    `links` tells which necessary nodes of layers below the targets become; what is untracked has none. `to_outcome`
+    holds the targets that flow into the outcome itself. Both are there where a route leads to the layer, but for files
+    of version 1.
     """
 
     name: str
@@ -142,6 +163,8 @@ class LayerRecord(Record):
     nodes: list[NodeRecord]
     untested: UntestedRecord | None = None
     groups: Index | None = None
+    links: list[LinkRecord] | None = None
+    to_outcome: list[Index] | None = None
 
 
 class OutcomeRecord(Record):
@@ -183,7 +206,7 @@ class SkippedRecord(Record):
 class AnalysisFile(Record):
     """The content of `analysis.json`."""
 
-    format: Literal["onnxcausal-analysis/1"] = FORMAT
+    format: Literal["onnxcausal-analysis/2"] = FORMAT
     tool: ToolRecord
     model: ModelRecord
     data: DataRecord
@@ -198,8 +221,8 @@ def to_json(analysis: Analysis) -> str:
     record = to_record(analysis).model_dump(mode="json")
     _drop_unset(record["data"], "reference_indices")
     for layer in (layer for graph in record["graphs"] for layer in graph["layers"]):
-        _drop_unset(layer, "untested")
-        _drop_unset(layer, "groups")
+        for key in ("untested", "groups", "links", "to_outcome"):
+            _drop_unset(layer, key)
         for node in layer["nodes"]:
             _drop_unset(node, "samples")
     return json.dumps(record, indent=1, allow_nan=False) + "\n"
@@ -272,7 +295,20 @@ def _layer(analysis: Analysis, layer: LayerResult) -> LayerRecord:
         nodes=[] if verdicts is None else _nodes(layer, adaptive=analysis.settings.adaptive),
         untested=None if layer.hidden is None else _untested(layer.hidden),
         groups=shape.groups if shape.groups > 1 else None,
+        links=None if verdicts is None else _links(layer),
+        to_outcome=None if verdicts is None else layer.to_outcome.tolist(),
     )
+
+
+def _links(layer: LayerResult) -> list[LinkRecord]:
+    """Return the links of a layer by the layer below that they lead to."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for below, child, node in layer.links:
+        found.setdefault(below, []).append((child, node))
+    return [
+        LinkRecord(layer=below, children=[child for child, _ in pairs], nodes=[node for _, node in pairs])
+        for below, pairs in found.items()
+    ]
 
 
 def _untested(hidden: Hidden) -> UntestedRecord:

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from onnxcausal.analysis.formats.analysis_file import FORMAT, to_json
+from onnxcausal.analysis.formats.analysis_file import EARLIER, FORMAT, to_json
 from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.errors import OutputError
 
 ANALYSIS_FILE = "analysis.json"
 EFFECTS_FILE = "effects.npz"
+FORMATS = (FORMAT, *EARLIER)
+"""Formats of an analysis that may be replaced by a new one of the same model."""
 WRITTEN = frozenset([ANALYSIS_FILE, EFFECTS_FILE])
 PER_TARGET = re.compile(r"(graph|ate)-(\d+)\.(graphml|png)")
 """Files that belong to one class; those of classes that an earlier analysis had are removed."""
@@ -199,7 +201,7 @@ def _model_of(path: Path) -> str:
     """Return the hash of the model whose analysis a file holds; empty where it is none."""
     try:
         held = json.loads(path.read_bytes())
-        return str(held["model"]["sha256"]) if held["format"] == FORMAT else ""
+        return str(held["model"]["sha256"]) if held["format"] in FORMATS else ""
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 
@@ -208,7 +210,7 @@ def _targets_of(path: Path) -> set[int]:
     """Return the classes that an earlier analysis in the folder had."""
     try:
         held = json.loads(path.read_bytes())
-        return {int(graph["target"]) for graph in held["graphs"]} if held["format"] == FORMAT else set()
+        return {int(graph["target"]) for graph in held["graphs"]} if held["format"] in FORMATS else set()
     except (OSError, ValueError, KeyError, TypeError):
         return set()
 

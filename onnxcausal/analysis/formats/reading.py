@@ -1,6 +1,7 @@
 """Reading a file of one of this tool's formats."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +12,9 @@ from onnxcausal.errors import ConfigError
 Record = TypeVar("Record", bound=BaseModel)
 
 
-def read_record(path: Path, kind: type[Record], form: str, *, what: str, remedy: str) -> Record:
+def read_record(
+    path: Path, kind: type[Record], form: str, *, what: str, remedy: str, earlier: Collection[str] = ()
+) -> Record:
     """Return the content of a file.
 
     Args:
@@ -20,6 +23,7 @@ def read_record(path: Path, kind: type[Record], form: str, *, what: str, remedy:
         form: the format's name and version, as the file states it.
         what: what the file is, for the error.
         remedy: what the reader can do.
+        earlier: formats of earlier versions, whose content is one of this version too.
 
     Raises:
         ConfigError: there is no such file, it is damaged, or of another format.
@@ -27,6 +31,8 @@ def read_record(path: Path, kind: type[Record], form: str, *, what: str, remedy:
     cause: Exception
     try:
         held = json.loads(path.read_bytes(), parse_constant=_no_number)
+        if isinstance(held, dict) and held.get("format") in earlier:
+            held["format"] = form
         if isinstance(held, dict) and held.get("format") != form:
             why = f"its format is {held.get('format')!r}, this version reads {form!r}"
             raise ConfigError(f"the {what} cannot be read", where=str(path), why=why, remedy=remedy)

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from onnxcausal.analysis.formats.analysis_file import (
+    EARLIER,
     FORMAT,
     AnalysisFile,
     GraphRecord,
@@ -30,7 +31,7 @@ def read_analysis(folder: Path) -> AnalysisFile:
     """
     path = _file_of(folder)
     remedy = "name a folder that onnxcausal analyze wrote"
-    return read_record(path, AnalysisFile, FORMAT, what="analysis", remedy=remedy)
+    return read_record(path, AnalysisFile, FORMAT, what="analysis", remedy=remedy, earlier=EARLIER)
 
 
 def analysis_sha256(folder: Path) -> str:

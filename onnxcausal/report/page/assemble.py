@@ -50,7 +50,7 @@ def page(found: Found, *, limit: int = LIMIT) -> bytes:
     pictures = _pictures(found, samples, places)
     room = limit - len(_frame({})) - sum(map(len, pictures.values()))
     nodes = sum(len(layer.nodes) for graph in graphs for layer in graph.layers)
-    wires = [wires_of(graph, found.graphml(graph.target)) for graph in graphs]
+    wires = [wires_of(graph) for graph in graphs]
     content: dict[str, str] = {}
     for keep in KEPT:
         if keep is None and nodes * LEAST_PER_NODE > room:

@@ -16,18 +16,12 @@ Pictures = Callable[[Sequence[int]], Mapping[int, NDArray[np.uint8]]]
 """Gives samples as people see them, `[height, width, 3]`, by their positions in the data."""
 
 
-def no_graphml(_: int) -> bytes | None:
-    """Return None: no edges are known."""
-    return None
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
     """Everything a page may show; all of it is of one model.
 
     Attributes:
         analysis: the analysis.
-        graphml: gives the GraphML file of a class, whose edges are drawn; None where there is none.
         effects: the effects on every sample; None where they are not there.
         pictures: gives pictures of samples; None where the data is not at hand or holds no images.
         evaluations: results of `onnxcausal evaluate`.
@@ -38,7 +32,6 @@ class Found:
     """
 
     analysis: AnalysisFile
-    graphml: Callable[[int], bytes | None] = no_graphml
     effects: SavedEffects | None = None
     pictures: Pictures | None = None
     evaluations: tuple[EvaluationFile, ...] = ()

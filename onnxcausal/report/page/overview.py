@@ -64,6 +64,7 @@ def overview(found: Found, places: Mapping[str, int], keep: int | None) -> dict[
         "rule": settings["rule"],
         "roles": [role.value for role in ROLES],
         "keep": keep,
+        "has_links": any(layer.links is not None for graph in analysis.graphs for layer in graph.layers),
         "has_samples": found.effects is not None,
         "has_pictures": found.pictures is not None,
         "notes": [shortened(note, NOTE) for note in (*found.elsewhere, *analysis.notes)],

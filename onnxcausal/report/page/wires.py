@@ -1,20 +1,20 @@
-"""How the nodes of a graph are joined, read back from the GraphML file of a class.
+"""How the nodes of a graph are joined, in the page's terms: layers by their positions, children that lead alike as one.
 
-The file is one that `report.graphml` wrote. Its ends are named `p3.17` (parent 17 of layer 3), `c3.4` (child 4) and
-`outcome`; names from the model stand in texts, where every `<` is escaped, so none can be taken for an edge.
+Whatever the file says, a wire joins what the graph has: targets of a layer, and necessary nodes of one before it.
 """
 
-import re
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from onnxcausal.analysis.formats.analysis_file import GraphRecord
-from onnxcausal.causal.significance import Role
+from onnxcausal.analysis.comparing.edges import necessary_of, reached_by
+from onnxcausal.analysis.formats.analysis_file import GraphRecord, LayerRecord
 
-EDGE = re.compile(rb'<edge source="([cp])(\d{1,9})\.(\d{1,9})" target="(?:([cp])(\d{1,9})\.(\d{1,9})|outcome)"')
 OUTCOME = -1
 """Stands for the outcome where a layer's position is meant."""
+End = tuple[int, tuple[int, ...]]
+"""A layer below, or the outcome, and nodes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Wires:
     """
 
     paths: dict[int, list[int]] | None
-    ends: tuple[tuple[list[int], tuple[tuple[int, list[int]], ...]], ...]
+    ends: tuple[tuple[list[int], tuple[End, ...]], ...]
 
     def to_record(self) -> dict[str, Any]:
         """Return the wires as the page holds them."""
@@ -35,46 +35,54 @@ class Wires:
         return {"ends": ends} if self.paths is None else {"ends": ends, "paths": self.paths}
 
 
-def wires_of(graph: GraphRecord, content: bytes | None) -> list[Wires | None]:
-    """Return the wires of every layer of a graph; None for layers without, and for all where nothing is known.
-
-    Edges that the graph cannot have are left out: the file may have been exchanged.
-    """
-    positions = range(len(graph.layers))
-    if content is None:
-        return [None for _ in positions]
-    paths: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
-    flows: dict[int, dict[int, dict[int, list[int]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
-    necessary = [_necessary(graph, position) for position in positions]
-    children = [frozenset(layer.targets) for layer in graph.layers]
-    for match in EDGE.finditer(content):
-        source, position, number = match[1], int(match[2]), int(match[3])
-        if position >= len(graph.layers):
-            continue
-        ends_in_child = match[4] == b"c" and int(match[5]) == position
-        if source == b"p" and ends_in_child and number in necessary[position] and int(match[6]) in children[position]:
-            paths[position][number].append(int(match[6]))
-        elif source == b"c" and number in children[position]:
-            below = OUTCOME if match[4] is None else int(match[5])
-            node = graph.target if match[4] is None else int(match[6])
-            if below == OUTCOME or (match[4] == b"p" and below < position and node in necessary[below]):
-                flows[position][number][below].append(node)
-    return [_wires(paths[position], flows[position]) for position in positions]
+def wires_of(graph: GraphRecord) -> list[Wires | None]:
+    """Return the wires of every layer of a graph; None for layers without, and for all where links were not kept."""
+    found: list[Wires | None] = []
+    necessary: dict[str, tuple[int, frozenset[int]]] = {}
+    for position, layer in enumerate(graph.layers):
+        found.append(_wires(layer, _flows(layer, graph.target, necessary)))
+        necessary[layer.name] = position, frozenset(necessary_of(layer))
+    return found
 
 
-def _necessary(graph: GraphRecord, position: int) -> frozenset[int]:
-    return frozenset(node.index for node in graph.layers[position].nodes if node.role is Role.NECESSARY)
+def _flows(
+    layer: LayerRecord, target: int, necessary: dict[str, tuple[int, frozenset[int]]]
+) -> dict[int, dict[int, set[int]]]:
+    """Return the nodes that each target becomes, by their layers, of which those further down are known."""
+    children = frozenset(layer.targets)
+    flows: dict[int, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
+    for child, below, node in _pairs(layer, target, necessary):
+        if child in children:
+            flows[child][below].add(node)
+    return flows
 
 
-def _wires(paths: dict[int, list[int]], flows: dict[int, dict[int, list[int]]]) -> Wires | None:
-    if not paths or not flows:
+def _pairs(
+    layer: LayerRecord, target: int, necessary: dict[str, tuple[int, frozenset[int]]]
+) -> Iterator[tuple[int, int, int]]:
+    for child in layer.to_outcome or ():
+        yield child, OUTCOME, target
+    for link in layer.links or ():
+        below, nodes = necessary.get(link.layer, (OUTCOME, frozenset[int]()))
+        yield from (
+            (child, below, node) for child, node in zip(link.children, link.nodes, strict=True) if node in nodes
+        )
+
+
+def _wires(layer: LayerRecord, flows: dict[int, dict[int, set[int]]]) -> Wires | None:
+    necessary = necessary_of(layer)
+    if not necessary or not flows:
         return None
-    groups: dict[tuple[tuple[int, tuple[int, ...]], ...], list[int]] = defaultdict(list)
+    alike: dict[tuple[End, ...], list[int]] = defaultdict(list)
     for child, reached in sorted(flows.items()):
-        groups[tuple((below, tuple(sorted(nodes))) for below, nodes in sorted(reached.items()))].append(child)
-    ends = tuple(
-        (children, tuple((below, list(nodes)) for below, nodes in reached)) for reached, children in groups.items()
-    )
+        alike[tuple((below, tuple(sorted(nodes))) for below, nodes in sorted(reached.items()))].append(child)
+    return Wires(_paths(layer, necessary), tuple((children, ends) for ends, children in alike.items()))
+
+
+def _paths(layer: LayerRecord, necessary: list[int]) -> dict[int, list[int]] | None:
+    """Return the targets that each node has a path to, without nodes that have none; None where all reach the same."""
+    if (layer.groups or 1) == 1:
+        return None
+    paths = {parent: reached for parent in necessary if (reached := reached_by(layer, parent))}
     every = set().union(*paths.values())
-    is_full = all(len(reached) == len(every) for reached in paths.values())
-    return Wires(None if is_full else {parent: sorted(reached) for parent, reached in sorted(paths.items())}, ends)
+    return None if all(len(reached) == len(every) for reached in paths.values()) else paths

@@ -40,7 +40,7 @@ def test_what_is_not_in_the_format_is_refused(analysis: Analysis) -> None:
 
 def test_the_file_holds_what_the_result_holds_in_full(analysis: Analysis) -> None:
     record = json.loads(to_json(analysis))
-    assert record["format"] == "onnxcausal-analysis/1"
+    assert record["format"] == "onnxcausal-analysis/2"
     assert record["model"]["sha256"] == analysis.model_sha256
     assert record["data"] == {"source": "digits.npz", "sha256": analysis.data_sha256, "synthetic": False}
     for graph, written in zip(analysis.graphs, record["graphs"], strict=True):

@@ -16,7 +16,7 @@ from onnxcausal.report.page.found import Found
 from tests.support.assets import cifar_of, levelled, model_path, needs_assets
 from tests.support.networks import classifier, mlp
 from tests.support.page_chromium import needs_chromium
-from tests.support.page_large import graphml_of, large_analysis
+from tests.support.page_large import large_analysis
 from tests.support.page_sheet import Sheet
 
 pytestmark = [pytest.mark.slow, needs_chromium]
@@ -27,7 +27,7 @@ CAT, DOG = 3, 5
 @pytest.mark.parametrize(("classes", "widths"), [(1000, [84, 120, 16, 6, 3]), (4, [512] * 54)])
 def test_a_large_analysis_answers_soon(sheet: Sheet, tmp_path: Path, classes: int, widths: list[int]) -> None:
     analysis = large_analysis(classes, widths)
-    content = page_of(Found(analysis, graphml=lambda target: graphml_of(analysis, target)))
+    content = page_of(Found(analysis))
     (tmp_path / "page.html").write_bytes(content)
     sheet.open(tmp_path / "page.html")
     sheet.tab.set_default_timeout(10_000)

@@ -12,26 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 
 from onnxcausal import analyze
-from onnxcausal.analysis.formats.analysis_file import AnalysisFile, to_record
+from onnxcausal.analysis.comparing.edges import necessary_of
+from onnxcausal.analysis.formats.analysis_file import AnalysisFile, LinkRecord, to_record
 from onnxcausal.analysis.formats.output_folder import effects_archive
 from onnxcausal.analysis.formats.saved_effects import SavedEffects
 from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.causal.graph import LayerResult
 from onnxcausal.causal.significance import Role
 from onnxcausal.errors import ConfigError
-from onnxcausal.report.machine.graphml import graphml
 from onnxcausal.report.page.assemble import LIBRARY, model_of_page, page
 from onnxcausal.report.page.found import Found
 from onnxcausal.report.page.images import map_record, picture_uri
 from onnxcausal.report.page.strongest import strongest_samples
 from onnxcausal.report.page.wires import OUTCOME, Wires, wires_of
 from tests.support.hostile_names import NAMES
-from tests.support.networks import mlp
-from tests.support.page_large import graphml_of, large_analysis
+from tests.support.page_large import large_analysis, without_links
 from tests.support.recorded import recorded
 
 SHIPPED = Path(__file__).parent.parent.parent.parent / "models"
@@ -162,9 +160,7 @@ def test_every_function_of_the_scripts_is_in_the_page_once() -> None:
 
 
 def test_the_same_analysis_gives_the_same_bytes(digits: Analysis) -> None:
-    one, two = (
-        page(Found(to_record(digits), graphml=lambda target: graphml(digits, digits.graph(target)))) for _ in "12"
-    )
+    one, two = (page(Found(to_record(digits))) for _ in "12")
     assert one == two
     assert model_of_page(one) == digits.model_sha256
 
@@ -180,11 +176,11 @@ def test_the_numbers_of_a_class_are_those_of_the_analysis(digits: Analysis) -> N
         assert held["counts"] == [len(layer.having(role)) for role in ROLES]
 
 
-def test_edges_read_back_are_those_of_the_graph(digits: Analysis) -> None:
+def test_edges_are_those_of_the_graph(digits: Analysis) -> None:
     graph = digits.graph(3)
     record = next(held for held in to_record(digits).graphs if held.target == 3)
     position = {layer.name: number for number, layer in enumerate(graph.layers)}
-    for layer, wires in zip(graph.layers, wires_of(record, graphml(digits, graph)), strict=True):
+    for layer, wires in zip(graph.layers, wires_of(record), strict=True):
         assert wires is not None
         flows = {
             (child, below, node)
@@ -198,48 +194,39 @@ def test_edges_read_back_are_those_of_the_graph(digits: Analysis) -> None:
         assert edges_of(wires, layer) == set(layer.edges())
 
 
-def test_a_name_that_looks_like_an_edge_is_none(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    proto = mlp([rng.normal(size=(3, 4)), rng.normal(size=(2, 3))], [np.zeros(3), np.zeros(2)])
-    proto.graph.node[0].name = '<edge source="p1.0" target="c1.0"><edge source="c1.0" target="outcome">'
-    onnx.save(proto, tmp_path / "model.onnx")
-    analysis = analyze(tmp_path / "model.onnx", (rng.normal(1, 1, (60, 4)), np.arange(60) % 2), targets=[1])
-    graph, record = analysis.graph(1), to_record(analysis).graphs[0]
-    assert graph.layers[1].name.startswith("<edge")
-    for layer, wires in zip(graph.layers, wires_of(record, graphml(analysis, graph)), strict=True):
-        edges = set() if wires is None else edges_of(wires, layer)
-        assert edges == set(layer.edges())
-    assert b"<edge source" not in page(Found(to_record(analysis), graphml=lambda _: graphml(analysis, graph)))
-
-
 def edges_of(wires: Wires, layer: LayerResult) -> set[tuple[int, int]]:
     paths = wires.paths or {int(parent): layer.targets.tolist() for parent in layer.necessary}
     return {(parent, child) for parent, children in paths.items() for child in children}
 
 
 def test_paths_within_groups_are_kept_apart() -> None:
-    analysis = large_analysis(1, [8, 8])
-    graph = analysis.graphs[0]
-    first, *_ = [node.index for node in graph.layers[1].nodes if node.role is Role.NECESSARY]
-    child = graph.layers[1].targets[0]
-    lines = [
-        line
-        for line in graphml_of(analysis, 0).splitlines()
-        if not line.startswith(f'<edge source="p1.{first}"'.encode())
-    ]
-    wires = wires_of(graph, b"\n".join([*lines, f'<edge source="p1.{first}" target="c1.{child}">'.encode()]))[1]
+    layer = large_analysis(1, [8, 8]).graphs[0].layers[0]
+    necessary = [node.index for node in layer.nodes if node.role is Role.NECESSARY]
+    targets = [0, 1, 2, 3]
+    grouped = layer.model_copy(update={"groups": 2, "children": 4, "targets": targets, "to_outcome": targets})
+    (wires,) = wires_of(large_analysis(1, [8]).graphs[0].model_copy(update={"layers": [grouped]}))
     assert wires is not None
-    if len(graph.layers[1].targets) > 1:
-        assert wires.paths is not None
-        assert wires.paths[first] == [child]
+    assert wires.paths == {node: [0, 1] if node < 4 else [2, 3] for node in necessary}
 
 
 def test_edges_that_the_graph_cannot_have_are_left_out(digits: Analysis) -> None:
     record = next(held for held in to_record(digits).graphs if held.target == 3)
-    dead = next(node.index for node in record.layers[0].nodes if node.role is Role.DEAD)
-    ends = ((f"p0.{dead}", "c0.3"), ("c0.3", "outcome"), ("p99.1", "c99.1"))
-    made_up = "".join(f'<edge source="{source}" target="{target}">' for source, target in ends)
-    assert wires_of(record, made_up.encode()) == [None] * len(record.layers)
+    upper, lower = record.layers[1], record.layers[0]
+    dead = next(node.index for node in lower.nodes if node.role is Role.DEAD)
+    made_up = [
+        LinkRecord(layer=lower.name, children=[upper.targets[0]], nodes=[dead]),  # a node that is not necessary
+        LinkRecord(layer=lower.name, children=[upper.children + 1], nodes=[necessary_of(lower)[0]]),  # no target
+        LinkRecord(layer="nowhere", children=[upper.targets[0]], nodes=[0]),
+        LinkRecord(layer=upper.name, children=[upper.targets[0]], nodes=[necessary_of(upper)[0]]),  # itself
+    ]
+    layers = [lower.model_copy(update={"to_outcome": [10**6]}), upper.model_copy(update={"links": made_up})]
+    assert wires_of(record.model_copy(update={"layers": layers})) == [None, None]
+
+
+def test_an_analysis_of_version_1_has_no_edges() -> None:
+    old = without_links(large_analysis(1, [8, 8]))
+    assert wires_of(old.graphs[0]) == [None, None]
+    assert overview(page(Found(old)))["has_links"] is False
 
 
 def test_the_samples_of_a_node_are_those_it_is_strongest_on(digits: Analysis, tmp_path: Path) -> None:
@@ -293,7 +280,7 @@ def test_a_page_of_little_room_keeps_the_strongest_nodes_and_says_so() -> None:
 @pytest.mark.parametrize(("classes", "widths"), [(1000, [84, 120, 16, 6, 3]), (10, [512] * 54)])
 def test_a_page_of_many_classes_or_layers_stays_small(classes: int, widths: list[int]) -> None:
     analysis = large_analysis(classes, widths)
-    content = page(Found(analysis, graphml=lambda target: graphml_of(analysis, target)))
+    content = page(Found(analysis))
     assert len(content) < 10 * 2**20
     assert overview(content)["keep"] is None
 

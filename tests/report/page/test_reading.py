@@ -12,7 +12,7 @@ from onnxcausal.pipeline.report import report
 from onnxcausal.report.page.assemble import page as page_of
 from onnxcausal.report.page.found import Found
 from tests.support.page_chromium import needs_chromium
-from tests.support.page_large import graphml_of, large_analysis
+from tests.support.page_large import large_analysis, without_links
 from tests.support.page_sheet import Sheet
 
 pytestmark = [pytest.mark.slow, needs_chromium]
@@ -61,7 +61,7 @@ def test_inputs_evaluation_and_repair_are_shown_where_they_are(sheet: Sheet, dig
 
 
 def test_parts_that_are_not_there_are_not_shown(sheet: Sheet, tmp_path: Path) -> None:
-    (tmp_path / "page.html").write_bytes(page_of(Found(large_analysis(2, [20, 10], synthetic=True))))
+    (tmp_path / "page.html").write_bytes(page_of(Found(without_links(large_analysis(2, [20, 10], synthetic=True)))))
     sheet.open(tmp_path / "page.html")
     for part in ("inputs", "evaluation", "repair"):
         assert not sheet.tab.is_visible(f"#{part}")
@@ -71,12 +71,12 @@ def test_parts_that_are_not_there_are_not_shown(sheet: Sheet, tmp_path: Path) ->
     assert "1 class could not be analysed" in sheet.text("#warnings")
     assert "no sample" in sheet.text("#skipped")
     assert "effects.npz was not found" in sheet.text("#limits")
-    assert "no edges: the folder holds no GraphML file" in sheet.text("#drawn")
+    assert "no edges: an earlier version made this analysis" in sheet.text("#drawn")
 
 
 def test_a_page_of_little_room_says_what_it_leaves_out(sheet: Sheet, tmp_path: Path) -> None:
     analysis = large_analysis(4, [300, 200, 100])
-    found = Found(analysis, graphml=lambda target: graphml_of(analysis, target))
+    found = Found(analysis)
     whole = page_of(found)
     small = page_of(found, limit=len(page_of(Found(large_analysis(1, [2])))) + 20_000)
     assert len(small) < len(whole)

@@ -8,7 +8,6 @@ from onnxcausal.report.page.assemble import page as page_of
 from onnxcausal.report.page.found import Found
 from tests.report.page.test_page import hostile
 from tests.support.page_chromium import needs_chromium
-from tests.support.page_large import graphml_of
 from tests.support.page_sheet import Sheet
 from tests.support.recorded import recorded
 
@@ -18,7 +17,7 @@ pytestmark = [pytest.mark.slow, needs_chromium]
 def test_hostile_names_are_text(sheet: Sheet, tmp_path: Path) -> None:
     name = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u202e\x1b[31m{0}&lt;b&gt;"
     analysis = hostile(name.replace("{0}", ""))
-    found = Found(analysis, graphml=lambda target: graphml_of(analysis, target), repairs=(recorded(name),))
+    found = Found(analysis, repairs=(recorded(name),))
     (tmp_path / "page.html").write_bytes(page_of(found))
     sheet.open(tmp_path / "page.html")
     assert sheet.tab.locator("main script, main img[src=x]").count() == 0

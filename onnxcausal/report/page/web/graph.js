@@ -1,7 +1,7 @@
 // The drawing of the graph, by Cytoscape.js.
 
 import { COMPARED, comparedScene, comparedWords } from "./compare.js";
-import { OUTCOME, ROLES } from "./data.js";
+import { OUTCOME, ROLES, overview } from "./data.js";
 import { byId, el, fill } from "./dom.js";
 import { drawing, startDrawing, tip, zoom } from "./drawing.js";
 import { counted } from "./format.js";
@@ -211,8 +211,8 @@ function tellDrawn(scene) {
   if (scene.edges.left) {
     parts.push(`${counted(scene.edges.left, "weaker edge")} not drawn: choose a node to see all of its own`);
   }
-  if (!graph.layers.some((layer) => layer.wires)) {
-    parts.push("no edges: the folder holds no GraphML file of this class");
+  if (!overview.has_links) {
+    parts.push("no edges: an earlier version made this analysis, which kept none; analyse the model again to see them");
   }
   if (unreached) {
     parts.push(`${counted(unreached, "layer")} not reached`);

@@ -31,6 +31,7 @@ export interface Overview {
   roles: Role[];
   /** Nodes of each layer and role whose numbers the page holds; null: all. */
   keep: number | null;
+  has_links: boolean;
   has_samples: boolean;
   has_pictures: boolean;
   notes: string[];
