@@ -14,20 +14,18 @@ import onnx
 from numpy.typing import NDArray
 
 from onnxcausal.errors import ModelError
-from onnxcausal.onnxgraph.graph.index import attribute, integers
 from onnxcausal.onnxgraph.graph.op_traits import (
     BLIND,
-    FIRST_ALONE,
     FUSED_DOMAIN,
     FUSED_POINTWISE,
     MOVING,
     NORMALISING,
     OWN_DOMAINS,
     POINTWISE,
-    REDUCING,
     SKIPPING,
-    SPATIAL,
-    SQUASHING,
+    drops_axes,
+    holds_data,
+    mixed_axes,
 )
 from onnxcausal.onnxgraph.runner import run_op
 
@@ -42,9 +40,6 @@ MOST_STRANDS = 8
 
 HANDING_ON = frozenset(["Cast", "Reshape", "Squeeze", "Unsqueeze"])
 """Ops that leave a statistic one."""
-
-SOFTMAX_PER_AXIS_OPSET = 13
-"""Before it, Softmax runs over all axes from its axis on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,16 +171,14 @@ def _from_first(
     if first is None or first.carried is None or first.shape is None:
         return None
     strands = list(first.carried.strands)
-    if op.op_type in FIRST_ALONE | NORMALISING:
+    if op.op_type in NORMALISING:
         return strands
-    if op.op_type in REDUCING:
-        return _reduced(op, operands, strands, first.shape, after)
-    axes = None
-    if op.op_type in SPATIAL:
-        axes = _spatial_axes(op, first.shape, after)
-    elif op.op_type in SQUASHING:
-        axes = _squashed_axes(op, len(first.shape), opset)
-    return _unless_varying(strands, axes)
+    second = operands[1].value if len(operands) > 1 and operands[1] is not None else None
+    axes = mixed_axes(op, first.shape, after, opset, second)
+    kept = _unless_varying(strands, axes)
+    if kept is None or axes is None or not drops_axes(op):
+        return kept
+    return [strand.squeeze(axis=tuple(axes)) for strand in kept]
 
 
 def _merged(strands: Sequence[Strand]) -> tuple[Strand, ...]:
@@ -218,43 +211,6 @@ def _unless_varying(strands: list[Strand], axes: Sequence[int] | None) -> list[S
     return strands
 
 
-def _spatial_axes(op: onnx.NodeProto, before: tuple[int, ...], after: tuple[int, ...] | None) -> tuple[int, ...] | None:
-    if after is None or len(after) != len(before):
-        return None
-    if op.op_type in ("Resize", "Upsample"):
-        return tuple(axis for axis, (old, new) in enumerate(zip(before, after, strict=True)) if old != new)
-    return tuple(range(2, len(before)))
-
-
-def _squashed_axes(op: onnx.NodeProto, rank: int, opset: int) -> tuple[int, ...]:
-    if opset >= SOFTMAX_PER_AXIS_OPSET:
-        return (attribute(op, "axis", -1) % rank,)
-    return tuple(range(attribute(op, "axis", 1) % rank, rank))
-
-
-def _reduced(
-    op: onnx.NodeProto,
-    operands: Sequence[Operand | None],
-    strands: list[Strand],
-    before: tuple[int, ...],
-    after: tuple[int, ...] | None,
-) -> list[Strand] | None:
-    """Return the strands after a reduction; None where it mixes or its axes are not known."""
-    axes = integers(op, "axes")
-    if axes is None and len(operands) > 1 and operands[1] is not None:
-        value = operands[1].value
-        if value is None:
-            return None
-        axes = tuple(int(axis) for axis in np.atleast_1d(value))
-    if not axes:
-        axes = () if attribute(op, "noop_with_empty_axes", 0) else tuple(range(len(before)))
-    axes = tuple(axis % len(before) for axis in axes)
-    kept = _unless_varying(strands, axes)
-    if kept is None or after is None or len(after) == len(before):
-        return kept
-    return [strand.squeeze(axis=axes) for strand in kept]
-
-
 def _moved(op: onnx.NodeProto, operands: Sequence[Operand | None], opset: int) -> tuple[Carried | None, ...] | None:
     """Execute the op on the children themselves."""
     carriers = [operand.carried for operand in operands if operand is not None and operand.carried is not None]
@@ -282,8 +238,7 @@ def _labels(op: onnx.NodeProto, position: int, operand: Operand | None, number: 
     """
     if operand is None:
         return None
-    is_data = position == 0 or op.op_type == "Concat"
-    if not is_data:
+    if not holds_data(op, position):
         fill = op.op_type == "Pad" and position == 2  # noqa: PLR2004  # the value of the border: no child
         return np.zeros((), np.float32) if fill else operand.value
     if operand.shape is None:

@@ -21,7 +21,7 @@ from onnxcausal.onnxgraph.flow.constant_folding import value_of
 from onnxcausal.onnxgraph.flow.layers import Layer
 from onnxcausal.onnxgraph.flow.normalisation import Uses, dequantising_uses, normalising_uses, ranges
 from onnxcausal.onnxgraph.graph.index import GraphIndex, captured
-from onnxcausal.onnxgraph.graph.op_traits import MOVING, REDUCING
+from onnxcausal.onnxgraph.graph.op_traits import TOLD_BY_OPERANDS
 from onnxcausal.onnxgraph.graph.trace import Trace
 
 WITH_BLOCKS = frozenset(["Gemm", "MatMul"])
@@ -231,7 +231,7 @@ def _outputs(
         # A layer ends the flow; a child that enters it by the bias goes on.
         beside = [name for position, name in enumerate(op.input) if position != 1 - layer.weight_input]
         return (MIXED if any(name in carried for name in beside) else None,) * len(op.output)
-    parameters = op.op_type in MOVING | REDUCING
+    parameters = op.op_type in TOLD_BY_OPERANDS
     operands = [_operand(index, name, carried, trace, parameters=parameters) if name else None for name in op.input]
     for position in ground.normalising.get(number, ()):
         operand = operands[position]

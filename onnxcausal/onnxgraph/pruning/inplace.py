@@ -2,23 +2,23 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from onnx import NodeProto
 
-from onnxcausal.onnxgraph.graph.index import attribute, integers
-from onnxcausal.onnxgraph.graph.op_traits import NORMALISING, REDUCING, SPATIAL, SQUASHING
+from onnxcausal.onnxgraph.graph.index import attribute
+from onnxcausal.onnxgraph.graph.op_traits import (
+    ALONG_AXES,
+    PER_CHANNEL,
+    QUANTISING,
+    REDUCING,
+    WITHOUT_PARAMETERS,
+    drops_axes,
+    mixed_axes,
+)
 from onnxcausal.onnxgraph.pruning.channels import Tags
 from onnxcausal.onnxgraph.pruning.transfer import Follow, Handed, OpInput, Shape, mixed_along
 
-ALIKE = frozenset(["Cast", "CastLike", "Dropout"])
-"""Each position depends on the same one of the first operand; the others have no channels."""
-QUANTISING = frozenset(["DequantizeLinear", "QuantizeLinear"])
-TO_THE_END = frozenset(["LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization"])
-"""Normalise along their axis and all after it."""
-PER_CHANNEL = {"BatchNormalization": 4, "InstanceNormalization": 2}
-"""Ops with parameters that have one value a channel, and how many those are."""
-IN_PLACE = QUANTISING | PER_CHANNEL.keys() | NORMALISING | SPATIAL | SQUASHING
-SOFTMAX_PER_AXIS_OPSET = 13
+IN_PLACE = QUANTISING | PER_CHANNEL.keys() | ALONG_AXES
+"""Ops of which parameters may follow the channels, and which may mix them."""
 UP_TO_CHANNELS = 2
 """Axes of a tensor up to its channels, samples before them."""
 MIXING = "it mixes the channels"
@@ -41,17 +41,16 @@ def in_place(
     assert first is not None
     assert first.tags is not None
     assert first.shape is not None
-    if op.op_type in ALIKE:
+    if op.op_type in WITHOUT_PARAMETERS:
         return Handed((first.tags,) * len(op.output))
     if op.op_type in REDUCING:
-        return _reduced(op, given, first.tags)
+        return _reduced(op, given, first.tags, opset)
     if op.op_type not in IN_PLACE or any(op.output[1:]):
         return "what it does with the channels is not known"
     cuts = _parameters(op, given, first.tags)
     if cuts is None:
         return "its parameters are not stored one a channel"
-    mixed = _mixed(op, first.shape, shapes[0], opset)
-    return _mixing(first.tags, mixed, cuts)
+    return _mixing(first.tags, mixed_axes(op, first.shape, shapes[0], opset), cuts)
 
 
 def _mixing(tags: Tags, axes: Sequence[int] | None, cuts: Cuts = ()) -> Handed | str:
@@ -67,15 +66,6 @@ def _parameters(op: NodeProto, given: Sequence[OpInput | None], tags: Tags) -> C
     if op.op_type in QUANTISING:
         return _scales(op, given, tags)
     return _per_channel(given, tags, PER_CHANNEL.get(op.op_type, 0))
-
-
-def _mixed(op: NodeProto, before: Shape, after: Shape | None, opset: int) -> Sequence[int] | None:
-    """Return the axes along which an op mixes; None where that is not known."""
-    if op.op_type in SPATIAL:
-        return _spatial(op, before, after)
-    if op.op_type in SQUASHING:
-        return _squashed(op, len(before), opset)
-    return _normalised(op, len(before)) if op.op_type in NORMALISING else ()
 
 
 def _per_channel(given: Sequence[OpInput | None], tags: Tags, number: int) -> Cuts | None:
@@ -104,48 +94,13 @@ def _scales(op: NodeProto, given: Sequence[OpInput | None], tags: Tags) -> Cuts 
     return tuple(cuts)
 
 
-def _normalised(op: NodeProto, rank: int) -> Sequence[int]:
-    if op.op_type in TO_THE_END:
-        return range(attribute(op, "axis", -1) % rank, rank)
-    match op.op_type:
-        case "InstanceNormalization":
-            return range(2, rank)
-        case "LpNormalization":
-            return (attribute(op, "axis", -1) % rank,)
-        case "MeanVarianceNormalization":
-            return tuple(axis % rank for axis in integers(op, "axes") or (0, 2, 3))
-        case "LRN":
-            return (1,)
-        case _:  # GroupNormalization
-            return range(rank)
-
-
-def _spatial(op: NodeProto, before: Shape, after: Shape | None) -> Sequence[int] | None:
-    if after is None or len(after) != len(before):
-        return None
-    if op.op_type in ("Resize", "Upsample"):
-        return tuple(axis for axis, (old, new) in enumerate(zip(before, after, strict=True)) if old != new)
-    return range(2, len(before))
-
-
-def _squashed(op: NodeProto, rank: int, opset: int) -> Sequence[int]:
-    if opset >= SOFTMAX_PER_AXIS_OPSET:
-        return (attribute(op, "axis", -1) % rank,)
-    return range(attribute(op, "axis", 1) % rank, rank)
-
-
-def _reduced(op: NodeProto, given: Sequence[OpInput | None], tags: Tags) -> Handed | str:
-    rank = tags.ndim
-    axes = integers(op, "axes")
-    if axes is None and len(given) > 1 and given[1] is not None:
-        if given[1].value is None:
-            return "the axes that it reduces are not known"
-        axes = tuple(int(axis) for axis in np.atleast_1d(given[1].value))
-    if not axes:
-        axes = () if attribute(op, "noop_with_empty_axes", 0) else tuple(range(rank))
-    axes = tuple(axis % rank for axis in axes)
+def _reduced(op: NodeProto, given: Sequence[OpInput | None], tags: Tags, opset: int) -> Handed | str:
+    second = given[1].value if len(given) > 1 and given[1] is not None else None
+    axes = mixed_axes(op, tags.shape, None, opset, second)
+    if axes is None:
+        return "the axes that it reduces are not known"
     handed = _mixing(tags, axes)
-    if isinstance(handed, str) or attribute(op, "keepdims", 1):
+    if isinstance(handed, str) or not drops_axes(op):
         return handed
     assert handed.outputs[0] is not None
-    return Handed((handed.outputs[0].squeeze(axis=axes),), handed.coupled, stay=handed.stay)
+    return Handed((handed.outputs[0].squeeze(axis=tuple(axes)),), handed.coupled, stay=handed.stay)

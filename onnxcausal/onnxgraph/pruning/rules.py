@@ -12,7 +12,15 @@ from onnx import NodeProto
 
 from onnxcausal.errors import ModelError
 from onnxcausal.onnxgraph.graph.index import integers
-from onnxcausal.onnxgraph.graph.op_traits import BLIND, FUSED_DOMAIN, FUSED_POINTWISE, MOVING, OWN_DOMAINS, POINTWISE
+from onnxcausal.onnxgraph.graph.op_traits import (
+    BLIND,
+    FUSED_DOMAIN,
+    FUSED_POINTWISE,
+    MOVING,
+    OWN_DOMAINS,
+    POINTWISE,
+    holds_data,
+)
 from onnxcausal.onnxgraph.pruning.channels import NEVER, Tags, compressed, varying
 from onnxcausal.onnxgraph.pruning.inplace import in_place
 from onnxcausal.onnxgraph.pruning.transfer import Follow, Handed, Making, OpInput, Shape
@@ -175,7 +183,7 @@ def _moved(op: NodeProto, given: Sequence[OpInput | None], opset: int) -> Handed
     for position, one in enumerate(given):
         if one is None:
             inputs.append(None)
-        elif position and op.op_type != "Concat":
+        elif not holds_data(op, position):
             inputs.append(one.value)
             if one.value is None:
                 return "where it moves the channels is not known"
@@ -186,7 +194,7 @@ def _moved(op: NodeProto, given: Sequence[OpInput | None], opset: int) -> Handed
         else:
             inputs.append(np.broadcast_to(np.float32(NEVER) if one.tags is None else one.tags, one.shape))
     data = [
-        None if one is None else one.astype(np.float32) if _is_data(op, at) else one for at, one in enumerate(inputs)
+        None if one is None else one.astype(np.float32) if holds_data(op, at) else one for at, one in enumerate(inputs)
     ]
     try:
         results = run_op(op, data, opset)
@@ -194,7 +202,3 @@ def _moved(op: NodeProto, given: Sequence[OpInput | None], opset: int) -> Handed
         return UNKNOWN
     found = iter(results)
     return Handed(tuple(compressed(np.rint(next(found)).astype(np.int64)) if name else None for name in op.output))
-
-
-def _is_data(op: NodeProto, position: int) -> bool:
-    return position == 0 or op.op_type == "Concat"
