@@ -158,9 +158,14 @@ def treatment_effects(
 
 
 def assert_equal_to_edited_weights(opened: Opened, x: Inputs, beta: float, seed: int, nodes: int = 3) -> None:
-    """Compare effects of random nodes on random targets, in every layer, with float64 edits of the weights."""
+    """Compare effects of random nodes on random targets, in every layer, with float64 edits of the weights.
+
+    No effect is more exact than the scores: a model that magnifies rounding (a LayerNormalization over values that are
+    nearly equal) shows in its own scores, unmodified, how much.
+    """
     rng = np.random.default_rng(seed)
     exact = opened.exact_scores(x)
+    own = np.abs(opened.network.scores(x) - exact).max()
     chosen_class = min(1, exact.shape[1] - 1)
     tolerance = opened.within(TOLERANCE / float(np.finfo(np.float32).eps))
     for layer in opened.layers:
@@ -174,7 +179,7 @@ def assert_equal_to_edited_weights(opened: Opened, x: Inputs, beta: float, seed:
             scale = max(np.abs(exact).max(), np.abs(edited).max())
             for te in measured:
                 difference = np.abs(te[node] - (edited - exact)[:, chosen_class]).max()
-                assert difference <= tolerance * scale, (layer.name, node)
+                assert difference <= tolerance * scale + own, (layer.name, node)
 
 
 def assert_suffix_equals_reference(
