@@ -1,0 +1,54 @@
+"""Reading files that somebody else laid there: plain files alone, no more of them than was said.
+
+A pipe is never waited for, a device never read. What may be as large as it likes is read by whoever opens it here;
+what is read whole has a bound.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+PLAINLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+"""How files are opened: a pipe that stands in a file's place is not waited for."""
+OWN_FORMAT = 2**28
+"""Bytes that a file of one of this tool's own formats may have, where it holds records: far more than any has."""
+
+
+@contextmanager
+def plain_file(path: Path, *, follow_links: bool = True) -> Iterator[BinaryIO]:
+    """Give a plain file, open for reading.
+
+    Args:
+        path: the file.
+        follow_links: read what a symbolic link leads to, where that is a plain file.
+
+    Raises:
+        OSError: it cannot be opened, or is no plain file.
+    """
+    number = os.open(path, PLAINLY | (0 if follow_links else getattr(os, "O_NOFOLLOW", 0)))
+    with os.fdopen(number, "rb") as content:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file", str(path))
+        yield content
+
+
+def read_plain(path: Path, most: int, *, follow_links: bool = True) -> bytes:
+    """Return what a plain file holds.
+
+    Args:
+        path: the file.
+        most: bytes it may have.
+        follow_links: read what a symbolic link leads to, where that is a plain file.
+
+    Raises:
+        OSError: it cannot be read, is no plain file, or has more bytes.
+    """
+    with plain_file(path, follow_links=follow_links) as content:
+        held = content.read(most + 1)
+    if len(held) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+    return held
