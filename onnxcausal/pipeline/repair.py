@@ -6,7 +6,7 @@ from pathlib import Path
 
 from onnxcausal.analysis.formats.masks import MasksFile, read_masks, with_provenance
 from onnxcausal.analysis.formats.masks import to_json as masks_json
-from onnxcausal.analysis.formats.output_folder import write_file
+from onnxcausal.analysis.formats.output_folder import remove_file, write_file
 from onnxcausal.analysis.formats.side_effects import SideEffectsFile, read_side_effects, to_json
 from onnxcausal.analysis.result.analysis import title_of
 from onnxcausal.errors import ConfigError, GateError, OutputError
@@ -182,7 +182,7 @@ def _write(original: Original, found: Repair, repaired: Repaired, out: Path, mac
     """Write the file and what stands beside it; nothing of an earlier repair stays beside a later one."""
     beside = {out.with_suffix(RECORD): to_json(found.record).encode(), out.with_suffix(FIGURE): figure(found.record)}
     for place in beside:
-        place.unlink(missing_ok=True)
+        remove_file(place)
     put(out, repaired.proto, original, repaired.data, follow_links=machine.caution.follow_links)
     for place, content in beside.items():
         write_file(place, content)

@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from onnxcausal.analysis.formats.analysis_file import EARLIER, FORMAT, to_json
 from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.errors import OutputError
+from onnxcausal.filesystem.writing import OpenFolder, PlaceError, write_inside, write_whole
 
 ANALYSIS_FILE = "analysis.json"
 EFFECTS_FILE = "effects.npz"
@@ -31,10 +31,14 @@ def check_folder(folder: Path, model_sha256: str, *, force: bool) -> None:
         OutputError: the folder cannot be written, or holds another model's analysis and `force` is not given.
     """
     check_writable(folder)
-    if force or not folder.is_dir():
+    if not folder.is_dir():
+        return
+    entries = [path.name for path in folder.iterdir()]
+    _check_entries(folder, [name for name in entries if name in WRITTEN or PER_TARGET.fullmatch(name)])
+    if force:
         return
     held = _model_of(folder / ANALYSIS_FILE)
-    ours = [path.name for path in folder.iterdir() if path.name in WRITTEN or PER_TARGET.fullmatch(path.name)]
+    ours = [name for name in entries if name in WRITTEN or PER_TARGET.fullmatch(name)]
     if ours and not held:
         raise OutputError(
             "the output folder holds files of the same names that this tool did not write",
@@ -61,9 +65,8 @@ def check_writable(folder: Path) -> None:
         if os.path.lexists(folder) and not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "it is a file or a broken link, not a folder")
         nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-        probe = nearest / f".{ANALYSIS_FILE}.probe"
-        _write(probe, [])
-        probe.unlink()
+        with OpenFolder(nearest, follow=nearest != folder) as opened:
+            opened.probe()
     except OSError as error:
         raise _cannot_write(folder, error) from error
 
@@ -103,25 +106,16 @@ def save_files(folder: Path, files: Mapping[str, bytes], is_left_over: Callable[
     Raises:
         OutputError: the disk is full, or the folder cannot be written.
     """
-    waiting = {name: folder / f".{name}.new" for name in files}
-    is_new = not folder.exists()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            _write(waiting[name], [content])
-        for name in files:
-            waiting[name].replace(folder / name)
-        for old in list(folder.iterdir()):
-            if is_left_over is not None and is_left_over(old.name) and old.name not in files:
-                old.unlink()
+        with OpenFolder(folder, make=True) as opened:
+            for name, content in files.items():
+                opened.add(name, [content])
+            opened.place()
+            for old in opened.names():
+                if is_left_over is not None and is_left_over(old) and old not in files:
+                    opened.remove(old)
     except OSError as error:
         raise _cannot_write(folder, error) from error
-    finally:
-        with suppress(OSError):  # what went wrong first is told
-            for path in waiting.values():
-                path.unlink(missing_ok=True)
-            if is_new and folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
 
 
 def check_own_files(folder: Path, files: Iterable[str], is_ours: Callable[[], bool], *, force: bool) -> None:
@@ -137,6 +131,8 @@ def check_own_files(folder: Path, files: Iterable[str], is_ours: Callable[[], bo
         OutputError: there are such files.
     """
     there = [name for name in files if os.path.lexists(folder / name)]
+    if there:
+        _check_entries(folder, there)
     if there and not force and not is_ours():
         raise OutputError(
             "the output folder holds files of the same names that belong to something else",
@@ -144,6 +140,16 @@ def check_own_files(folder: Path, files: Iterable[str], is_ours: Callable[[], bo
             why=f"they would be lost: {', '.join(sorted(there)[:3])}",
             remedy="choose another folder with --out, or pass --force to replace them",
         )
+
+
+def _check_entries(folder: Path, names: Iterable[str]) -> None:
+    """Refuse places that hold a link, no plain file, or another user's."""
+    try:
+        with OpenFolder(folder) as opened:
+            for name in names:
+                opened.check(name)
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -161,14 +167,55 @@ def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    waiting = path.with_name(f".{path.name}.new")
     try:
-        _write(waiting, chunks)
-        waiting.replace(path)
+        write_whole(path, chunks)
     except OSError as error:
         raise _cannot_write(path, error) from error
-    finally:
-        waiting.unlink(missing_ok=True)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file that this tool wrote earlier, or a link in its place and not what that leads to, if there is one.
+
+    Raises:
+        OutputError: it cannot be removed.
+    """
+    try:
+        with OpenFolder(path.parent, follow=True) as folder:
+            folder.remove(path.name)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def check_output(path: Path) -> None:
+    """Make sure, before any work, that a file can take its place; leave no trace.
+
+    Raises:
+        OutputError: it cannot: its folder cannot be written, or what stands there is a link, no plain file, or another
+            user's.
+    """
+    try:
+        with OpenFolder(path.parent, follow=True) as folder:
+            folder.check(path.name)
+            folder.probe()
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def write_weights(folder: Path, location: str, chunks: Iterable[bytes]) -> None:
+    """Write a file of weights below the folder of a model file.
+
+    Args:
+        folder: the folder.
+        location: the file in it, as the model names it; folders on the way are made.
+        chunks: the content.
+
+    Raises:
+        OutputError: it cannot be written, or a folder on the way is a link.
+    """
+    try:
+        write_inside(folder, location, chunks)
+    except OSError as error:
+        raise _cannot_write(folder / location, error) from error
 
 
 def effects_archive(analysis: Analysis) -> bytes:
@@ -188,13 +235,6 @@ def effects_archive(analysis: Analysis) -> bytes:
     # numpy dates the entries of an archive alike, so that the same effects give the same bytes.
     np.savez_compressed(content, allow_pickle=False, **arrays)
     return content.getvalue()
-
-
-def _write(path: Path, chunks: Iterable[bytes]) -> None:
-    with path.open("wb") as file:
-        file.writelines(chunks)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _model_of(path: Path) -> str:
@@ -219,7 +259,7 @@ def _cannot_write(path: Path, error: OSError) -> OutputError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return OutputError(
         "the disk is full" if full else "the output cannot be written",
-        where=str(path),
+        where=str(error.filename if isinstance(error, PlaceError) else path),
         why=error.strerror or str(error),
         remedy="free some space; what was there before is unchanged" if full else "choose another place",
     )

@@ -13,6 +13,7 @@ from onnxcausal.analysis.gating.checks import Check, Checked, checks_of_comparis
 from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError, OutputError
+from onnxcausal.filesystem.writing import append
 from onnxcausal.onnxgraph.forms.annotated import by_op, is_copy_of, with_entries
 from onnxcausal.onnxgraph.original.original import Original
 from onnxcausal.pipeline.preparing.opening import CAREFUL, Caution, open_original
@@ -159,8 +160,7 @@ def tell_github(checked: Checked, environment: Mapping[str, str]) -> str:
     if environment.get(ACTIONS) != "true":
         return ""
     if environment.get(SUMMARY):
-        with Path(environment[SUMMARY]).open("a", encoding="utf-8") as file:
-            file.write(markdown(checked))
+        append(Path(environment[SUMMARY]), markdown(checked).encode())
     return annotations(checked)
 
 

@@ -63,6 +63,10 @@ def open_ledger(out: Path | None, prepared: Prepared, progress: Progress) -> Ite
     journal = Journal(out, _identity(prepared))
     if journal.found:
         progress.note(f"going on with a run that was interrupted: {journal.found} finished chunk(s) found in {out}")
+    if journal.refused:
+        progress.note(
+            f"{journal.refused} chunk(s) in {journal.path} are computed anew: this user's machine did not write them"
+        )
     prepared.engine.recall(journal.findings)
     finished = False
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from google.protobuf.message import Message
 
-from onnxcausal.analysis.formats.output_folder import write_chunks, write_file
+from onnxcausal.analysis.formats.output_folder import check_output, write_file, write_weights
 from onnxcausal.errors import ModelError, OutputError
 from onnxcausal.onnxgraph.file.model import serialise
 from onnxcausal.onnxgraph.original.external_bytes import hash_beside, locations_in, read_beside
@@ -40,6 +40,8 @@ def check_place(out: Path, sources: Iterable[Path], is_ours: Callable[[], bool],
                 why=f"it is the file {source}",
                 remedy="name another file with -o",
             )
+    if out.is_symlink():
+        check_output(out)
     if out.is_dir() or not (force or is_ours()):
         raise OutputError(
             "there is another file in the output's place",
@@ -88,7 +90,7 @@ def put(
     """
     content = serialise(proto, out.name)
     for name, held in (data or {}).items():
-        _put_weights(out.parent / name, [held], hashlib.sha256(held).hexdigest())
+        _put_weights(out.parent, name, [held], hashlib.sha256(held).hexdigest())
     if out.parent.is_dir() and not out.parent.samefile(original.path.parent):
         _copy_weights(out, original, locations_in(proto) - set(data or ()), follow_links=follow_links)
     write_file(out, content)
@@ -107,16 +109,7 @@ def _copy_weights(out: Path, original: Original, locations: Iterable[str], *, fo
                 remedy="name another file with -o",
             )
         digest = hash_beside(original, location, follow_links=follow_links)
-        try:
-            (folder / location).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                "the output cannot be written",
-                where=str(folder / location),
-                why=error.strerror or str(error),
-                remedy="choose another place",
-            ) from error
-        _put_weights(folder / location, read_beside(original, location, follow_links=follow_links), digest)
+        _put_weights(folder, location, read_beside(original, location, follow_links=follow_links), digest)
         if not has_content(folder / location, digest):
             raise ModelError(
                 "the model's weights changed while they were copied",
@@ -126,10 +119,11 @@ def _copy_weights(out: Path, original: Original, locations: Iterable[str], *, fo
             )
 
 
-def _put_weights(place: Path, chunks: Iterable[bytes], digest: str) -> None:
+def _put_weights(folder: Path, location: str, chunks: Iterable[bytes], digest: str) -> None:
     """Write a file of weights, unless it is there already."""
+    place = folder / location
     if os.path.lexists(place):
-        if has_content(place, digest):
+        if not place.is_symlink() and has_content(place, digest):
             return
         raise OutputError(
             "there is another file in the place of the model's weights",
@@ -137,4 +131,4 @@ def _put_weights(place: Path, chunks: Iterable[bytes], digest: str) -> None:
             why="a model there may use it",
             remedy="write into another folder with -o",
         )
-    write_chunks(place, chunks)
+    write_weights(folder, location, chunks)
