@@ -1,6 +1,7 @@
 """What one op hands on, said case by case: which children stand where, and when they cannot be followed."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,14 +53,14 @@ def carried(
     domain: str = "",
     outputs: int = 1,
     opset: int = OPSET,
-    **attributes: object,
+    **attributes: Any,
 ) -> tuple[Carried | None, ...]:
     names = [f"in{place}" if operand is not None else "" for place, operand in enumerate(operands)]
     op = helper.make_node(op_type, names, [f"out{place}" for place in range(outputs)], domain=domain, **attributes)
     return hand_on(op, operands, shapes or (MAPS,) * outputs, opset)
 
 
-def strands(found: Carried | None) -> list[list[list[list[int]]]]:
+def strands(found: Carried | None) -> list[Any]:
     assert found is not None
     assert not found.mixed
     return [strand.tolist() for strand in found.strands]
