@@ -221,7 +221,12 @@ def test_gates_of_an_evaluation_read_what_evaluate_wrote(model: str, run: Run) -
     assert "an evaluation that nobody named" in err
     assert "--evaluation model.evaluation" in err
     code, out, _ = run(*given, "--evaluation", "model.evaluation")
+    assert code == 1, "of class 1 all samples went into the graph, so that it could not be evaluated"
+    assert "failed  sufficiency < 0.5: class 1: the evaluation has no AUROC of it" in out
+    given += ["--require-classes", "0,2"]
+    code, out, _ = run(*given, "--evaluation", "model.evaluation")
     assert code == 0
+    assert "note: classes that must have a graph: 0, 2 (--require-classes)\n" in out
     assert "sufficiency is" in out
     sha256 = hashlib.sha256(Path("model.evaluation/evaluation-sufficiency.json").read_bytes()).hexdigest()
     assert f"sha256 {sha256[:12]}, not measured)" in out

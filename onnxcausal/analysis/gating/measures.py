@@ -19,6 +19,7 @@ class GateEvidence:
         evaluations: those of its evaluations that are at hand.
         comparison: what changed since the baseline; None without one.
         missing: classes that must be compared with it and are not, each with the reason.
+        required: classes of which there must be every number; None: all that were analysed.
         sources: by measure, where its numbers were read; a measure that is missing here was measured.
     """
 
@@ -26,6 +27,7 @@ class GateEvidence:
     evaluations: Mapping[Protocol, EvaluationFile] = field(default_factory=dict)
     comparison: ComparisonFile | None = None
     missing: Mapping[int, str] = field(default_factory=dict)
+    required: frozenset[int] | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -210,7 +212,10 @@ def _evaluated(of: _Evaluated, evidence: GateEvidence, layer: str | None) -> lis
     measured = {value.target for value in found}
     reason = f"the evaluation has no {of.measure} of it"
     absent = [graph.target for graph in evidence.analysis.graphs if graph.target not in measured]
-    return found + [Value(None, target, layer, reason, due=True) for target in absent if found]
+    required = evidence.required
+    return found + [
+        Value(None, target, layer, reason, due=required is None or target in required) for target in absent if found
+    ]
 
 
 def _of_change(measure: str, comparison: ComparisonFile, missing: Mapping[int, str]) -> list[Value]:

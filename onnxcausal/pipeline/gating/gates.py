@@ -96,7 +96,8 @@ def ask(configured: Configured, project: GatesSection, given: Given, *, out: Pat
     """
     policy = decide(configured, project, given)
     _check_baseline(policy, given, out)
-    beside = (out, out.parent / f"{stem}.evaluation")
+    offered = configured.values.gates.evaluation
+    beside = [out, out.parent / f"{stem}.evaluation", *([Path(offered)] if offered else [])]
     evaluations = read_evaluations(policy.gates, policy.evaluation, beside, stem)
     baseline = None
     if policy.baseline is not None and not given.update:
@@ -138,6 +139,7 @@ def check(analysis: Analysis, asked: Requirements) -> Gated:
         {protocol: evaluated.held for protocol, evaluated in asked.evaluations.items()},
         comparison,
         missing,
+        frozenset(policy.required.classes(analysis)),
         _sources(policy.gates, asked),
     )
     of_no_baseline = [gate for gate in policy.gates if comparison is None and gate.measure in OF_CHANGE]

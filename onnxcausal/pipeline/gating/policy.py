@@ -117,7 +117,11 @@ def decide(configured: Configured, project: GatesSection, given: Given) -> Polic
     margin, unused = _margin(configured, project, given)
     required = _required(configured, project, given)
     told = [] if required.asked == (ALL,) else [f"classes that must have a graph: {required}"]
-    asked_for = given.require is not None or project.require_classes != GatesSection().require_classes
+    asked_for = (
+        given.require is not None
+        or project.require_classes != (ALL,)
+        or f"{GATES}.require_classes" in configured.from_file
+    )
     return Policy(
         gates=gates,
         own=own,

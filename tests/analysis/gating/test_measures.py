@@ -153,6 +153,9 @@ def test_fidelity_is_that_with_a_fifth_of_the_necessary_nodes_masked(analysis: A
     )
     absent = Value(None, 5, None, "the evaluation has no class accuracy of it", due=True)
     assert values_of("fidelity", GateEvidence(analysis, held)) == [Value(0.5, 3), absent]
+    for required, due in ((frozenset({3}), False), (frozenset({3, 5}), True)):
+        (_, other) = values_of("fidelity", GateEvidence(analysis, held, required=required))
+        assert other.due is due
     assert values_of("fidelity", GateEvidence(analysis, evaluated(Protocol.FIDELITY))) == []
 
 
