@@ -283,7 +283,11 @@ def test_compare_ends_with_0_or_1_and_writes_reports(model: str, run: Run) -> No
 
 def test_a_wide_margin_lets_a_change_pass(model: str, run: Run) -> None:
     assert run("compare", model, "other.onnx", "--quiet")[0] == 1
-    assert run("compare", model, "other.onnx", "--quiet", "--margin", "50")[0] == 0
+    code, out, _ = run("compare", model, "other.onnx", "--quiet", "--margin", "50")
+    assert code == 0
+    assert out.endswith('note: model.toml sets data.source = "data.npz", analysis.samples = 30\n')
+    for margin in ("nan", "inf"):
+        assert run("compare", model, "other.onnx", "--quiet", "--margin", margin)[0] == 2
 
 
 def test_compare_says_what_it_cannot_compare(model: str, run: Run) -> None:

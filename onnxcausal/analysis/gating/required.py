@@ -78,7 +78,8 @@ def check_required(required: Required, analysis: Analysis, left_out_by: str) -> 
         ConfigError: a class that was named is none of the model's.
     """
     asked = required.classes(analysis)
-    missing = [target for target in asked if target not in analysis.targets]
+    having = set(analysis.targets)
+    missing = [target for target in asked if target not in having]
     if not missing:
         return ()
     skipped = {entry.target: entry.reason for entry in analysis.skipped}

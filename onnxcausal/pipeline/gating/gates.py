@@ -1,7 +1,7 @@
 """Whether a model may pass: its gates, and the baseline it is compared with."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -125,15 +125,30 @@ def check(analysis: Analysis, asked: Requirements) -> Gated:
         ConfigError: a gate is of something that was not analysed, an evaluation is of another analysis, or the baseline
             cannot be written.
     """
-    policy = asked.policy
+    policy, baseline = asked.policy, asked.baseline
     if not policy.active:
         return Gated(checks_of_analysis(to_record(analysis)))
     made = snapshot_of(analysis, analysis.model_file)
-    record, baseline = made.record, asked.baseline
     for evaluated in asked.evaluations.values():
-        check_bound(evaluated, record)
+        check_bound(evaluated, made.record)
     comparison = None if baseline is None else contrast(baseline.held, made, Criterion(margin=policy.margin))
-    missing = _missing(analysis, asked, comparison)
+    checks = (
+        *checks_of_analysis(made.record),
+        *asked.refused,
+        *_checks_of_data(made.record, baseline),
+        *check_required(policy.required, analysis, asked.left_out_by),
+        *_checks_of_gates(analysis, made.record, asked, comparison),
+    )
+    if asked.update and policy.baseline is not None and all(found.status is not Status.FAILED for found in checks):
+        write_baseline(analysis, policy.baseline.path)
+    return Gated(checks, comparison, (*policy.notes, *_read(asked, made.record)))
+
+
+def _checks_of_gates(
+    analysis: Analysis, record: AnalysisFile, asked: Requirements, comparison: ComparisonFile | None
+) -> Iterator[Check]:
+    """Yield what comes of each gate, and of the comparison by itself."""
+    policy, missing = asked.policy, _missing(analysis, asked, comparison)
     evidence = GateEvidence(
         record,
         {protocol: evaluated.held for protocol, evaluated in asked.evaluations.items()},
@@ -142,25 +157,15 @@ def check(analysis: Analysis, asked: Requirements) -> Gated:
         frozenset(policy.required.classes(analysis)),
         _sources(policy.gates, asked),
     )
-    of_no_baseline = [gate for gate in policy.gates if comparison is None and gate.measure in OF_CHANGE]
-    checks = (
-        *checks_of_analysis(record),
-        *asked.refused,
-        *_checks_of_data(record, baseline),
-        *check_required(policy.required, analysis, asked.left_out_by),
-        *check_gates([gate for gate in policy.gates if gate not in of_no_baseline], evidence),
-        *map(_not_compared, of_no_baseline),
-    )
-    if comparison is not None and baseline is not None:
-        plain = policy.compares_plainly
-        checks += (
-            checks_of_comparison(comparison, missing, baseline.source)
-            if plain
-            else (check_of_layers(comparison, baseline.source),)
-        )
-    if asked.update and policy.baseline is not None and all(found.status is not Status.FAILED for found in checks):
-        write_baseline(analysis, policy.baseline.path)
-    return Gated(checks, comparison, (*policy.notes, *_read(asked, record)))
+    idle = [gate for gate in policy.gates if comparison is None and gate.measure in OF_CHANGE]
+    yield from check_gates([gate for gate in policy.gates if gate not in idle], evidence)
+    yield from map(_not_compared, idle)
+    if comparison is None or asked.baseline is None:
+        return
+    if policy.compares_plainly:
+        yield from checks_of_comparison(comparison, missing, asked.baseline.source)
+    else:
+        yield check_of_layers(comparison, asked.baseline.source)
 
 
 def _missing(analysis: Analysis, asked: Requirements, comparison: ComparisonFile | None) -> dict[int, str]:
