@@ -31,7 +31,7 @@ RequireClasses = Annotated[
     str | None,
     typer.Option(
         metavar="all|data|CLASS,...",
-        help="Classes that must have a graph [those of --target, else all of the model].",
+        help="Classes that must have a graph: those of --target, else all of the model.",
         rich_help_panel=GATES,
     ),
 ]
