@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from onnxcausal.cli import options
+from onnxcausal.cli import gate_options, options
 from onnxcausal.cli.progress import ConsoleProgress
 from onnxcausal.cli.settings import configured_by, machine_by
 from onnxcausal.errors import printable
@@ -69,10 +69,12 @@ def analyze_command(
     force: options.Force = False,
     as_json: options.AsJson = False,
     stats: options.Stats = None,
-    fail_on: options.FailOn = None,
-    baseline: options.Baseline = None,
-    update_baseline: options.UpdateBaseline = False,
-    evaluation: options.EvaluationFolder = None,
+    fail_on: gate_options.FailOn = None,
+    require_classes: gate_options.RequireClasses = None,
+    baseline: gate_options.Baseline = None,
+    update_baseline: gate_options.UpdateBaseline = False,
+    margin: gate_options.BaselineMargin = None,
+    evaluation: gate_options.EvaluationFolder = None,
     report: options.Reports = None,
     quiet: options.Quiet = False,
     debug: options.Debug = False,  # read by the program's entry, which sees every error
@@ -82,7 +84,7 @@ def analyze_command(
     if show_config or dry_run:
         _show(model, configured, machine, settings_alone=show_config, as_json=as_json)
     else:
-        gated = Gating(fail_on or [], baseline, evaluation, update_baseline, report or [])
+        gated = Gating(fail_on or [], require_classes, baseline, update_baseline, margin, evaluation, report or [])
         _run(model, configured, out, machine, gated, force=force, as_json=as_json, stats=stats, quiet=quiet)
 
 
@@ -91,9 +93,11 @@ class Gating:
     """What was asked of gates and reports, as it was given."""
 
     fail_on: list[str]
+    require: str | None
     baseline: Path | None
-    evaluation: Path | None
     update: bool
+    margin: float | None
+    evaluation: Path | None
     reports: list[str]
 
 
@@ -142,18 +146,18 @@ def _run(
 def _asked(gating: Gating, configured: "Configured", out: Path, model: Path) -> "Requirements":
     """Return what the model must meet."""
     from onnxcausal.pipeline.gating.gates import ask  # noqa: PLC0415
+    from onnxcausal.pipeline.gating.policy import Given  # noqa: PLC0415
     from onnxcausal.pipeline.preparing.configuration import project_gates  # noqa: PLC0415  # --help must not load it
 
-    return ask(
-        configured,
-        project_gates(Path.cwd()),
-        fail_on=gating.fail_on,
+    given = Given(
+        fail_on=tuple(gating.fail_on),
         baseline=gating.baseline,
         evaluation=gating.evaluation,
+        margin=gating.margin,
+        require=None if gating.require is None else tuple(part.strip() for part in gating.require.split(",")),
         update=gating.update,
-        out=out,
-        stem=model.stem,
     )
+    return ask(configured, project_gates(Path.cwd()), given, out=out, stem=model.stem)
 
 
 def _report(
@@ -174,11 +178,12 @@ def _report(
     for note in write_graphs(reports, analysis, model, caution=machine.caution):
         print(f"note: {printable(note)}", file=sys.stderr)
     gated = check(analysis, asked)
-    checked = checked_of(model, analysis.model_sha256, gated.checks)
+    checked = checked_of(model, analysis.model_sha256, gated.checks, gated.notes)
     write_reports(reports, checked)
     if gated.comparison is not None:
         print(f"\n{table(gated.comparison)}", end="", file=stream)
-    print(listed([found for found in gated.checks if found.rule != "analysed"]), end="", file=stream)
+    listed_checks = [found for found in gated.checks if found.rule != "analysed"]
+    print(listed(listed_checks, gated.notes), end="", file=stream)
     print(tell_github(checked, os.environ), end="", file=sys.stderr)
     return gated.checks
 

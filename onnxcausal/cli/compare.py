@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from onnxcausal.cli import options
 from onnxcausal.cli.progress import ConsoleProgress
 from onnxcausal.cli.settings import given_settings, machine_by
+from onnxcausal.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from onnxcausal.analysis.comparing.comparison import ComparisonFile
+    from onnxcausal.pipeline.compare import Compared
     from onnxcausal.pipeline.gating.ci_reports import Report
 
 
@@ -57,13 +59,13 @@ def compare_command(
     from onnxcausal.analysis.comparing.comparison import strongest_only, to_json  # noqa: PLC0415  # --help must not load it
     from onnxcausal.analysis.comparing.contrast import Criterion  # noqa: PLC0415
     from onnxcausal.analysis.formats.output_folder import write_file  # noqa: PLC0415
-    from onnxcausal.pipeline.compare import check_same, compare  # noqa: PLC0415
+    from onnxcausal.pipeline.compare import check_same, run  # noqa: PLC0415
     from onnxcausal.pipeline.gating.ci_reports import parse_reports  # noqa: PLC0415
 
     reports = parse_reports(report or [], analysed=False)
     arguments = locals()
     with closing(ConsoleProgress(sys.stderr, quiet=quiet)) as progress:
-        comparison = compare(
+        compared = run(
             old,
             new,
             criterion=Criterion(level, margin),
@@ -72,22 +74,23 @@ def compare_command(
             machine=machine_by(arguments),
             progress=progress,
         )
+    comparison = compared.comparison
     shown = comparison if every_node else strongest_only(comparison)
     if out is not None:
         write_file(out, to_json(shown).encode())
-    _tell(comparison, new, reports, shown if as_json else None)
+    _tell(compared, new, reports, shown if as_json else None)
     check_same(comparison)
 
 
-def _tell(
-    comparison: "ComparisonFile", new: "Path", reports: "Sequence[Report]", shown: "ComparisonFile | None"
-) -> None:
+def _tell(compared: "Compared", new: "Path", reports: "Sequence[Report]", shown: "ComparisonFile | None") -> None:
     """Write the reports that were asked for, and print the comparison, or what is shown of it as JSON."""
     from onnxcausal.analysis.comparing.comparison import to_json  # noqa: PLC0415  # --help must not load it
     from onnxcausal.pipeline.gating.ci_reports import checked_comparison, tell_github, write_reports  # noqa: PLC0415
     from onnxcausal.report.comparison import table  # noqa: PLC0415
 
-    checked = checked_comparison(new, comparison)
+    checked = checked_comparison(new, compared.comparison, compared.notes)
     write_reports(reports, checked)
-    print(table(comparison) if shown is None else to_json(shown), end="")
+    print(table(compared.comparison) if shown is None else to_json(shown), end="")
+    for note in compared.notes if shown is None else ():
+        print(f"note: {printable(note)}")
     print(tell_github(checked, os.environ), end="", file=sys.stderr)

@@ -298,26 +298,6 @@ Margin = Annotated[
 ComparisonOut = Annotated[
     Path | None, typer.Option("--out", help="Write the comparison to this file (JSON).", rich_help_panel=OUTPUT)
 ]
-GATES = "Gates"
-FailOn = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="CONDITION",
-        help="Exit with 1 if it holds, like 'noisy_share > 0.3'; repeat for several.",
-        rich_help_panel=GATES,
-    ),
-]
-Baseline = Annotated[
-    Path | None,
-    typer.Option(help="Analysis of a good model to compare with: a folder, or a .json file.", rich_help_panel=GATES),
-]
-UpdateBaseline = Annotated[
-    bool, typer.Option("--update-baseline", help="Make this analysis the baseline.", rich_help_panel=GATES)
-]
-EvaluationFolder = Annotated[
-    Path | None,
-    typer.Option("--evaluation", help="Folder of evaluations for gates [MODEL.evaluation].", rich_help_panel=GATES),
-]
 Reports = Annotated[
     list[str] | None,
     typer.Option(

@@ -147,6 +147,8 @@ def _analysis(prepared: Prepared, inferred: Inferred) -> Analysis:
             )
             for layer in flow.layers
         },
+        class_count=prepared.classes.count,
+        present=tuple(prepared.samples.present.tolist()),
         class_names=prepared.classes.names,
         graphs=tuple(inferred.graphs),
         skipped=tuple(inferred.skipped),

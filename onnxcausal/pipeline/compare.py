@@ -1,17 +1,19 @@
 """The job `compare`: two models, or analyses of them, and what differs beyond sampling."""
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from onnxcausal.analysis.comparing.comparison import ComparisonFile
 from onnxcausal.analysis.comparing.contrast import USUAL, Criterion, contrast, targets_of
 from onnxcausal.analysis.comparing.snapshot import Snapshot, read_snapshot, snapshot_of
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile
-from onnxcausal.analysis.formats.saved_analysis import check_settings
+from onnxcausal.analysis.formats.saved_analysis import analysis_sha256, check_settings
+from onnxcausal.analysis.gating.checks import not_compared
 from onnxcausal.analysis.result.settings import Method
 from onnxcausal.errors import ConfigError, GateError
 from onnxcausal.pipeline import analyze
+from onnxcausal.pipeline.gating.policy import settings_of_files
 from onnxcausal.pipeline.preparing.configuration import Configured, as_json, configure
 from onnxcausal.pipeline.preparing.machine import HERE, Machine
 from onnxcausal.pipeline.preparing.saved_analysis import is_analysis
@@ -19,6 +21,19 @@ from onnxcausal.pipeline.progress import Progress, Silent
 
 SHOWN = 3
 """Classes named in an error."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """Two models beside each other.
+
+    Attributes:
+        comparison: how they differ.
+        notes: what was read and not measured, and which settings a file set; one sentence each.
+    """
+
+    comparison: ComparisonFile
+    notes: tuple[str, ...] = ()
 
 
 def compare(
@@ -45,7 +60,26 @@ def compare(
     Raises:
         OnnxCausalError: a side cannot be read or analysed, or the two are not comparable.
     """
-    old, new = Path(old), Path(new)
+    return run(
+        Path(old), Path(new), criterion=criterion, config=config, flags=flags, machine=machine, progress=progress
+    ).comparison
+
+
+def run(
+    old: Path,
+    new: Path,
+    *,
+    criterion: Criterion = USUAL,
+    config: Path | None = None,
+    flags: Mapping[str, tuple[str, object]] | None = None,
+    machine: Machine = HERE,
+    progress: Progress | None = None,
+) -> Compared:
+    """Return how two models differ, and what a reader must know of it; as `compare`.
+
+    Raises:
+        OnnxCausalError: as `compare` says.
+    """
     given = dict(flags or {})
     models = [side for side in (old, new) if not is_analysis(side)]
     if not models and (given or config is not None):
@@ -54,21 +88,34 @@ def compare(
     if len(models) == len((old, new)):
         configured = _of_both(old, new, config, given)
         sides = [_analysed(side, configured, machine, told) for side in (old, new)]
+        notes = list(settings_of_files(configured))
     else:
         held = {side: read_snapshot(side) for side in (old, new) if is_analysis(side)}
+        notes = [f"{side} was read (sha256 {analysis_sha256(side)}) and not measured" for side in held]
         for side in models:
             (other,) = held.values()
-            held[side] = _analysed(side, _as_other(side, other, config, given), machine, told)
+            configured = _as_other(side, other, config, given)
+            held[side] = _analysed(side, configured, machine, told)
+            notes += settings_of_files(configured)
         sides = [held[side] for side in (old, new)]
-    return contrast(sides[0], sides[1], criterion)
+    return Compared(contrast(sides[0], sides[1], criterion), tuple(notes))
 
 
 def check_same(comparison: ComparisonFile) -> None:
-    """Make sure that two models do not differ beyond sampling.
+    """Make sure that two models do not differ beyond sampling, in any class that either has a graph of.
 
     Raises:
-        GateError: they do.
+        GateError: they do, or a class could not be compared.
     """
+    lost = not_compared(comparison)
+    if not comparison.differs and lost:
+        named = ", ".join(map(str, list(lost)[:SHOWN])) + (" ..." if len(lost) > SHOWN else "")
+        raise GateError(
+            "not every class was compared",
+            where=f"{comparison.new.model.file}, against {comparison.old.model.file}",
+            why=f"of {len(lost)} class(es) one of the two alone has a graph, first {named}",
+            remedy="analyse the same classes of both, on data that have samples of them",
+        )
     if not comparison.differs:
         return
     alone = [record for record in comparison.layers if record.by is None]
@@ -113,7 +160,8 @@ def _as_analysed(configured: Configured, saved: AnalysisFile, asked: set[str]) -
     section = replace(configured.values.analysis, **known)
     if "targets" not in asked:
         section = replace(section, targets=tuple(sorted(targets_of(saved))))
-    return Configured(replace(configured.values, analysis=section), configured.origins)
+    of_file = frozenset(name for name in configured.from_file if not name.startswith("analysis."))
+    return replace(configured, values=replace(configured.values, analysis=section), from_file=of_file)
 
 
 def _analysed(path: Path, configured: Configured, machine: Machine, progress: Progress) -> Snapshot:

@@ -10,8 +10,8 @@ PASSING = 5
 """Passed checks of one gate that are listed one by one."""
 
 
-def listed(checks: Sequence[Check]) -> str:
-    """Return a line for each check, failed ones first; nothing where there are none.
+def listed(checks: Sequence[Check], notes: Sequence[str] = ()) -> str:
+    """Return a line for each check, failed ones first, below what they rest on; nothing where there are none.
 
     Where a gate passes for many classes, one line says for how many.
     """
@@ -26,4 +26,5 @@ def listed(checks: Sequence[Check]) -> str:
                 f"  {status.value:<7} {printable(name)}: {printable(check.subject)}: {printable(check.message)}"
                 for check in found
             ]
-    return "".join(f"{line}\n" for line in ["", "gates", *lines]) if lines else ""
+    told = [f"note: {printable(note)}" for note in notes]
+    return "".join(f"{line}\n" for line in ["", *told, "gates", *lines]) if lines else ""

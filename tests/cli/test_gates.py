@@ -1,5 +1,6 @@
 """Gates, baselines, comparisons and reports as a pipeline meets them: exit codes, files, errors."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -214,13 +215,26 @@ def test_a_baseline_of_other_settings_ends_with_2(model: str, run: Run) -> None:
 @pytest.mark.slow
 def test_gates_of_an_evaluation_read_what_evaluate_wrote(model: str, run: Run) -> None:
     assert run("evaluate", "sufficiency", model, "--quiet", "--count", "10")[0] == 0
-    code, out, _ = run("analyze", model, "--quiet", "--fail-on", "sufficiency < 0.5")
+    given = ["analyze", model, "--quiet", "--fail-on", "sufficiency < 0.5"]
+    code, _, err = run(*given)
+    assert code == 2, "what lies beside the model may have come with it"
+    assert "an evaluation that nobody named" in err
+    assert "--evaluation model.evaluation" in err
+    code, out, _ = run(*given, "--evaluation", "model.evaluation")
+    assert code == 1, "of class 1 all samples went into the graph, so that it could not be evaluated"
+    assert "failed  sufficiency < 0.5: class 1: the evaluation has no AUROC of it" in out
+    given += ["--require-classes", "0,2"]
+    code, out, _ = run(*given, "--evaluation", "model.evaluation")
     assert code == 0
+    assert "note: classes that must have a graph: 0, 2 (--require-classes)\n" in out
     assert "sufficiency is" in out
-    assert run("analyze", model, "--quiet", "--fail-on", "sufficiency[2] < 1.1")[0] == 1
+    sha256 = hashlib.sha256(Path("model.evaluation/evaluation-sufficiency.json").read_bytes()).hexdigest()
+    assert f"sha256 {sha256[:12]}, not measured)" in out
+    assert f"(sha256 {sha256}) and not measured" in out
+    failing = ["--fail-on", "sufficiency[2] < 1.1", "--evaluation", "model.evaluation"]
+    assert run("analyze", model, "--quiet", *failing)[0] == 1
     Path("elsewhere").mkdir()
     Path("model.evaluation").rename("elsewhere/kept")
-    given = ["analyze", model, "--quiet", "--fail-on", "sufficiency < 0.5"]
     assert run(*given)[0] == 2
     assert run(*given, "--evaluation", "elsewhere/kept")[0] == 0
     other = ["analyze", "other.onnx", "--quiet", "--fail-on", "sufficiency < 0.5", "--evaluation", "elsewhere/kept"]
@@ -231,12 +245,16 @@ def test_gates_of_an_evaluation_read_what_evaluate_wrote(model: str, run: Run) -
 
 @pytest.mark.slow
 def test_reliability_and_fidelity_are_gates_too(model: str, run: Run) -> None:
+    gates = ["--fail-on", "reliability[2] < 0.01", "--fail-on", "fidelity[*] > 1.5"]
+    given = ["analyze", model, "--quiet", "--evaluation", "model.evaluation", *gates]
     for protocol in ("reliability", "fidelity"):
         count = ["--runs", "4"] if protocol == "reliability" else ["--count", "10"]
         assert run("evaluate", protocol, model, "--quiet", "--samples", "12", *count)[0] == 0
-    code, out, _ = run(
-        "analyze", model, "--quiet", "--fail-on", "reliability[2] < 0.01", "--fail-on", "fidelity[*] > 1.5"
-    )
+    code, _, err = run(*given)
+    assert code == 2
+    assert "the evaluation is of other settings" in err
+    assert "samples was 12, and is 30 in the analysis" in err
+    code, out, _ = run(*given, "--samples", "12")
     assert code == 0
     assert "reliability[2] < 0.01: class 2: reliability in /" in out
     assert "fidelity[*] > 1.5: class 2: fidelity is" in out
@@ -265,7 +283,11 @@ def test_compare_ends_with_0_or_1_and_writes_reports(model: str, run: Run) -> No
 
 def test_a_wide_margin_lets_a_change_pass(model: str, run: Run) -> None:
     assert run("compare", model, "other.onnx", "--quiet")[0] == 1
-    assert run("compare", model, "other.onnx", "--quiet", "--margin", "50")[0] == 0
+    code, out, _ = run("compare", model, "other.onnx", "--quiet", "--margin", "50")
+    assert code == 0
+    assert out.endswith('note: model.toml sets data.source = "data.npz", analysis.samples = 30\n')
+    for margin in ("nan", "inf"):
+        assert run("compare", model, "other.onnx", "--quiet", "--margin", margin)[0] == 2
 
 
 def test_compare_says_what_it_cannot_compare(model: str, run: Run) -> None:

@@ -1,6 +1,7 @@
 """Whether models are told from their variants, and from themselves on other samples never."""
 
 import dataclasses
+import hashlib
 import io
 import json
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from onnxcausal.analysis.formats.output_folder import save
 from onnxcausal.causal.alignment import MatchedBy
 from onnxcausal.causal.significance import Role
 from onnxcausal.errors import ConfigError, GateError
-from onnxcausal.pipeline.compare import check_same, compare
+from onnxcausal.pipeline.compare import check_same, compare, run
 from onnxcausal.pipeline.preparing.machine import Machine
 from onnxcausal.report.comparison import table
 from tests.support import variants
@@ -251,6 +252,37 @@ def test_classes_of_one_side_alone_are_named(folder: Path) -> None:
     )
     assert [change.target for change in found.classes] == [2]
     assert found.not_compared == [1, 3]
+
+
+def test_a_class_that_one_side_alone_has_is_no_pass(folder: Path, tmp_path: Path) -> None:
+    for name, targets in (("both", [1, 2]), ("one", [1])):
+        save(analyze(folder / "first.onnx", targets=targets), tmp_path / name, {})
+    for old, new in (("both", "one"), ("one", "both")):
+        found = compare(tmp_path / old, tmp_path / new)
+        assert not found.differs
+        with pytest.raises(GateError, match="not every class was compared") as caught:
+            check_same(found)
+        assert "first 2" in caught.value.why
+    check_same(compare(tmp_path / "both", tmp_path / "both"))
+
+
+def test_a_class_without_a_graph_is_no_pass_where_nothing_else_differs(folder: Path, tmp_path: Path) -> None:
+    save(analyze(folder / "first.onnx", targets=[1, 2]), tmp_path / "both", {})
+    held = json.loads((tmp_path / "both" / "analysis.json").read_text())
+    gone = held["graphs"].pop()
+    held["skipped"] = [{"target": gone["target"], "class_name": None, "reason": "lost"}]
+    (tmp_path / "one.json").write_text(json.dumps(held))
+    with pytest.raises(GateError, match="not every class was compared"):
+        check_same(compare(tmp_path / "both", tmp_path / "one.json"))
+
+
+def test_what_was_read_and_what_a_file_set_is_said(folder: Path, tmp_path: Path) -> None:
+    save(analyze(folder / "first.onnx", targets=[1, 2]), tmp_path, {})
+    sha256 = hashlib.sha256((tmp_path / "analysis.json").read_bytes()).hexdigest()
+    read = f"{tmp_path} was read (sha256 {sha256}) and not measured"
+    assert run(tmp_path, tmp_path).notes == (read,)
+    beside = run(tmp_path, folder / "renamed.onnx", flags={"data.source": ("--data", str(folder / "digits.npz"))})
+    assert beside.notes == (read,)
 
 
 def test_an_analysis_is_read_back_with_its_effects(folder: Path, tmp_path: Path) -> None:

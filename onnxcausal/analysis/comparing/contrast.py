@@ -47,6 +47,20 @@ class Criterion:
     alpha: float = ALPHA
     margin: float = MARGIN
 
+    def __post_init__(self) -> None:
+        """Refuse what nothing can be beyond.
+
+        Raises:
+            ConfigError: the margin is no number.
+        """
+        if not np.isfinite(self.margin):
+            raise ConfigError(
+                "the margin is no number",
+                where=f"margin {self.margin}",
+                why="nothing lies beyond it, so that every difference would pass",
+                remedy="give a number of standard deviations of the outcome, like 0.05",
+            )
+
 
 USUAL = Criterion()
 """The criterion where none is given."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from onnxcausal.analysis.comparing.soundness import check_sound
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord, LayerRecord, to_record
 from onnxcausal.analysis.formats.output_folder import EFFECTS_FILE
 from onnxcausal.analysis.formats.saved_analysis import read_analysis
@@ -80,9 +81,10 @@ def read_snapshot(path: Path) -> Snapshot:
     """Return the analysis in a folder, with its effects if they are there, or in an `analysis.json` alone.
 
     Raises:
-        ConfigError: there is none, it is damaged, or the effects belong to another analysis.
+        ConfigError: there is none, it is damaged or contradicts itself, or the effects belong to another analysis.
     """
     record = read_analysis(path)
+    check_sound(record, path)
     archive = path / EFFECTS_FILE if path.is_dir() else path.with_name(EFFECTS_FILE)
     beside = path.is_dir() or path.name == "analysis.json"
     if beside and archive.is_file():
@@ -118,6 +120,8 @@ def _read_effects(archive: Path, record: AnalysisFile) -> tuple[dict[tuple[int, 
 def _check_outcome(observed: Floats, graph: GraphRecord) -> None:
     if observed.shape != (graph.samples,) or not np.isclose(observed.mean(), graph.outcome.mean, rtol=1e-9, atol=1e-12):
         raise ValueError(f"class {graph.target}: the mean outcome is not that of analysis.json")
+    if not np.isclose(observed.std(ddof=1), graph.outcome.sd, rtol=1e-9, atol=1e-12):
+        raise ValueError(f"class {graph.target}: the spread of the outcome is not that of analysis.json")
 
 
 def _check_effects(te: Floats, graph: GraphRecord, layer: LayerRecord) -> None:

@@ -17,8 +17,18 @@ from dataclasses import dataclass
 
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile
 from onnxcausal.analysis.gating.checks import Check, Status
-from onnxcausal.analysis.gating.measures import MEANING, OF_MODEL, GateEvidence, Value, takes_layer, values_of
+from onnxcausal.analysis.gating.measures import (
+    MEANING,
+    OF_CLASSES,
+    OF_LABELS,
+    OF_MODEL,
+    GateEvidence,
+    Value,
+    takes_layer,
+    values_of,
+)
 from onnxcausal.analysis.result.analysis import titled
+from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError
 
 OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
@@ -113,18 +123,32 @@ def _checks(gate: Gate, evidence: GateEvidence) -> Iterator[Check]:
     names = {graph.target: graph.class_name for graph in evidence.analysis.graphs}
     names |= {entry.target: entry.class_name for entry in evidence.analysis.skipped}
     for value in values:
-        status, message = _judged(gate, value, asked=target is not None)
+        status, message = _judged(gate, value, evidence, asked=target is not None)
         title = "" if value.target is None else titled(value.target, names.get(value.target))
         yield Check(gate.measure, gate.text, status, message, value.target, title, value.layer)
 
 
-def _judged(gate: Gate, value: Value, *, asked: bool) -> tuple[Status, str]:
-    """Return what comes of one number; a class that was asked for and has none fails."""
+def _judged(gate: Gate, value: Value, evidence: GateEvidence, *, asked: bool) -> tuple[Status, str]:
+    """Return what comes of one number; a class that was asked for, or must have one, fails without."""
     if value.number is None:
-        return Status.FAILED if asked else Status.SKIPPED, value.reason
+        return Status.FAILED if asked or value.due else Status.SKIPPED, value.reason
+    if empty := _says_nothing(gate.measure, evidence.analysis):
+        return Status.FAILED, empty
     at = "" if value.layer is None else f" in {value.layer}"
     status = Status.FAILED if gate.fails(value.number) else Status.PASSED
-    return status, f"{gate.measure}{at} is {value.number:.4g}, must not be {gate.sign} {gate.threshold:g}"
+    told = f"{gate.measure}{at} is {value.number:.4g}, must not be {gate.sign} {gate.threshold:g}"
+    on = ", on made-up inputs" if evidence.analysis.data.synthetic else ""
+    source = evidence.sources.get(gate.measure)
+    return status, told + on + (f" ({source})" if source else "")
+
+
+def _says_nothing(measure: str, analysis: AnalysisFile) -> str:
+    """Return why a number is what it is whatever the model does; empty where it is not."""
+    if measure in OF_LABELS and analysis.data.synthetic:
+        return "no data: the labels are the model's own"
+    if measure in OF_CLASSES and analysis.settings.task is Task.REGRESSION:
+        return "the task is regression: whatever the model says counts as right"
+    return ""
 
 
 def _selected(gate: Gate, analysis: AnalysisFile) -> tuple[int | None, str | None]:

@@ -18,11 +18,17 @@ class GateEvidence:
         analysis: its analysis.
         evaluations: those of its evaluations that are at hand.
         comparison: what changed since the baseline; None without one.
+        missing: classes that must be compared with it and are not, each with the reason.
+        required: classes of which there must be every number; None: all that were analysed.
+        sources: by measure, where its numbers were read; a measure that is missing here was measured.
     """
 
     analysis: AnalysisFile
     evaluations: Mapping[Protocol, EvaluationFile] = field(default_factory=dict)
     comparison: ComparisonFile | None = None
+    missing: Mapping[int, str] = field(default_factory=dict)
+    required: frozenset[int] | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +40,14 @@ class Value:
         target: the class; None for the whole model.
         layer: the layer, where the number is of one.
         reason: why there is none.
+        due: whether there must be one, so that a class without fails.
     """
 
     number: float | None
     target: int | None = None
     layer: str | None = None
     reason: str = ""
+    due: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +146,8 @@ MEANING = {
     **{name: meaning for name, (meaning, _) in EVALUATED.items()},
 }
 """Every measure and what it is."""
+OF_LABELS = (*OF_CLASSES, *EVALUATED)
+"""Measures that ask whether the model is right: by labels that it made itself, it always is."""
 
 
 def protocol_of(measure: str) -> Protocol | None:
@@ -164,7 +174,7 @@ def values_of(measure: str, evidence: GateEvidence, layer: str | None = None) ->
         return _evaluated(EVALUATED[measure][1], evidence, layer)
     if measure in OF_CHANGE:
         assert evidence.comparison is not None
-        return _of_change(measure, evidence.comparison)
+        return _of_change(measure, evidence.comparison, evidence.missing)
     if measure in OF_MODEL:
         return [Value(float(len(evidence.analysis.skipped)))]
     return _accuracy(evidence.analysis)
@@ -191,7 +201,7 @@ def _accuracy(analysis: AnalysisFile) -> list[Value]:
 
 def _evaluated(of: _Evaluated, evidence: GateEvidence, layer: str | None) -> list[Value]:
     held = evidence.evaluations[of.protocol]
-    return [
+    found = [
         Value(record.mean, record.target, record.layer)
         for record in held.records
         if record.target is not None
@@ -199,13 +209,23 @@ def _evaluated(of: _Evaluated, evidence: GateEvidence, layer: str | None) -> lis
         and (of.at is None or record.at == of.at)
         and (layer is None or record.layer == layer)
     ]
-
-
-def _of_change(measure: str, comparison: ComparisonFile) -> list[Value]:
-    if measure == "changed":
-        return [Value(float(found.changed), found.target) for found in comparison.classes]
-    reason = "one of the two models has no graph of it"
-    return [
-        Value(found.distance, found.target, None, "" if found.distance is not None else reason)
-        for found in comparison.classes
+    measured = {value.target for value in found}
+    reason = f"the evaluation has no {of.measure} of it"
+    absent = [graph.target for graph in evidence.analysis.graphs if graph.target not in measured]
+    required = evidence.required
+    return found + [
+        Value(None, target, layer, reason, due=required is None or target in required) for target in absent if found
     ]
+
+
+def _of_change(measure: str, comparison: ComparisonFile, missing: Mapping[int, str]) -> list[Value]:
+    values = []
+    for found in comparison.classes:
+        if found.distance is None:
+            reason = missing.get(found.target, "one of the two models has no graph of it")
+            values.append(Value(None, found.target, None, reason, due=found.target in missing))
+        else:
+            number = float(found.changed) if measure == "changed" else found.distance
+            values.append(Value(number, found.target))
+    known = {found.target for found in comparison.classes}
+    return values + [Value(None, target, None, missing[target], due=True) for target in missing if target not in known]

@@ -50,6 +50,8 @@ class Analysis:
         versions: version of each program that made the numbers.
         providers: execution providers of the session.
         layers: the model's layers by name, from input to outcome.
+        class_count: number of classes that the model has.
+        present: classes that the data has samples of.
         class_names: name of each class, if known.
         graphs: one per analysed class.
         skipped: classes that could not be analysed.
@@ -69,6 +71,8 @@ class Analysis:
     versions: Mapping[str, str]
     providers: tuple[str, ...]
     layers: Mapping[str, LayerShape]
+    class_count: int
+    present: tuple[int, ...]
     class_names: tuple[str, ...] | None
     graphs: tuple[CausalGraph, ...]
     skipped: tuple[Skipped, ...]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from onnxcausal.analysis.comparing.comparison import ComparisonFile
 from onnxcausal.analysis.formats.output_folder import save_files, write_file
-from onnxcausal.analysis.gating.checks import Check, Checked, checks_of_comparison
+from onnxcausal.analysis.gating.checks import Check, Checked, checks_of_comparison, not_compared
 from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError, OutputError
@@ -98,15 +98,16 @@ def parse_reports(texts: Sequence[str], *, analysed: bool) -> tuple[Report, ...]
     return tuple(found)
 
 
-def checked_of(model: Path, sha256: str, checks: Sequence[Check]) -> Checked:
+def checked_of(model: Path, sha256: str, checks: Sequence[Check], notes: Sequence[str] = ()) -> Checked:
     """Return the checks of a model file."""
-    return Checked(str(model), sha256, version_of("onnxcausal"), tuple(checks))
+    return Checked(str(model), sha256, version_of("onnxcausal"), tuple(checks), tuple(notes))
 
 
-def checked_comparison(new: Path, comparison: ComparisonFile) -> Checked:
+def checked_comparison(new: Path, comparison: ComparisonFile, notes: Sequence[str] = ()) -> Checked:
     """Return the checks of a comparison; of the model file where the new side is one, else of its name."""
     place = Path(comparison.new.model.file) if is_analysis(new) else new
-    return checked_of(place, comparison.new.model.sha256, checks_of_comparison(comparison))
+    checks = checks_of_comparison(comparison, not_compared(comparison))
+    return checked_of(place, comparison.new.model.sha256, checks, notes)
 
 
 def write_reports(reports: Sequence[Report], checked: Checked) -> None:

@@ -67,6 +67,7 @@ class GatesSection:
     baseline: Name | None = None
     evaluation: Name | None = None
     margin: Annotated[float, Field(ge=0)] = MARGIN
+    require_classes: Annotated[tuple[int | str, ...], Field(min_length=1), BeforeValidator(_as_several)] = ("all",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +133,16 @@ class Configured:
     Attributes:
         values: the configuration.
         origins: by `section.key`: "default", the file's name or the flag.
+        from_file: every `section.key` whose value is the file's, whatever that is called.
     """
 
     values: Configuration
     origins: Mapping[str, str]
+    from_file: frozenset[str] = frozenset()
+
+    def given(self, name: str) -> bool:
+        """Return whether a value was given with the call itself: by a flag, or as an argument."""
+        return name in self.origins and name not in self.from_file
 
 
 def configure(model: Path, config: Path | None, flags: Mapping[str, tuple[str, object]]) -> Configured:
@@ -167,7 +174,7 @@ def configure(model: Path, config: Path | None, flags: Mapping[str, tuple[str, o
         configuration = TypeAdapter(Configuration).validate_python(merged)
     except ValidationError as error:
         raise _invalid(error, origins) from error
-    return Configured(configuration, origins)
+    return Configured(configuration, origins, frozenset(origins) - frozenset(flags))
 
 
 def configure_by_name(
@@ -239,15 +246,16 @@ def show(configured: Configured) -> str:
         lines.append(f"[{section}]")
         values = as_json(getattr(configured.values, section))
         for key, value in values.items():
-            written = f"# {key} is not set" if value is None else f"{key} = {_as_toml(value)}"
+            written = f"# {key} is not set" if value is None else f"{key} = {as_toml(value)}"
             lines.append(f"{written:<40} # {configured.origins.get(f'{section}.{key}', DEFAULT)}")
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _as_toml(value: object) -> str:
+def as_toml(value: object) -> str:
+    """Return a value as it stands in a file."""
     if isinstance(value, dict):
-        entries = [f"{json.dumps(key, ensure_ascii=False)} = {_as_toml(held)}" for key, held in value.items()]
+        entries = [f"{json.dumps(key, ensure_ascii=False)} = {as_toml(held)}" for key, held in value.items()]
         return "{" + ", ".join(entries) + "}"
     return json.dumps(value, ensure_ascii=False)
 

@@ -15,7 +15,7 @@ def check_saved(saved: AnalysisFile, model: Model, configured: Configured, where
     chosen = {
         key: value
         for key, value in as_json(configured.values.analysis).items()
-        if key != "targets" and configured.origins.get(f"analysis.{key}", "").startswith(("--", "argument "))
+        if key != "targets" and configured.given(f"analysis.{key}")
     }
     reading = what_was_set(configured.values.model)
     preprocess = what_was_set(configured.values.preprocess)

@@ -37,6 +37,7 @@ def markdown(checked: Checked) -> str:
         where = check.subject + (f", {check.layer}" if check.layer else "")
         cells = (_status(check.status), _text(check.name), _text(where), _text(check.message))
         lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", *(f"- {_text(note)}" for note in checked.notes)] if checked.notes else []
     return "\n".join(lines) + "\n\n"
 
 

@@ -19,6 +19,8 @@ def junit(checked: Checked) -> bytes:
     properties = ET.SubElement(suite, "properties")
     for name, value in (("onnxcausal", checked.onnxcausal), ("model sha256", checked.model_sha256)):
         ET.SubElement(properties, "property", name=name, value=value)
+    for note in checked.notes:
+        ET.SubElement(properties, "property", name="note", value=printable(note))
     for check in checked.checks:
         _case(suite, checked, check)
     ET.indent(root, " ")

@@ -29,7 +29,7 @@ def sarif(checked: Checked, folder: Path) -> bytes:
     shown = [check for check in checked.checks if check.status in LEVELS]
     rules = list(dict.fromkeys(check.rule for check in checked.checks))
     uri = _uri(checked.model_file, folder)
-    run = {
+    run: dict[str, object] = {
         "tool": {
             "driver": {
                 "name": "onnxcausal",
@@ -48,6 +48,9 @@ def sarif(checked: Checked, folder: Path) -> bytes:
         "results": [_result(check, rules.index(check.rule), uri) for check in shown],
         "columnKind": "unicodeCodePoints",
     }
+    if checked.notes:
+        told = [{"level": "note", "message": {"text": _plain(printable(note))}} for note in checked.notes]
+        run["invocations"] = [{"executionSuccessful": True, "toolExecutionNotifications": told}]
     return (json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n").encode()
 
 

@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from onnxcausal import analyze
+from onnxcausal.analysis.comparing.comparison import ComparisonFile
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile, SkippedRecord, to_record
-from onnxcausal.analysis.formats.evaluation import EvaluationFile, Protocol
+from onnxcausal.analysis.formats.evaluation import EvaluationFile, MeasuredRecord, Protocol
 from onnxcausal.analysis.gating.checks import Status
 from onnxcausal.analysis.gating.gates import check_gates, parse_gate
 from onnxcausal.analysis.gating.measures import MEANING, GateEvidence
 from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.causal.significance import Role
+from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError
 
 SHIPPED = Path(__file__).parents[3] / "models"
@@ -243,6 +245,50 @@ def test_what_is_said_of_a_gate_names_layer_number_and_condition(record: Analysi
     assert accuracy.message == "accuracy is 0.02, must not be < 0.001"
     assert (accuracy.status, accuracy.title) == (Status.PASSED, "9 (dog)")
     assert (skipped.target, skipped.title, skipped.layer) == (None, "", None)
+
+
+def test_labels_that_the_model_made_itself_fail_whatever_they_say(record: AnalysisFile) -> None:
+    made_up = record.model_copy(update={"data": record.data.model_copy(update={"synthetic": True})})
+    measured = EvaluationFile.model_construct(
+        records=[
+            MeasuredRecord(
+                target=3, layer=None, method="graph, zero", at=None, measure="AUROC", mean=1.0, interval=(1, 1), n=5
+            )
+        ]
+    )
+    evidence = GateEvidence(made_up, {Protocol.SUFFICIENCY: measured})
+    own = "no data: the labels are the model's own"
+    for text in ("accuracy[3] < 0", "sufficiency[3] < 0"):
+        (check,) = check_gates([parse_gate(text, "test")], evidence)
+        assert (check.status, check.message) == (Status.FAILED, own)
+    (check,) = check_gates([parse_gate("dead[3] < 0", "test")], evidence)
+    assert check.status is Status.PASSED
+    assert check.message.endswith(", must not be < 0, on made-up inputs")
+
+
+def test_a_regression_is_right_on_everything_so_that_its_accuracy_fails(record: AnalysisFile) -> None:
+    settings = dataclasses.replace(record.settings, task=Task.REGRESSION)
+    values = GateEvidence(record.model_copy(update={"settings": settings}))
+    (check,) = check_gates([parse_gate("accuracy[3] < 0", "test")], values)
+    assert check.status is Status.FAILED
+    assert check.message == "the task is regression: whatever the model says counts as right"
+    (check,) = check_gates([parse_gate("nodes[3] < 0", "test")], values)
+    assert check.status is Status.PASSED
+
+
+def test_a_number_that_was_read_says_so_and_no_other(record: AnalysisFile) -> None:
+    evidence = GateEvidence(record, sources={"nodes": "read from a file"})
+    read, measured = check_gates([parse_gate(f"{name}[3] < 0", "test") for name in ("nodes", "dead")], evidence)
+    assert read.message.endswith(", must not be < 0 (read from a file)")
+    assert measured.message.endswith(", must not be < 0")
+
+
+def test_a_class_that_must_be_compared_and_is_not_fails_by_every_gate_of_change(record: AnalysisFile) -> None:
+    comparison = ComparisonFile.model_construct(classes=[])
+    evidence = GateEvidence(record, comparison=comparison, missing={3: "lost"})
+    for measure in ("changed", "distance"):
+        (check,) = check_gates([parse_gate(f"{measure} > 9", "test")], evidence)
+        assert (check.status, check.message, check.target) == (Status.FAILED, "lost", 3)
 
 
 def test_a_gate_on_what_no_evaluation_holds_is_refused(record: AnalysisFile) -> None:

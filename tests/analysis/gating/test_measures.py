@@ -151,7 +151,12 @@ def test_fidelity_is_that_with_a_fifth_of_the_necessary_nodes_masked(analysis: A
         number(0.3, "critical", "class accuracy", at=0.2, target=None),
         number(0.2, "critical", "class accuracy"),
     )
-    assert values_of("fidelity", GateEvidence(analysis, held)) == [Value(0.5, 3)]
+    absent = Value(None, 5, None, "the evaluation has no class accuracy of it", due=True)
+    assert values_of("fidelity", GateEvidence(analysis, held)) == [Value(0.5, 3), absent]
+    for required, due in ((frozenset({3}), False), (frozenset({3, 5}), True)):
+        (_, other) = values_of("fidelity", GateEvidence(analysis, held, required=required))
+        assert other.due is due
+    assert values_of("fidelity", GateEvidence(analysis, evaluated(Protocol.FIDELITY))) == []
 
 
 def test_reliability_is_of_each_layer(analysis: AnalysisFile) -> None:
@@ -167,19 +172,30 @@ def test_reliability_is_of_each_layer(analysis: AnalysisFile) -> None:
     low = [Value(0.7, 3, "low"), Value(0.4, 5, "low")]
     assert values_of("reliability", evidence) == [Value(0.9, 3, "top"), *low]
     assert values_of("reliability", evidence, "low") == low
+    absent = Value(None, 5, "top", "the evaluation has no appearance of it", due=True)
+    assert values_of("reliability", evidence, "top") == [Value(0.9, 3, "top"), absent]
     assert values_of("reliability", evidence, "elsewhere") == []
 
 
-def test_changes_are_counted_by_class_and_a_class_without_a_graph_has_no_distance(analysis: AnalysisFile) -> None:
+def test_changes_are_counted_by_class_and_a_class_without_a_graph_has_none_and_no_distance(
+    analysis: AnalysisFile,
+) -> None:
     def changed(target: int, distance: float | None, *beyond: int) -> ClassChange:
         layers = [LayerChange.model_construct(beyond_sampling=count) for count in beyond]
         return ClassChange.model_construct(target=target, distance=distance, layers=layers)
 
     comparison = ComparisonFile.model_construct(classes=[changed(3, 0.75, 2, 0, 1), changed(5, 0.0), changed(7, None)])
     evidence = GateEvidence(analysis, comparison=comparison)
-    assert values_of("changed", evidence) == [Value(3.0, 3), Value(0.0, 5), Value(0.0, 7)]
-    reason = "one of the two models has no graph of it"
-    assert values_of("distance", evidence) == [Value(0.75, 3), Value(0.0, 5), Value(None, 7, None, reason)]
+    alone = Value(None, 7, None, "one of the two models has no graph of it")
+    assert values_of("changed", evidence) == [Value(3.0, 3), Value(0.0, 5), alone]
+    assert values_of("distance", evidence) == [Value(0.75, 3), Value(0.0, 5), alone]
+    due = GateEvidence(analysis, comparison=comparison, missing={7: "the baseline has none", 9: "this one has none"})
+    lost = [
+        Value(None, 7, None, "the baseline has none", due=True),
+        Value(None, 9, None, "this one has none", due=True),
+    ]
+    assert values_of("changed", due) == [Value(3.0, 3), Value(0.0, 5), *lost]
+    assert values_of("distance", due) == [Value(0.75, 3), Value(0.0, 5), *lost]
 
 
 def test_what_can_be_taken_of_one_layer_and_where_each_measure_comes_from() -> None:

@@ -1,5 +1,6 @@
 """Reports of checks: valid by their schemas, the same for the same checks, safe whatever names hold."""
 
+import dataclasses
 import io
 import json
 import subprocess
@@ -41,6 +42,7 @@ WICKED = Checked(
     "f" * 64,
     "0.1.0",
     tuple(Check("nodes", f"nodes[{HOSTILE}] > 1", status, HOSTILE, 1, HOSTILE, HOSTILE) for status in Status),
+    (HOSTILE, "a file sets margin = 1"),
 )
 
 
@@ -186,3 +188,18 @@ def test_dot_holds_every_edge_of_the_graph(name: str) -> None:
     assert title[9:-3].replace("\\\\", "").replace('\\"', "").count('"') == 0
     if which("dot"):
         subprocess.run(["dot", "-Tcanon"], input=text, text=True, check=True, capture_output=True)
+
+
+def test_what_checks_rest_on_stands_in_every_report() -> None:
+    note = "m.toml sets margin = 1"
+    told = dataclasses.replace(PLAIN, notes=(note,))
+    properties = {(held.get("name"), held.get("value")) for held in ET.fromstring(junit(told)).iter("property")}  # noqa: S314  # made here
+    assert ("note", note) in properties
+    (run,) = json.loads(sarif(told, Path("/")))["runs"]
+    ((notification,),) = (held["toolExecutionNotifications"] for held in run["invocations"])
+    assert notification == {"level": "note", "message": {"text": note}}
+    assert markdown(told).endswith("\n\n- m.toml sets margin = 1\n\n")
+    assert listed(PLAIN.checks, told.notes).startswith(f"\nnote: {note}\ngates\n")
+    assert listed((), told.notes) == ""
+    (plain,) = json.loads(sarif(PLAIN, Path("/")))["runs"]
+    assert "invocations" not in plain

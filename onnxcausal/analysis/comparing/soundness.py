@@ -1,0 +1,55 @@
+"""Whether a saved analysis contradicts itself: what can be counted again in it is."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord, LayerRecord
+from onnxcausal.errors import ConfigError
+
+
+def check_sound(record: AnalysisFile, where: Path) -> None:
+    """Refuse an analysis that cannot have been made.
+
+    Raises:
+        ConfigError: it contradicts itself.
+    """
+    problem = next(_contradictions(record), "")
+    if problem:
+        raise ConfigError(
+            "the analysis contradicts itself",
+            where=str(where),
+            why=problem,
+            remedy="analyse the model again",
+        )
+
+
+def _contradictions(record: AnalysisFile) -> Iterator[str]:
+    """Yield what cannot be so."""
+    targets = [graph.target for graph in record.graphs] + [entry.target for entry in record.skipped]
+    if len(set(targets)) < len(targets):
+        yield f"class {max(targets, key=targets.count)} is there twice"
+    for entry in record.skipped:
+        if entry.examined is not None and entry.correct is not None and entry.correct > entry.examined:
+            yield f"class {entry.target}: {entry.correct} of {entry.examined} samples are right"
+    for graph in record.graphs:
+        yield from (f"class {graph.target}: {told}" for told in _of_graph(graph))
+        for layer in graph.layers:
+            yield from (f"class {graph.target}, {layer.name}: {told}" for told in _of_layer(layer))
+
+
+def _of_graph(graph: GraphRecord) -> Iterator[str]:
+    if not len(set(graph.sample_indices)) == len(graph.sample_indices) == graph.samples:
+        yield f"{graph.samples} samples at {len(set(graph.sample_indices))} positions"
+    if not graph.samples <= graph.correct <= graph.examined:
+        yield f"{graph.samples} samples of {graph.correct} right ones among {graph.examined}"
+    names = [layer.name for layer in graph.layers]
+    if len(set(names)) < len(names):
+        yield f"layer {max(names, key=names.count)} is there twice"
+
+
+def _of_layer(layer: LayerRecord) -> Iterator[str]:
+    if layer.nodes and [node.index for node in layer.nodes] != list(range(layer.parents)):
+        yield f"{len(layer.nodes)} nodes are listed of {layer.parents} parents"
+    for node in layer.nodes:
+        if node.ci is not None and not (node.ate is not None and node.ci[0] <= node.ate <= node.ci[1]):
+            yield f"the effect of node {node.index} lies outside its interval"
