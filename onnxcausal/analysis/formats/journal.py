@@ -38,6 +38,8 @@ SCHEMA = {f"CREATE TABLE {table} {columns}" for table, columns in TABLES.items()
 """What may be in it: the tables, and the indices that SQLite makes for their keys."""
 BESIDE = ("", "-wal", "-shm", "-journal")
 """Files that SQLite may keep beside the journal, by what is added to its name."""
+DAMAGE = (sqlite3.Error, UnicodeDecodeError)
+"""What reading a damaged file ends in; the second where SQLite cannot even tell of it."""
 LARGEST = 2**28
 """Bytes that a chunk may have; a larger one is not kept."""
 STEPS, MOST_STEPS = 10**6, 10**4
@@ -75,14 +77,17 @@ class Journal:
         try:
             self._check_place()
             self._connection = self._connected()
-        except (OSError, sqlite3.Error) as error:
+        except OSError as error:
             self._folder.__exit__(None)
-            raise _unusable(self.path, str(error)) from error
+            raise _unusable(self.path, error.strerror or str(error)) from error
+        except DAMAGE as error:
+            self._folder.__exit__(None)
+            raise _refused(self.path, str(error)) from error
         try:
             self._open()
             self.found, self.refused = self._count()
             self.findings: dict[str, dict[str, str | float]] = self._found_earlier()
-        except sqlite3.Error as error:
+        except DAMAGE as error:
             self._connection.close()
             self._folder.__exit__(None)
             raise _refused(self.path, str(error)) from error
@@ -90,7 +95,10 @@ class Journal:
     def find(self, chunk: Mapping[str, object]) -> Floats | None:
         """Return the effects of a finished chunk, `[nodes, samples]`; None where it is not finished."""
         query = "SELECT rows, effects, sha256 FROM chunk WHERE run = ? AND chunk = ?"
-        row = self._connection.execute(query, [self._run, _digest(chunk)]).fetchone()
+        try:
+            row = self._connection.execute(query, [self._run, _digest(chunk)]).fetchone()
+        except DAMAGE:
+            return None
         if row is None or not isinstance(row[1], bytes) or hashlib.sha256(row[1]).digest() != row[2]:
             return None
         return np.frombuffer(row[1], "<f8").reshape(row[0], -1)
@@ -118,13 +126,13 @@ class Journal:
                 found = [self._run, content, seal(self._run.encode(), content.encode())]
                 self._connection.execute("INSERT OR REPLACE INTO finding VALUES (?, ?, ?)", found)
             self._connection.execute("COMMIT")
-        except sqlite3.OperationalError as error:
+        except DAMAGE as error:
             raise _refused(self.path, str(error)) from error
         self.kept += 1
 
     def close(self, *, finished: bool) -> None:
         """Close the journal; the chunks of a finished run are removed, and the file with the last of them."""
-        with suppress(sqlite3.OperationalError):  # a full disk: nothing more can be tidied
+        with suppress(*DAMAGE):  # a full disk, or a damaged file: nothing more can be tidied
             if finished:
                 for table in TABLES:
                     self._connection.execute(f"DELETE FROM {table} WHERE run = ?", [self._run])  # noqa: S608  # ours
