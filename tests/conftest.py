@@ -15,6 +15,14 @@ settings.register_profile("without_deadline", settings.default, deadline=None)
 settings.load_profile("without_deadline")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Hand what is said of attacks to whoever counts them."""
+    for item in items:
+        found = item.get_closest_marker("attack")
+        if found is not None:
+            item.user_properties.append(("attack", list(found.args)))
+
+
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the user's key among the files of the tests."""

@@ -299,3 +299,10 @@ def test_every_room_is_on_the_page_of_the_architecture() -> None:
     tops = [ROOT / "onnxcausal" / top for top in ("onnxgraph", "pipeline", "analysis", "report")]
     rooms = {room.parent.name for top in tops for room in top.glob("*/__init__.py")}
     assert {room for room in rooms if f"`{room}`" not in text} == set()
+
+
+@pytest.mark.slow
+def test_the_page_counts_the_attacks_that_are_tried() -> None:
+    counted = [sys.executable, "tools/attacks.py", "--check"]
+    ended = subprocess.run(counted, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout[-500:]

@@ -18,6 +18,7 @@ CHECKS = (
     ("pytest", "-m", "slow or not slow"),
     ("python", "tools/fuzz.py", "--seconds", "30"),
     ("python", "tools/fuzz.py", "--mutate", "models/digits_lenet.onnx", "--count", "500"),
+    ("python", "tools/fuzz_formats.py", "--seconds", "60"),
 )
 NOT_HERE = {("tools/fuzz.py", 2), ("tools/page/check.py", 2)}
 """What a check says where it is not to be had: the fuzzer has no build for every platform, npm is not everywhere."""

@@ -50,6 +50,7 @@ def test_what_a_gate_asks_of_classes_is_said_on_the_command_line(model: str, run
     assert run(*given, "--target", "2")[0] == 0
 
 
+@pytest.mark.attack("gates", "failed, exit code 1")
 def test_without_data_no_gate_passes(model: str, run: Run) -> None:
     Path("good.toml").unlink()
     code, out, err = run(
@@ -62,6 +63,7 @@ def test_without_data_no_gate_passes(model: str, run: Run) -> None:
     assert run("analyze", model, "--quiet", "--samples", "30")[0] == 0
 
 
+@pytest.mark.attack("gates", "failed, exit code 1")
 def test_settings_that_came_with_the_model_are_no_gates_settings(model: str, run: Run) -> None:
     Path("good.toml").write_text('[data]\nsource = "data.npz"\n[analysis]\nbeta = 1.0\n')
     given = ["analyze", model, "--quiet", "--samples", "30", "--fail-on", "noisy_share > 0.99"]

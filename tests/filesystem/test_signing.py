@@ -25,6 +25,7 @@ def test_a_seal_is_of_these_bytes_in_these_parts() -> None:
     assert not is_seal(given[:-1], b"a", b"bc")
 
 
+@pytest.mark.attack("journal", "no seal")
 @pytest.mark.parametrize("given", [None, "", "text", 5, 1.5, b"", b"\0" * 32])
 def test_anything_in_the_place_of_a_seal_is_none(given: object) -> None:
     assert not is_seal(given, b"a")
@@ -41,6 +42,7 @@ def test_every_process_of_a_user_makes_the_same_seals_and_no_other_user_does(tmp
     assert printed({"XDG_STATE_HOME": str(tmp_path / "home" / ".local" / "state")}) == at_home
 
 
+@pytest.mark.attack("journal", "computed anew")
 @pytest.mark.parametrize("kind", ["nowhere", "relative", "a file in the way", "a short key", "a link"])
 def test_without_a_place_for_the_key_nothing_is_known_again(tmp_path: Path, kind: str) -> None:
     environment = {"XDG_STATE_HOME": str(tmp_path)}

@@ -92,6 +92,7 @@ def add_to(place: Path) -> None:
 WRITERS = [write_where, write_below, write_with_others, add_to]
 
 
+@pytest.mark.attack("places of output", "refused, nothing written")
 @pytest.mark.parametrize("writer", WRITERS)
 @pytest.mark.parametrize("leads_to", ["a file", "another link", "nothing", "a device"])
 def test_a_link_in_a_files_place_is_refused(
@@ -109,6 +110,7 @@ def test_a_link_in_a_files_place_is_refused(
     assert names(out) == ["x"]
 
 
+@pytest.mark.attack("places of output", "not written through")
 @pytest.mark.parametrize(
     "name", [".out.json.new", ".out.json.probe", ".out.json.tmp", ".onnxcausal-0000000000000000.new"]
 )
@@ -121,6 +123,7 @@ def test_links_under_names_that_could_be_guessed_are_not_opened(tmp_path: Path, 
     assert (tmp_path / "out.json").read_bytes() == b"content"
 
 
+@pytest.mark.attack("places of output", "refused, nothing written")
 def test_a_folder_that_is_a_link_is_refused_where_it_was_named_and_followed_on_the_way(
     tmp_path: Path, victim: Path
 ) -> None:
@@ -139,6 +142,7 @@ def test_a_folder_that_is_a_link_is_refused_where_it_was_named_and_followed_on_t
     assert (tmp_path / "real" / "results" / "one").read_bytes() == b"1"
 
 
+@pytest.mark.attack("places of output", "refused, nothing written")
 @pytest.mark.parametrize("kind", ["folder", "pipe"])
 def test_what_is_no_plain_file_is_refused(tmp_path: Path, kind: str) -> None:
     (tmp_path / "x").mkdir() if kind == "folder" else os.mkfifo(tmp_path / "x")
@@ -146,6 +150,7 @@ def test_what_is_no_plain_file_is_refused(tmp_path: Path, kind: str) -> None:
         write_whole(tmp_path / "x", [b""])
 
 
+@pytest.mark.attack("places of output", "refused, nothing written")
 def test_a_file_of_another_user_is_refused_to_all_but_the_systems_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +164,7 @@ def test_a_file_of_another_user_is_refused_to_all_but_the_systems_own(
     assert (tmp_path / "x").read_text() == ""
 
 
+@pytest.mark.attack("places of output", "not written through")
 def test_a_hard_link_is_replaced_but_never_written_in_place(tmp_path: Path, victim: Path) -> None:
     (tmp_path / "x").hardlink_to(victim)
     with OpenFolder(tmp_path) as folder, pytest.raises(PlaceError, match="hard link"):
@@ -167,6 +173,7 @@ def test_a_hard_link_is_replaced_but_never_written_in_place(tmp_path: Path, vict
     assert is_unharmed(victim)
 
 
+@pytest.mark.attack("places of output", "not written through")
 def test_a_folder_put_in_its_stead_is_not_written_to(tmp_path: Path, victim: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
@@ -184,6 +191,7 @@ def test_files_below_a_folder_are_written_and_folders_made(tmp_path: Path) -> No
     assert (tmp_path / "weights" / "part" / "w.bin").read_bytes() == b"12"
 
 
+@pytest.mark.attack("places of output", "not written through")
 def test_what_is_removed_is_the_link_and_not_what_it_leads_to(tmp_path: Path, victim: Path) -> None:
     (tmp_path / "x").symlink_to(victim)
     with OpenFolder(tmp_path) as folder:
@@ -260,8 +268,9 @@ def test_nothing_is_written_but_in_one_place() -> None:
     found = {}
     for path in PACKAGE.rglob("*.py"):
         file = path.relative_to(PACKAGE).as_posix()
-        for call in ast.walk(ast.parse(path.read_text())):
-            name = writes(call) if isinstance(call, ast.Call) else None
+        calls = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+        for call in calls:
+            name = writes(call)
             if name and (file, None) not in ALLOWED and (file, name) not in ALLOWED:
                 found[f"{file}:{call.lineno}"] = name
     assert found == {}

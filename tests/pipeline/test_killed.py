@@ -1,4 +1,4 @@
-"""Commands that are killed at any moment: nothing half-written has a name, and the next run makes what was to be made."""
+"""Commands killed at any moment: nothing half-written has a name, and the next run makes what was to be made."""
 
 import json
 import os
@@ -14,6 +14,7 @@ MOMENTS = 25
 """For each of four commands."""
 
 
+@pytest.mark.attack("kill -9", "nothing half-written, the next run makes the same bytes", MOMENTS)
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked on this system")
 @pytest.mark.parametrize("command", ["analyze", "repair", "compress", "report"])

@@ -37,6 +37,7 @@ def test_the_pages_tell_how_many_there_are() -> None:
     assert set(files) == {len(HOSTILE)}
 
 
+@pytest.mark.attack("model files", "refused, stopped at a limit, or analysed as the file is harmless", len(HOSTILE))
 @pytest.mark.slow
 def test_hostile_files_get_what_the_table_says_and_harm_nobody() -> None:
     answers = list(hostile_answers())

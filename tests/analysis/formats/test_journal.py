@@ -72,6 +72,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     journal.close(finished=False)
 
 
+@pytest.mark.attack("journal", "refused, exit code 2")
 def test_a_file_that_is_no_journal_is_an_error_and_stays(tmp_path: Path) -> None:
     (tmp_path / JOURNAL_FILE).write_bytes(b"not a database, but somebody's notes " * 100)
     with pytest.raises(OutputError, match="journal of the run cannot be kept"):
@@ -79,6 +80,7 @@ def test_a_file_that_is_no_journal_is_an_error_and_stays(tmp_path: Path) -> None
     assert (tmp_path / JOURNAL_FILE).read_bytes().startswith(b"not a database")
 
 
+@pytest.mark.attack("journal", "refused, exit code 2")
 def test_somebody_elses_database_is_refused_and_stays(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / JOURNAL_FILE)
     connection.execute("CREATE TABLE notes (text TEXT)")
@@ -150,6 +152,7 @@ FORGED = {
 }
 
 
+@pytest.mark.attack("journal", "computed anew")
 @pytest.mark.parametrize("statement", FORGED.values(), ids=FORGED)
 def test_what_was_changed_since_is_not_given_back(tmp_path: Path, statement: str) -> None:
     kept_journal(tmp_path)
@@ -164,6 +167,7 @@ def test_what_was_changed_since_is_not_given_back(tmp_path: Path, statement: str
     journal.close(finished=True)
 
 
+@pytest.mark.attack("journal", "computed anew")
 def test_a_journal_of_another_user_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept_journal(tmp_path / "out")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
@@ -173,6 +177,7 @@ def test_a_journal_of_another_user_is_not_believed(tmp_path: Path, monkeypatch: 
     journal.close(finished=False)
 
 
+@pytest.mark.attack("journal", "computed anew")
 def test_what_was_found_in_another_run_is_not_that_of_this_one(tmp_path: Path) -> None:
     kept_journal(tmp_path, {"model": "a"})
     Journal(tmp_path, {"model": "b"}).close(finished=False)
@@ -213,6 +218,7 @@ CRAFTED = {
 }
 
 
+@pytest.mark.attack("journal", "put aside, nothing in it run")
 @pytest.mark.parametrize("version", [CURRENT, "PRAGMA user_version = 2", "PRAGMA user_version = 99"])
 @pytest.mark.parametrize("statements", CRAFTED.values(), ids=CRAFTED)
 def test_nothing_in_a_crafted_journal_is_run(tmp_path: Path, statements: list[str], version: str) -> None:
@@ -227,6 +233,7 @@ def test_nothing_in_a_crafted_journal_is_run(tmp_path: Path, statements: list[st
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.attack("journal", "refused, exit code 2")
 @pytest.mark.parametrize("ending", BESIDE)
 @pytest.mark.parametrize("kind", ["link", "hard link", "pipe", "folder", "link to nothing"])
 def test_what_stands_in_the_place_of_the_journal_is_not_written_through(tmp_path: Path, ending: str, kind: str) -> None:
@@ -250,6 +257,7 @@ def test_what_stands_in_the_place_of_the_journal_is_not_written_through(tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "victim"]
 
 
+@pytest.mark.attack("journal", "refused, exit code 2")
 def test_a_folder_that_is_a_link_holds_no_journal(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "out").symlink_to(tmp_path / "home")
@@ -258,6 +266,7 @@ def test_a_folder_that_is_a_link_holds_no_journal(tmp_path: Path) -> None:
     assert not list((tmp_path / "home").iterdir())
 
 
+@pytest.mark.attack("journal", "refused or of no effect")
 @pytest.mark.parametrize("ending", BESIDE[1:])
 def test_rubbish_beside_the_journal_ends_in_an_error_or_does_no_harm(tmp_path: Path, ending: str) -> None:
     kept_journal(tmp_path)

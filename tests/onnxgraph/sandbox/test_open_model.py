@@ -33,6 +33,7 @@ def test_a_sound_model_passes_with_its_hash() -> None:
     assert open_model(DIGITS).sha256 == load_model(DIGITS).sha256
 
 
+@pytest.mark.attack("time and memory", "stopped in a process of its own, exit code 3")
 def test_an_endless_loop_is_stopped_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real, codes = subprocess.run, list[int]()
 
@@ -49,6 +50,7 @@ def test_an_endless_loop_is_stopped_and_told(tmp_path: Path, monkeypatch: pytest
     assert "--limits time=20" in raised.value.remedy
 
 
+@pytest.mark.attack("time and memory", "stopped in a process of its own, exit code 3")
 def test_a_model_that_fills_memory_is_stopped_and_told(tmp_path: Path) -> None:
     name = "memory bomb: input appended to itself 40 times"
     with pytest.raises(ModelError, match=r"more memory than it may|crashes") as raised:
@@ -71,6 +73,7 @@ def test_errors_of_the_other_process_are_told_as_they_are(tmp_path: Path) -> Non
         open_model(DIGITS, output="nowhere")
 
 
+@pytest.mark.attack("model files", "refused, exit code 3")
 def test_a_file_that_changes_between_check_and_use_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("onnxcausal.pipeline.preparing.opening.try_model", lambda *_, **__: "another hash")
     with pytest.raises(ModelError, match="changed while it was opened"):
@@ -98,6 +101,7 @@ def test_limits_are_read_one_by_one() -> None:
     assert parse_limits("none") is None
 
 
+@pytest.mark.attack("model files", "not run")
 def test_nothing_in_the_current_folder_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("resource", "psutil", "json", "onnx"):
@@ -107,6 +111,7 @@ def test_nothing_in_the_current_folder_is_run(tmp_path: Path, monkeypatch: pytes
     assert not (tmp_path / "was_run").exists()
 
 
+@pytest.mark.attack("model files", "refused, exit code 3")
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_pipes_and_devices_are_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.onnx")

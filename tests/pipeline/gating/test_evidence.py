@@ -79,6 +79,7 @@ def test_the_project_may_name_an_evaluation(folder: Path) -> None:
     assert any("named by pyproject.toml, was read from" in note for note in gated.notes)
 
 
+@pytest.mark.attack("gates", "refused, exit code 2")
 @pytest.mark.parametrize(
     ("place", "sidecar"),
     [("good.evaluation", ""), ("out", ""), ("kept", '[gates]\nevaluation = "kept"\n')],
@@ -129,6 +130,7 @@ def _on_its_own_samples(held: dict[str, Any]) -> None:
     held["split"]["evaluated_on"]["0"] = held["split"]["inferred_on"]["0"]
 
 
+@pytest.mark.attack("gates", "refused, exit code 2")
 @pytest.mark.parametrize(
     "change",
     [
@@ -150,6 +152,7 @@ def test_an_evaluation_that_contradicts_itself_is_refused(folder: Path, change: 
         held_to_gates(folder, Try(NAMED))
 
 
+@pytest.mark.attack("gates", "refused, exit code 2")
 def test_an_area_of_more_than_one_is_refused(folder: Path) -> None:
     def change(held: dict[str, Any]) -> None:
         for record in held["records"]:
@@ -162,6 +165,7 @@ def test_an_area_of_more_than_one_is_refused(folder: Path) -> None:
     assert caught.value.why.endswith("is 2, which it cannot be")
 
 
+@pytest.mark.attack("gates", "refused, exit code 2")
 @pytest.mark.parametrize(
     ("change", "what"),
     [
@@ -185,6 +189,7 @@ def test_an_evaluation_of_another_analysis_is_refused(folder: Path, change: Forg
         held_to_gates(folder, Try(NAMED))
 
 
+@pytest.mark.attack("gates", "refused, exit code 2")
 @pytest.mark.parametrize(
     ("tried", "what"),
     [
@@ -203,6 +208,7 @@ def test_an_analysis_of_something_else_takes_no_evaluation(folder: Path, tried: 
         held_to_gates(folder, tried)
 
 
+@pytest.mark.attack("gates", "failed, exit code 1")
 def test_a_class_that_the_evaluation_lacks_fails_where_it_is_required(folder: Path) -> None:
     evaluate(
         "fidelity",
@@ -262,6 +268,7 @@ def _impossible_skip(held: dict[str, Any]) -> None:
     held["skipped"].append({"target": 7, "class_name": None, "reason": "none", "examined": 3, "correct": 4})
 
 
+@pytest.mark.attack("gates", "refused, exit code 2")
 @pytest.mark.parametrize(
     "change",
     [
@@ -281,6 +288,7 @@ def test_a_baseline_that_contradicts_itself_is_refused(folder: Path, change: For
         held_to_gates(folder, Try(Given(baseline=Path("blessed"))))
 
 
+@pytest.mark.attack("gates", "refused, exit code 2")
 def test_a_baseline_whose_effects_spread_otherwise_is_refused(folder: Path) -> None:
     forge(folder / "blessed" / "analysis.json", lambda held: held["graphs"][0]["outcome"].update(sd=1e3))
     with pytest.raises(ConfigError, match="belong to another analysis") as caught:
@@ -288,6 +296,7 @@ def test_a_baseline_whose_effects_spread_otherwise_is_refused(folder: Path) -> N
     assert "the spread of the outcome" in caught.value.why
 
 
+@pytest.mark.attack("gates", "failed, exit code 1")
 def test_a_baseline_of_made_up_inputs_fails(folder: Path) -> None:
     forge(folder / "blessed" / "analysis.json", lambda held: held["data"].update(synthetic=True))
     gated = held_to_gates(folder, Try(Given(baseline=Path("blessed"))))

@@ -37,6 +37,7 @@ def attempt(name: str, tried: Try, *expected: tuple[str, int | None]) -> object:
 CLASSES, DATA, SETTINGS = ("classes", None), ("data", None), ("settings", None)
 
 
+@pytest.mark.attack("gates", "failed, exit code 1")
 @pytest.mark.parametrize(
     ("tried", "expected"),
     [
@@ -189,6 +190,7 @@ def test_what_was_asked_for_passes_and_is_said(folder: Path, tried: Try, note: s
     assert note in gated.notes
 
 
+@pytest.mark.attack("gates", "of no effect")
 def test_a_margin_of_the_sidecar_counts_where_it_is_narrower(folder: Path) -> None:
     wide = held_to_gates(folder, Try(AGAINST, "other.onnx", sidecar=WIDE))
     assert {rule for rule, _ in failed(wide)} == {"unchanged"}
@@ -200,12 +202,14 @@ def test_a_margin_of_the_sidecar_counts_where_it_is_narrower(folder: Path) -> No
     assert failed(held_to_gates(folder, Try(own, "other.onnx", sidecar="[gates]\nmargin = 0.5\n"))) == []
 
 
+@pytest.mark.attack("gates", "refused, exit code 2")
 @pytest.mark.parametrize("margin", [float("inf"), float("nan")])
 def test_a_margin_that_nothing_is_beyond_is_refused(folder: Path, margin: float) -> None:
     with pytest.raises(ConfigError, match="the margin is no number"):
         held_to_gates(folder, Try(Given(baseline=Path("blessed"), margin=margin), "other.onnx"))
 
 
+@pytest.mark.attack("gates", "of no effect")
 def test_a_gate_of_the_sidecar_takes_no_comparison_away(folder: Path) -> None:
     lax = '[gates]\nfail_on = "changed > 100000"\n'
     gated = held_to_gates(folder, Try(AGAINST, "other.onnx", sidecar=lax))
@@ -260,12 +264,14 @@ def test_without_gates_nothing_is_asked_and_nothing_said(folder: Path) -> None:
         assert gated.notes == ()
 
 
+@pytest.mark.attack("gates", "refused, exit code 2")
 @pytest.mark.parametrize("named", [("9",), ("cat",), (0, "-1")], ids=str)
 def test_a_class_that_the_model_does_not_have_is_refused(folder: Path, named: tuple[int | str, ...]) -> None:
     with pytest.raises(ConfigError, match="unknown class"):
         held_to_gates(folder, Try(Given(("nodes < 0",), require=named)))
 
 
+@pytest.mark.attack("gates", "refused, exit code 2")
 @pytest.mark.parametrize("named", [(), ("",), ("0", " ")], ids=str)
 def test_no_class_is_refused_before_the_work(tmp_path: Path, named: tuple[str, ...]) -> None:
     configured = configure(tmp_path / "m.onnx", None, {})
@@ -280,6 +286,7 @@ def test_a_sidecar_whose_name_looks_like_a_flag_is_a_sidecar(folder: Path) -> No
         assert failed(held_to_gates(folder, tried)) == [SETTINGS, CLASSES]
 
 
+@pytest.mark.attack("gates", "of no effect")
 def test_the_label_column_of_a_sidecar_does_not_choose_the_labels_of_other_data(tmp_path: Path) -> None:
     (tmp_path / "m.toml").write_text('[data]\nsource = "own.csv"\nlabel_column = "said"\n')
     named = {"data.source": ("--data", "other.csv")}

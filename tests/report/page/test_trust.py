@@ -14,6 +14,7 @@ from tests.support.recorded import recorded
 pytestmark = [pytest.mark.slow, needs_chromium]
 
 
+@pytest.mark.attack("names in the page", "shown as text, nothing loaded or run")
 def test_hostile_names_are_text(sheet: Sheet, tmp_path: Path) -> None:
     name = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u202e\x1b[31m{0}&lt;b&gt;"
     analysis = hostile(name.replace("{0}", ""))
@@ -40,6 +41,7 @@ def test_hostile_names_are_text(sheet: Sheet, tmp_path: Path) -> None:
     sheet.said.clear()
 
 
+@pytest.mark.attack("names in the page", "shown as text, nothing loaded or run")
 def test_what_a_page_might_be_made_to_do_is_refused(sheet: Sheet, digits: Path) -> None:
     sheet.open(digits)
     script = """() => { const one = document.createElement("script");
