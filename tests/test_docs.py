@@ -173,7 +173,7 @@ def test_what_is_installed_by_name_is_to_be_had() -> None:
 
 def test_scripts_that_are_named_are_there() -> None:
     scripts = {script for shown in pages() for script in re.findall(r"python (tools/\S+\.py)", shown.text)}
-    named = ("bench/graph_sizes", "check", "readme_picture", "support", "write_schemas")
+    named = ("attacks", "bench/graph_sizes", "check", "readme_picture", "support", "write_schemas")
     assert {f"tools/{name}.py" for name in named} == scripts
     assert all((ROOT / script).is_file() for script in scripts)
 

@@ -1,7 +1,7 @@
 """The outcome: one scalar per sample on which effects are measured."""
 
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,11 +42,15 @@ def outcome_of(scores: NDArray[np.floating], target: int, kind: OutcomeKind = Ou
     assert scores.ndim == 2, scores.shape  # noqa: PLR2004
     exact: Floats = scores.astype(np.float64)
     chosen: Floats = exact[:, target]
-    if kind is OutcomeKind.LOGIT:
-        return np.array(chosen)
     with np.errstate(invalid="ignore"):  # infinite scores give NaN here, which `estimate_effects` refuses
-        if kind is OutcomeKind.MARGIN:
-            return np.asarray(chosen - np.delete(exact, target, axis=1).max(axis=1))
-        # Without the maximum, a float64 exponential overflows from scores of 710 on.
-        highest = exact.max(axis=1)
-        return np.asarray(chosen - highest - np.log(np.exp(exact - highest[:, None]).sum(axis=1)))
+        match kind:
+            case OutcomeKind.LOGIT:
+                return np.array(chosen)
+            case OutcomeKind.MARGIN:
+                return np.asarray(chosen - np.delete(exact, target, axis=1).max(axis=1))
+            case OutcomeKind.LOG_PROB:
+                # Without the maximum, a float64 exponential overflows from scores of 710 on.
+                highest = exact.max(axis=1)
+                return np.asarray(chosen - highest - np.log(np.exp(exact - highest[:, None]).sum(axis=1)))
+            case _:
+                assert_never(kind)

@@ -143,7 +143,7 @@ Portions = Annotated[
 ]
 Methods = Annotated[
     str | None,
-    typer.Option(help="Maps: causal,occlusion,rise,edges,constant,random (all).", rich_help_panel=PROTOCOL),
+    typer.Option(help="Maps: causal,occlusion,rise,edges,constant,random,greedy (all).", rich_help_panel=PROTOCOL),
 ]
 Perturbations = Annotated[
     int | None, typer.Option(min=1, help="stability: noisy copies of each image [50].", rich_help_panel=PROTOCOL)

@@ -1,7 +1,8 @@
 """What ops do with the channels of a tensor: which keep them apart, which mix them, and along which axes.
 
 Both who follows channels (`flow.channel_rules`) and who removes them (`pruning.rules`) read it here: an op that is
-added to the set that fits it, and to `mixed_axes` where it mixes along axes of its own, is known to both.
+added to the set that fits it, and to `mixed_axes` where it mixes along axes of its own, is known to both. Where its
+axes stand in an operand, removal follows reductions alone and refuses the others.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """How ops hand channels on, so that removing one before an op removes the same one after it.
 
-A rule answers with tags, or with the reason why the channels must stay. Stricter than `labels`, which asks where a
-value has an influence: here an op must compute the same for the channels that are left.
+A rule answers with tags, or with the reason why the channels must stay. Stricter than `flow.channel_rules`, which asks
+where a value has an influence: here an op must compute the same for the channels that are left.
 """
 
 from collections.abc import Sequence

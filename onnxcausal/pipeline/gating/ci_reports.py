@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version as version_of
 from pathlib import Path
+from typing import assert_never
 
 from onnxcausal.analysis.comparing.comparison import ComparisonFile
 from onnxcausal.analysis.formats.output_folder import save_files, write_file
@@ -126,6 +127,8 @@ def write_reports(reports: Sequence[Report], checked: Checked) -> None:
                 write_file(report.path, markdown(checked).encode())
             case Format.DOT | Format.NETRON:
                 pass
+            case _:
+                assert_never(report.form)
 
 
 def write_graphs(
@@ -144,10 +147,16 @@ def write_graphs(
     """
     notes: list[str] = []
     for report in reports:
-        if report.form is Format.DOT:
-            save_files(report.path, {f"graph-{graph.target}.dot": dot(analysis, graph) for graph in analysis.graphs})
-        elif report.form is Format.NETRON:
-            notes += _for_netron(report.path, analysis, model, caution)
+        match report.form:
+            case Format.DOT:
+                files = {f"graph-{graph.target}.dot": dot(analysis, graph) for graph in analysis.graphs}
+                save_files(report.path, files)
+            case Format.NETRON:
+                notes += _for_netron(report.path, analysis, model, caution)
+            case Format.JUNIT | Format.SARIF | Format.MARKDOWN:
+                pass
+            case _:
+                assert_never(report.form)
     return tuple(notes)
 
 

@@ -1,7 +1,7 @@
 """The causal graph as DOT, for Graphviz.
 
-The nodes and edges are those of GraphML (`report/graphml.py`), but for parents that are neither necessary nor noisy:
-they have no edge.
+The nodes and edges are those of GraphML (`graphml.py`), but for parents that are neither necessary nor noisy: they have
+no edge.
 """
 
 from collections.abc import Iterator
