@@ -210,9 +210,9 @@ def _head(cut: CutModel, reading: Reading, joined: SampleShapes, limits: Limits 
     if not cut.deciding or reading.reduce is not None or reading.task is Task.REGRESSION:
         return None
     head = FileHead(cut.model, cut.deciding, reading, joined, cut.coarse)
-    if limits is None:
-        return head
-    watched, longest = _watched(inlined(head.part()[0]), limits)
+    part = inlined(head.part()[0])
+    _refuse_chance(part, cut.model.name)
+    watched, longest = _watched(part, limits)
     return replace(head, limits=watched, longest=longest)
 
 

@@ -23,6 +23,8 @@ MOST_EXCUSED = 0.1
 """Share of the samples on which a file may tie or round otherwise."""
 FEW_EXCUSED = 3
 """So many of them prove nothing, whatever their share."""
+DOUBLED = (16, 32)
+"""Batches of usual sizes that are not reached one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,12 @@ class _Way:
     Attributes:
         told: how, for people.
         sizes: samples of the first run, the second and so on; the last size is repeated.
-        beside: whether samples of other classes stand before them in each run.
+        ahead: how many samples of other classes stand before them in each run.
     """
 
     told: str
     sizes: Sequence[int]
-    beside: bool = False
+    ahead: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,19 +143,22 @@ class OpenFile:
 
     def _ways(self, runner: Runner) -> Iterator[_Way]:
         """Yield the ways to run the file; by the first one samples count as right."""
-        most, others = self._held.network.batch, len(self._held.others)
-        if runner.batch:
-            yield _Way("one by one" if runner.batch == 1 else f"{runner.batch} at once", [runner.batch])
-            return
-        yield _Way("one by one", [1])
-        if most > others:
-            yield _Way("in batches, beside samples of other classes", [most - others], beside=True)
-        if most > 1:
+        most = runner.batch or self._held.network.batch
+        if runner.batch is None:
+            yield _Way("one by one", [1])
+        else:
+            yield _Way("one by one" if most == 1 else f"{most} at once", [most])
+        ahead = min(len(self._held.others), most // 2)
+        if ahead:
+            yield _Way("in batches, beside samples of other classes", [most - ahead], ahead)
+        if runner.batch is None and most > 1:
             yield _Way("in batches of two, three and more", range(2, most + 1))
+        if runner.batch is None and most >= DOUBLED[-1]:
+            yield _Way("in larger batches", DOUBLED)
 
     def _ran(self, runner: Runner, way: _Way, x: Inputs, own: Scores) -> Iterator[_Run]:
         """Run the file on all samples; yield what its outputs say, run after run."""
-        ahead = self._held.others if way.beside else x[:0]
+        ahead = self._held.others[: way.ahead]
         ahead_scores = self._held.network.scores(ahead) if len(ahead) else own[:0]
         start, sizes = 0, iter(way.sizes)
         size = next(sizes)
@@ -214,12 +219,12 @@ class OpenFile:
         raise ModelError(
             "the file decides otherwise than the scores that are measured",
             where=f"{network.model.name}, output {output.name}",
-            why=f"on {len(wrong) or excused.sum()} of {len(own)} samples ({way.told}) "
+            why=f"on {otherwise.sum()} of {len(own)} samples ({way.told}) "
             + ("" if len(wrong) else "it ties or rounds, and ")
             + f"it says another class than tensor {network.outcome.tensor}: of sample {places[shown]} the output says "
             f"{said[shown]}, the scores say {scores_say}",
-            remedy="what follows the scores in the file changes the decision: export the model without it, or name the "
-            "output that decides with --output",
+            remedy="what follows the scores changes the decision, or other samples of the batch do: export the model "
+            "without it, or with a batch size of 1, or name the output that decides with --output",
         )
 
 
