@@ -135,7 +135,7 @@ class OpenFile:
             for position, output in enumerate(self._outputs):
                 if output.kind is not Kind.SCORES and _is_silent(ran[0][1], position):
                     continue
-                stated = [(run.samples, None if run.stated is None else run.stated[position]) for run in runs]
+                stated = _together(runs, position, own)
                 otherwise = self._compared(output, way, stated, own, batch.indices[finite])
                 if not number:
                     agreed[finite[otherwise]] = False
@@ -190,14 +190,7 @@ class OpenFile:
             tied |= False if one is None else one.tied
         return [None if one is None else Stated(one.decided[kept], tied[kept], one.said[kept]) for one in stated]
 
-    def _compared(
-        self,
-        output: DecidingOutput,
-        way: _Way,
-        runs: Sequence[tuple[slice, Stated | None]],
-        own: Scores,
-        places: Indices,
-    ) -> Flags:
+    def _compared(self, output: DecidingOutput, way: _Way, stated: Stated, own: Scores, places: Indices) -> Flags:
         """Return on which samples an output says otherwise than the scores.
 
         Raises:
@@ -205,12 +198,7 @@ class OpenFile:
         """
         network = self._held.network
         assert network.head is not None
-        otherwise, excused = np.zeros(len(own), np.bool_), np.zeros(len(own), np.bool_)
-        said: list[str] = []
-        for samples, found in runs:
-            stated = unreadable(own[samples]) if found is None else found
-            otherwise[samples], excused[samples] = differing(stated, own[samples], coarse=network.head.coarse)
-            said += stated.said
+        otherwise, excused = differing(stated, own, coarse=network.head.coarse)
         wrong = np.flatnonzero(otherwise & ~excused)
         if not len(wrong) and excused.sum() <= max(FEW_EXCUSED, MOST_EXCUSED * len(own)):
             return otherwise
@@ -222,10 +210,25 @@ class OpenFile:
             why=f"on {otherwise.sum()} of {len(own)} samples ({way.told}) "
             + ("" if len(wrong) else "it ties or rounds, and ")
             + f"it says another class than tensor {network.outcome.tensor}: of sample {places[shown]} the output says "
-            f"{said[shown]}, the scores say {scores_say}",
+            f"{stated.said[shown]}, the scores say {scores_say}",
             remedy="what follows the scores changes the decision, or other samples of the batch do: export the model "
             "without it, or with a batch size of 1, or name the output that decides with --output",
         )
+
+
+def _together(runs: Sequence[_Run], position: int, own: Scores) -> Stated:
+    """Return what an output says in all runs."""
+    found = []
+    for run in runs:
+        stated = None if run.stated is None else run.stated[position]
+        found.append(unreadable(own[run.samples]) if stated is None else stated)
+    said = [text for one in found for text in one.said]
+    decided = [one.decided for one in found]
+    if len({one.ndim for one in decided}) > 1:  # each class on its own, beside runs of which nothing can be read
+        decided = [
+            np.repeat(one.astype(np.int64).reshape(len(one), -1), own.shape[1] // one[:1].size, 1) for one in decided
+        ]
+    return Stated(np.concatenate(decided), np.concatenate([one.tied for one in found]), said)
 
 
 def _is_silent(runs: Sequence[_Run], position: int) -> bool:

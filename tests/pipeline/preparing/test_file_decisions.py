@@ -302,13 +302,32 @@ def test_a_label_beside_a_single_score_is_held_to_its_sign(tmp_path: Path) -> No
 
 
 def test_each_class_of_several_is_held_to_its_threshold(tmp_path: Path) -> None:
+    def cast(b: Builder, s: str) -> Outputs:
+        return [b.add("Cast", [b.add("Cast", [b.add("Sigmoid", [s])], to=TensorProto.BOOL)], to=TensorProto.FLOAT)]
+
+    def mixed(b: Builder, s: str) -> Outputs:
+        return [b.add("Reshape", [b.add("Sigmoid", [s]), b.integers(CLASSES, -1)])]
+
+    def flagged(b: Builder, s: str, sign: str = "Greater") -> Outputs:
+        flags = b.add("Cast", [b.add(sign, [s, number(b, 0)])], to=TensorProto.INT64)
+        return [b.add("Sigmoid", [s]), typed(flags, TensorProto.INT64)]
+
     model = made(tmp_path, lambda b, s: [b.add("Sigmoid", [s])])
     y = model.scores > 0
     assert model.run(y).targets == (0, 1, 2)
-    with pytest.raises(ModelError, match="decides otherwise"):
-        made(
-            tmp_path, lambda b, s: [b.add("Cast", [b.add("Cast", [b.add("Sigmoid", [s])], to=TensorProto.BOOL)], to=1)]
-        ).run(y)
+    assert made(tmp_path, flagged).run(y).targets == (0, 1, 2)
+    assert made(tmp_path, lambda b, s: [softmax(b, s)]).run(y).targets == (0, 1, 2)
+    for head in (cast, mixed, lambda b, s: flagged(b, s, "Less")):
+        with pytest.raises(ModelError, match="decides otherwise"):
+            made(tmp_path, head).run(y)
+
+
+def test_a_label_that_is_drawn_by_chance_is_refused(tmp_path: Path) -> None:
+    def head(b: Builder, s: str) -> Outputs:
+        return [softmax(b, s), typed(b.add("Multinomial", [s], dtype=TensorProto.INT64), TensorProto.INT64)]
+
+    with pytest.raises(ModelError, match="depend on chance"):
+        made(tmp_path, head).run()
 
 
 @pytest.mark.parametrize("batch", [1, 4])
