@@ -223,11 +223,9 @@ def _together(runs: Sequence[_Run], position: int, own: Scores) -> Stated:
         stated = None if run.stated is None else run.stated[position]
         found.append(unreadable(own[run.samples]) if stated is None else stated)
     said = [text for one in found for text in one.said]
-    decided = [one.decided for one in found]
+    decided = [one.decided.astype(np.int64) for one in found]
     if len({one.ndim for one in decided}) > 1:  # each class on its own, beside runs of which nothing can be read
-        decided = [
-            np.repeat(one.astype(np.int64).reshape(len(one), -1), own.shape[1] // one[:1].size, 1) for one in decided
-        ]
+        decided = [np.broadcast_to(one.reshape(len(one), -1), (len(one), own.shape[1])) for one in decided]
     return Stated(np.concatenate(decided), np.concatenate([one.tied for one in found]), said)
 
 
