@@ -44,15 +44,15 @@ class _Way:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Run:
-    """What the outputs say of samples that were run together.
+    """What the outputs hold of samples that were run together.
 
     Attributes:
         samples: which.
-        stated: what each output says, None where it cannot be read; None where the run fails.
+        values: rows of each output, None where it does not have one for each sample; None where the run fails.
     """
 
     samples: slice
-    stated: Sequence[Stated | None] | None
+    values: Sequence[object] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,17 +126,18 @@ class OpenFile:
         if self._runner is None or not len(finite):
             return agreed
         x, own = batch.x[finite], scores[finite]
-        ran = [(way, list(self._ran(self._runner, way, x, own))) for way in self._ways(self._runner)]
+        ran = [(way, list(self._ran(self._runner, way, x))) for way in self._ways(self._runner)]
         # A file that never takes a batch of some size decides nothing there.
-        ran = [(way, runs) for way, runs in ran if any(run.stated is not None for run in runs)]
+        ran = [(way, runs) for way, runs in ran if any(run.values is not None for run in runs)]
         if not ran:
             self._runner.tensors(x[:1], self._read)  # raises what is wrong
+        silent = [one is None for one in self._stated(ran[0][1], own)]
         for number, (way, runs) in enumerate(ran):
-            for position, output in enumerate(self._outputs):
-                if output.kind is not Kind.SCORES and _is_silent(ran[0][1], position):
+            for output, stated, says_nothing in zip(self._outputs, self._stated(runs, own), silent, strict=True):
+                if says_nothing and output.kind is not Kind.SCORES:
                     continue
-                stated = _together(runs, position, own)
-                otherwise = self._compared(output, way, stated, own, batch.indices[finite])
+                said = unreadable(own) if stated is None else stated
+                otherwise = self._compared(output, way, said, own, batch.indices[finite])
                 if not number:
                     agreed[finite[otherwise]] = False
         return agreed
@@ -156,39 +157,46 @@ class OpenFile:
         if runner.batch is None and most >= DOUBLED[-1]:
             yield _Way("in larger batches", DOUBLED)
 
-    def _ran(self, runner: Runner, way: _Way, x: Inputs, own: Scores) -> Iterator[_Run]:
-        """Run the file on all samples; yield what its outputs say, run after run."""
-        ahead = self._held.others[: way.ahead]
-        ahead_scores = self._held.network.scores(ahead) if len(ahead) else own[:0]
-        start, sizes = 0, iter(way.sizes)
+    def _ran(self, runner: Runner, way: _Way, x: Inputs) -> Iterator[_Run]:
+        """Run the file on all samples; yield what its outputs hold, run after run."""
+        ahead, start, sizes = self._held.others[: way.ahead], 0, iter(way.sizes)
         size = next(sizes)
         while start < len(x):
             taken = slice(start, min(start + size, len(x)))
             start, size = taken.stop, next(sizes, size)
+            given = np.concatenate([ahead, x[taken]])
             try:
-                values = runner.tensors(np.concatenate([ahead, x[taken]]), self._read)
+                values = runner.tensors(given, self._read)
             except ModelError:
                 if runner.longest is not None:  # what may be endless is not tried again and again
                     raise
                 yield _Run(taken, None)
                 continue
-            scores = np.concatenate([ahead_scores, own[taken]])
-            missing = (runner.batch or len(scores)) - len(scores)
-            scores = np.concatenate([scores, np.repeat(scores[-1:], missing, axis=0)])
-            yield _Run(taken, self._stated(values, scores, slice(len(ahead), len(scores) - missing)))
+            rows = runner.batch or len(given)
+            yield _Run(taken, [_rows(value, rows, slice(len(ahead), len(given))) for value in values])
 
-    def _stated(self, values: Sequence[object], scores: Scores, kept: slice) -> list[Stated | None]:
-        """Return what each output says of the samples that are asked about."""
-        held = self._held
-        stated = [
-            stated_by(output, value, scores, held.network.task, held.vocabulary)
-            for output, value in zip(self._outputs, values, strict=True)
-        ]
-        # Where scores tie, it is open which of their classes a label names.
-        tied = np.zeros(scores.shape, np.bool_)
-        for one in stated:
-            tied |= False if one is None else one.tied
-        return [None if one is None else Stated(one.decided[kept], tied[kept], one.said[kept]) for one in stated]
+    def _stated(self, runs: Sequence[_Run], own: Scores) -> list[Stated | None]:
+        """Return what each output says of all samples, None where it can be read of none."""
+        held, found = self._held, list[Stated | None]()
+        tied = np.zeros(own.shape, np.bool_)
+        for position, output in enumerate(self._outputs):
+            parts = [(run.samples, None if run.values is None else run.values[position]) for run in runs]
+            said = [
+                (
+                    samples,
+                    None
+                    if value is None
+                    else stated_by(output, value, own[samples], held.network.task, held.vocabulary),
+                )
+                for samples, value in _joined(parts)
+            ]
+            one = _together(said, own)
+            if output.kind is Kind.SCORES:
+                tied |= False if one is None else one.tied
+            elif one is not None:  # where scores tie, it is open which of their classes a label names
+                one = Stated(one.decided, one.tied | tied, one.said)
+            found.append(one)
+        return found
 
     def _compared(self, output: DecidingOutput, way: _Way, stated: Stated, own: Scores, places: Indices) -> Flags:
         """Return on which samples an output says otherwise than the scores.
@@ -216,22 +224,33 @@ class OpenFile:
         )
 
 
-def _together(runs: Sequence[_Run], position: int, own: Scores) -> Stated:
-    """Return what an output says in all runs."""
-    found = []
-    for run in runs:
-        stated = None if run.stated is None else run.stated[position]
-        found.append(unreadable(own[run.samples]) if stated is None else stated)
-    said = [text for one in found for text in one.said]
+def _rows(value: object, rows: int, kept: slice) -> object:
+    """Return some rows of what an output holds; None where it does not have so many as there were samples."""
+    if isinstance(value, list) or (isinstance(value, np.ndarray) and value.ndim):
+        return value[kept] if len(value) == rows else value if rows == 1 else None
+    return value if rows == 1 else None
+
+
+def _joined(parts: Sequence[tuple[slice, object]]) -> Sequence[tuple[slice, object]]:
+    """Return rows of several runs as those of one, where they have one form."""
+    arrays = [value for _, value in parts if isinstance(value, np.ndarray) and value.ndim]
+    forms = {(value.shape[1:], value.dtype) for value in arrays}
+    each = all(len(value) == held.stop - held.start for value, (held, _) in zip(arrays, parts, strict=False))
+    if len(arrays) < len(parts) or len(forms) > 1 or not each:
+        return parts
+    return [(slice(0, parts[-1][0].stop), np.concatenate(arrays))]
+
+
+def _together(parts: Sequence[tuple[slice, Stated | None]], own: Scores) -> Stated | None:
+    """Return what an output says in all runs, None where it can be read in none."""
+    if all(one is None for _, one in parts):
+        return None
+    found = [unreadable(own[samples]) if one is None else one for samples, one in parts]
     decided = [one.decided.astype(np.int64) for one in found]
     if len({one.ndim for one in decided}) > 1:  # each class on its own, beside runs of which nothing can be read
         decided = [np.broadcast_to(one.reshape(len(one), -1), (len(one), own.shape[1])) for one in decided]
+    said = [text for one in found for text in one.said]
     return Stated(np.concatenate(decided), np.concatenate([one.tied for one in found]), said)
-
-
-def _is_silent(runs: Sequence[_Run], position: int) -> bool:
-    """Whether an output holds no label for each sample in any run."""
-    return all(run.stated is None or run.stated[position] is None for run in runs)
 
 
 def _classes(scores: Scores, task: Task) -> str:
