@@ -58,8 +58,9 @@ def remeasure(
     positions = {target: samples.of_class(target)[:count] for target in samples.present.tolist()}
     part = HeldOutSamples(samples, positions, KEPT_SHARE * free_memory())
     known = prepared.classes.are_probabilities
-    networks = (prepared.network, opened(found.model, values, machine))
-    before, after = (decide(network, part, probabilities=known) for network in networks)
+    changed = opened(found.model, values, machine)
+    files = (prepared.file, replace(prepared.file, network=changed))
+    before, after = (decide(file.network, part, probabilities=known, file=file) for file in files)
     same = record.masks.provenance.get("data_sha256") == prepared.origin.data_sha256
     return side_effects_file(
         prepared,

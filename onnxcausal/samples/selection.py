@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.errors import SamplesError
-from onnxcausal.samples.source import Indices, Inputs, Samples
+from onnxcausal.samples.source import Batch, Indices, Inputs, Samples
 
 READ_AT_ONCE = 64
 """Samples read before the model is asked about them: bounds memory."""
@@ -32,6 +32,11 @@ class Selection:
     unreadable: tuple[str, ...] = ()
 
 
+def every(batch: Batch, scores: NDArray[np.floating]) -> NDArray[np.bool_]:  # noqa: ARG001  # asked about, not needed
+    """Return that every sample counts as its scores say."""
+    return np.ones(len(scores), np.bool_)
+
+
 def choose_correct(
     samples: Samples,
     target: int,
@@ -40,6 +45,7 @@ def choose_correct(
     predict: Callable[[Inputs], NDArray[np.floating]],
     *,
     right: Callable[[NDArray[np.floating]], NDArray[np.bool_]],
+    agreed: Callable[[Batch, NDArray[np.floating]], NDArray[np.bool_]] = every,
 ) -> Selection:
     """Return up to `count` samples of a class that the model classifies correctly, in seeded random order.
 
@@ -52,6 +58,7 @@ def choose_correct(
         seed: of the order in which samples are tried.
         predict: class scores `[samples, classes]` of inputs.
         right: which samples scores decide as the class.
+        agreed: of which samples, and their scores, that is the decision in use; no other counts as correct.
 
     Raises:
         SamplesError: a score is not finite.
@@ -68,7 +75,7 @@ def choose_correct(
         if len(batch.indices):
             scores = predict(batch.x)
             _check_finite(scores, batch.indices, samples.source)
-            correct = np.flatnonzero(right(scores))
+            correct = np.flatnonzero(right(scores) & agreed(batch, scores))
             x.append(batch.x[correct])
             indices += batch.indices[correct].tolist()
     found = np.concatenate(x)[:count] if x else np.empty((0,), np.float32)

@@ -16,6 +16,7 @@ from onnxcausal.onnxgraph.graph.inliner import inlined
 from onnxcausal.onnxgraph.lowering.lower import lower
 from onnxcausal.onnxgraph.network.data_dependent import ENDLESS, led_by_values
 from onnxcausal.onnxgraph.network.decision import decide_by
+from onnxcausal.onnxgraph.network.deployed import DecidingOutput, FileHead, deciding_outputs, is_coarse
 from onnxcausal.onnxgraph.network.extract import cut_at
 from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, SampleShapes, with_one_input
 from onnxcausal.onnxgraph.network.io_spec import Reading
@@ -49,6 +50,7 @@ class Network:
         limits: what a run on samples may take, where their values lead the work of a model that is not trusted; else
             None.
         longest: seconds that any run may take, where it may be endless on some samples; else None.
+        head: the outputs of the file that decide by those scores; None where none does.
     """
 
     model: Model
@@ -62,6 +64,7 @@ class Network:
     statistics: Mapping[str, str] = field(default_factory=dict)
     limits: Limits | None = None
     longest: float | None = None
+    head: FileHead | None = None
 
     def runner(self, proto: onnx.ModelProto, provider: Provider | None = None, spec: InputSpec | None = None) -> Runner:
         """Return a session on another form of the model, whose runs are bounded as those of this one.
@@ -113,12 +116,16 @@ class CutModel:
         outcome: the tensor of the class scores.
         proto: the model cut there, its layers in standard ops.
         notes: what was rewritten, one sentence each.
+        deciding: the outputs of the file that decide by those scores.
+        coarse: whether it computes in whole numbers or half precision.
     """
 
     model: Model
     outcome: OutcomeTensor
     proto: onnx.ModelProto
     notes: tuple[str, ...]
+    deciding: tuple[DecidingOutput, ...] = ()
+    coarse: bool = False
 
 
 def cut_model(model: Model, output: str | None = None, task: Task | None = None) -> CutModel:
@@ -140,7 +147,9 @@ def cut_model(model: Model, output: str | None = None, task: Task | None = None)
         proto = cut_at(flat.proto, [outcome.tensor])
         _refuse_chance(proto, model.name)
         _refuse_doubled(flat.proto, model.name)
-    return CutModel(model, outcome, proto, lowered.notes)
+        deciding = deciding_outputs(flat, outcome, output)
+        coarse = bool(lowered.notes) or is_coarse(flat)
+    return CutModel(model, outcome, proto, lowered.notes, deciding, coarse)
 
 
 def open_network(
@@ -189,10 +198,30 @@ def open_network(
         proto=decision.proto,
         plain=runner,
         task=decision.task or Task.CLASSIFICATION,
-        notes=(*cut.notes, *decision.notes),
+        notes=(*cut.notes, *decision.notes, *_not_compared(cut, reading)),
         limits=watched,
         longest=longest,
+        head=_head(cut, reading, joined, limits),
     )
+
+
+def _head(cut: CutModel, reading: Reading, joined: SampleShapes, limits: Limits | None) -> FileHead | None:
+    """Return what the file decides by; None where no output does, or its scores are reduced, which no file does."""
+    if not cut.deciding or reading.reduce is not None or reading.task is Task.REGRESSION:
+        return None
+    head = FileHead(cut.model, cut.deciding, reading, joined, cut.coarse)
+    part = inlined(head.part()[0])
+    _refuse_chance(part, cut.model.name)
+    watched, longest = _watched(part, limits)
+    return replace(head, limits=watched, longest=longest)
+
+
+def _not_compared(cut: CutModel, reading: Reading) -> tuple[str, ...]:
+    """Return what a reader must know of scores that no output of the file follows from."""
+    if cut.deciding or reading.reduce is not None or reading.task is Task.REGRESSION:
+        return ()
+    told = f"no output of the file is the tensor {cut.outcome.tensor} or its softmax"
+    return (f"{told}: what is measured was not compared with what the file itself decides",)
 
 
 def _watched(proto: onnx.ModelProto, limits: Limits | None) -> tuple[Limits | None, float | None]:

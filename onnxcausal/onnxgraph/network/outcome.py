@@ -56,11 +56,11 @@ def find_outcome(model: Model, name: str | None = None, *, as_it_is: bool = Fals
         if name not in index.producer:
             raise _unknown_tensor(model, index, name)
         return OutcomeTensor(name)
-    found = [(output, _walk_back(index, output)) for output in ([name] if name else outputs)]
+    found = [(output, walk_back(index, output)) for output in ([name] if name else outputs)]
     scores = [(output, outcome) for output, outcome in found if outcome is not None]
     if as_it_is:
         scores = [(output, OutcomeTensor(output)) for output, _ in scores]
-    labels = {value.name for value in model.proto.graph.output if _holds_labels(value)}
+    labels = {value.name for value in model.proto.graph.output if holds_labels(value)}
     if name is None and any(output not in labels for output, _ in scores):
         scores = [(output, outcome) for output, outcome in scores if output not in labels]
     if len({outcome.tensor for _, outcome in scores}) == 1:
@@ -81,24 +81,24 @@ def find_outcome(model: Model, name: str | None = None, *, as_it_is: bool = Fals
     )
 
 
-def _walk_back(index: GraphIndex, output: str) -> OutcomeTensor | None:
-    """Return the scores behind an output, None where it is a label."""
-    op = index.producing(_behind(index, output, TRANSPARENT | RESHAPING))
+def walk_back(index: GraphIndex, output: str) -> OutcomeTensor | None:
+    """Return the scores behind an output of a graph, None where it is a label."""
+    op = index.producing(behind(index, output, TRANSPARENT | RESHAPING))
     if op is not None and op.op_type in DECIDING:
         return None
     if op is not None and op.op_type in SQUASHING:
-        return OutcomeTensor(_behind(index, op.input[0], TRANSPARENT), f"{op.op_type} ({op.name or op.output[0]})")
+        return OutcomeTensor(behind(index, op.input[0], TRANSPARENT), f"{op.op_type} ({op.name or op.output[0]})")
     positive = _positive_of_two(index, op)
     if positive is not None:
         return OutcomeTensor(
-            _behind(index, positive.input[0], TRANSPARENT),
+            behind(index, positive.input[0], TRANSPARENT),
             f"{positive.op_type} ({positive.name or positive.output[0]})",
         )
     # What is cast may be whole numbers, on which no small effect shows.
-    return OutcomeTensor(_behind(index, output, TRANSPARENT - {"Cast"}))
+    return OutcomeTensor(behind(index, output, TRANSPARENT - {"Cast"}))
 
 
-def _behind(index: GraphIndex, tensor: str, passed: frozenset[str]) -> str:
+def behind(index: GraphIndex, tensor: str, passed: frozenset[str]) -> str:
     """Return the tensor before any ops of the given types."""
     op = index.producing(tensor)
     seen = {tensor}
@@ -113,14 +113,14 @@ def _positive_of_two(index: GraphIndex, op: onnx.NodeProto | None) -> onnx.NodeP
     """Return the sigmoid `p` where an op puts `1 - p` and `p` side by side (scikit-learn's binary classifiers)."""
     if op is None or op.op_type != "Concat" or len(op.input) != 2:  # noqa: PLR2004
         return None
-    positive = index.producing(_behind(index, op.input[1], TRANSPARENT))
-    negative = index.producing(_behind(index, op.input[0], TRANSPARENT))
+    positive = index.producing(behind(index, op.input[1], TRANSPARENT))
+    negative = index.producing(behind(index, op.input[0], TRANSPARENT))
     if positive is None or negative is None or positive.op_type != "Sigmoid" or negative.op_type != "Sub":
         return None
-    return positive if _behind(index, negative.input[1], TRANSPARENT) == positive.output[0] else None
+    return positive if behind(index, negative.input[1], TRANSPARENT) == positive.output[0] else None
 
 
-def _holds_labels(value: onnx.ValueInfoProto) -> bool:
+def holds_labels(value: onnx.ValueInfoProto) -> bool:
     """Whether an output holds classes, not scores."""
     return value.type.tensor_type.elem_type in LABEL_TYPES
 

@@ -25,6 +25,7 @@ class Runner:
         providers: the execution providers the session really has.
         batch: batch size the model is fixed to, None where it takes any.
         dtype: type of its input.
+        longest: seconds that a run may take; None for any time.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Runner:
         """
         self.spec = spec
         self.batch = spec.shape[0] if spec.shape else None
-        self._name, self._longest = name, longest
+        self._name, self.longest = name, longest
         self._session = open_session(proto, name, provider)
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
         self.dtype = numpy_type(next(i.type for i in self._session.get_inputs() if i.name == spec.name))
@@ -185,9 +186,9 @@ class Runner:
         self, x: Inputs, outputs: Sequence[str], feeds: Mapping[str, NDArray[np.floating]]
     ) -> list[NDArray[np.floating]]:
         given = {self.spec.name: x.astype(self.dtype, copy=False), **feeds}
-        with ending(self._longest) as options:
+        with ending(self.longest) as options:
             try:
                 results: list[NDArray[np.floating]] = self._session.run(list(outputs), given, options)
             except Exception as error:  # ONNX Runtime's exceptions share no base class
-                raise stopped(self._name, self._longest, options) or failing(self._name, error) from error
+                raise stopped(self._name, self.longest, options) or failing(self._name, error) from error
         return results

@@ -21,6 +21,7 @@ from onnxcausal.errors import ModelError, OnnxCausalError
 from onnxcausal.onnxgraph.file.model import damage_told, load_model
 from onnxcausal.onnxgraph.flow.layers import find_layers
 from onnxcausal.onnxgraph.graph.index import index_graph
+from onnxcausal.onnxgraph.network.extract import cut_at
 from onnxcausal.onnxgraph.network.network import cut_model
 from onnxcausal.onnxgraph.runner import run_once
 from onnxcausal.onnxgraph.runner.limits import Limits
@@ -175,6 +176,8 @@ def open_and_run(path: Path, *, output: str | None, follow_links: bool) -> str:
     with damage_told(path.name):
         cut = cut_model(model, output)
         run_once(cut.proto, path.name)
+        if cut.deciding:
+            run_once(cut_at(model.proto, [one.name for one in cut.deciding]), path.name, refused=True)
         find_layers(index_graph(cut.proto, model.opset))
     return model.sha256
 

@@ -21,6 +21,7 @@ from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
 from onnxcausal.pipeline.inferring.classes import infer_classes
 from onnxcausal.pipeline.preparing.configuration import Configuration
 from onnxcausal.pipeline.preparing.data import EXAMPLES, cut_as_read
+from onnxcausal.pipeline.preparing.file_decisions import FileDecisions
 from onnxcausal.pipeline.preparing.machine import Machine
 from onnxcausal.pipeline.preparing.prepare import prepare
 from onnxcausal.pipeline.preparing.ready import make_ready
@@ -28,6 +29,7 @@ from onnxcausal.pipeline.preparing.targets import names_in_metadata
 from onnxcausal.pipeline.progress import Progress
 from onnxcausal.samples.class_names import matching, read_class_names
 from onnxcausal.samples.inputs import Named, load_inputs
+from onnxcausal.samples.source import Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +125,14 @@ def open_with_inference(
 
 
 def predicted_by(network: Network, named: Named) -> NDArray[np.int64]:
-    """Return the class with the highest score for each input."""
-    return np.asarray(network.scores(named.x).argmax(axis=1), np.int64)
+    """Return the class with the highest score for each input.
+
+    Raises:
+        ModelError: the file itself decides otherwise.
+    """
+    scores = network.scores(named.x)
+    FileDecisions(network, named.x[:EXAMPLES]).check(Batch(named.x, np.arange(len(named.x))), scores)
+    return np.asarray(scores.argmax(axis=1), np.int64)
 
 
 def check_labels(network: Network, named: Named) -> None:

@@ -14,6 +14,7 @@ from onnxcausal.evaluation.accuracy_change import Hits
 from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.onnxgraph.runner.memory import free_memory
 from onnxcausal.pipeline.heldout.subject import FEWEST, Subject
+from onnxcausal.pipeline.preparing.file_decisions import FileDecisions
 from onnxcausal.samples.source import Batch, Indices, Inputs, Samples
 
 BLOCK = 256
@@ -162,26 +163,29 @@ def _readable(part: HeldOutSamples) -> HeldOutSamples:
     return HeldOutSamples(part.samples, kept, part.limit)
 
 
-def decide(network: Network, part: HeldOutSamples, *, probabilities: bool = False) -> Decisions:
+def decide(
+    network: Network, part: HeldOutSamples, *, probabilities: bool = False, file: FileDecisions | None = None
+) -> Decisions:
     """Return what a model decides on a part.
 
     Args:
         network: the model.
         part: the samples.
         probabilities: whether its scores are probabilities already.
+        file: what must decide the same; None for a model that is in no file.
 
     Raises:
-        ModelError: it cannot be run.
+        ModelError: it cannot be run, or the file decides otherwise.
         SamplesError: a sample cannot be read.
     """
-    found = [
-        (
-            part.samples.labels[batch.indices],
-            log_probabilities(network.scores(batch.x), network.task, known=probabilities),
-        )
-        for batch in part.blocks()
-        if len(batch.indices)
-    ]
+    found = []
+    for batch in part.blocks():
+        if len(batch.indices):
+            scores = network.scores(batch.x)
+            if file is not None:
+                file.check(batch, scores)
+            logs = log_probabilities(scores, network.task, known=probabilities)
+            found.append((part.samples.labels[batch.indices], logs))
     labels = np.concatenate([label for label, _ in found]).astype(np.int64)
     logs = np.concatenate([log for _, log in found])
     rows = np.arange(len(logs))
@@ -191,4 +195,6 @@ def decide(network: Network, part: HeldOutSamples, *, probabilities: bool = Fals
 
 def decided_by(subject: Subject, network: Network, part: HeldOutSamples) -> Decisions:
     """Return what a form of the model decides on a part."""
-    return decide(network, part, probabilities=subject.prepared.classes.are_probabilities)
+    prepared = subject.prepared
+    file = prepared.file if network is prepared.network else None
+    return decide(network, part, probabilities=prepared.classes.are_probabilities, file=file)

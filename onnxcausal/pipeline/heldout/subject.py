@@ -135,18 +135,21 @@ class Subject:
         return self._drawn(target, count, decided=decided).x
 
     def _drawn(self, target: int, count: int, *, decided: bool) -> Batch:
-        """Return held-out samples of a class with their positions."""
-        samples, order = self.prepared.samples, self.free(target)
+        """Return held-out samples of a class with their positions; the file must decide as it is measured on them."""
+        samples, order, task = self.prepared.samples, self.free(target), self.prepared.settings.task
         x: list[Inputs] = []
         indices: list[int] = []
-        for start in range(0, len(order), count):
-            batch = samples.read(order[start : start + count])
-            if len(batch.indices):
-                kept = self.right(self.network, batch.x, target) if decided else np.ones(len(batch.x), np.bool_)
-                x.append(batch.x[kept])
-                indices += batch.indices[kept].tolist()
-            if len(indices) >= count:
-                break
+        with self.prepared.file.opened() as file:
+            for start in range(0, len(order), count):
+                batch = samples.read(order[start : start + count])
+                if len(batch.indices):
+                    scores = self.network.scores(batch.x)
+                    agreed = file.agrees(batch, scores)
+                    kept = is_right(scores, target, task) & agreed if decided else np.ones(len(batch.x), np.bool_)
+                    x.append(batch.x[kept])
+                    indices += batch.indices[kept].tolist()
+                if len(indices) >= count:
+                    break
         if len(indices) < FEWEST:
             raise self._too_few(target, len(order), decided=decided)
         if len(indices[:count]) > len(self.chosen.get(target, [])):

@@ -59,7 +59,10 @@ def infer_classes(prepared: Prepared, progress: Progress, ledger: Checkpoint) ->
         progress.target(title)
         right = partial(is_right, target=target, task=settings.task)
         scores = prepared.network.scores
-        chosen = choose_correct(prepared.samples, target, settings.samples, settings.seed, scores, right=right)
+        with prepared.file.opened() as file:
+            chosen = choose_correct(
+                prepared.samples, target, settings.samples, settings.seed, scores, right=right, agreed=file.agrees
+            )
         unreadable += chosen.unreadable
         correct, examined = correct + chosen.correct, examined + chosen.examined
         usable = len(chosen.indices)

@@ -12,11 +12,13 @@ from onnxcausal.onnxgraph import runner
 from onnxcausal.onnxgraph.engine.interface import Engine
 from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.onnxgraph.network.network import Network
+from onnxcausal.onnxgraph.network.stated import Vocabulary
 from onnxcausal.onnxgraph.network.wiring import Wiring
 from onnxcausal.pipeline.preparing.compatibility import check_classes, check_outcome, task_of
 from onnxcausal.pipeline.preparing.configuration import Configuration, what_was_set
 from onnxcausal.pipeline.preparing.data import Arrays, first_samples, open_with_data, samples_of
 from onnxcausal.pipeline.preparing.engine import open_engine
+from onnxcausal.pipeline.preparing.file_decisions import FileDecisions
 from onnxcausal.pipeline.preparing.machine import HERE, Machine
 from onnxcausal.pipeline.preparing.provenance import Origin
 from onnxcausal.pipeline.preparing.ready import make_ready
@@ -49,6 +51,7 @@ class Prepared:
 
     Attributes:
         network: the model, cut at its class scores.
+        file: what the file itself decides, which those scores are held to.
         wiring: its layers and their flow.
         samples: the data.
         reference: reference samples; None where nothing is replaced by a mean.
@@ -59,6 +62,7 @@ class Prepared:
     """
 
     network: Network
+    file: FileDecisions
     wiring: Wiring
     samples: Samples
     reference: Selection | None
@@ -112,6 +116,7 @@ def prepare(
     probabilities = bool(((scores >= 0) & (scores <= 1)).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-4))
     return Prepared(
         network=network,
+        file=FileDecisions(network, examples, Vocabulary(names), machine.provider),
         wiring=ready.wiring,
         samples=samples,
         reference=reference,

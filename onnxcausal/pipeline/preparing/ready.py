@@ -39,6 +39,9 @@ def make_ready(network: Network, examples: Inputs, machine: Machine) -> Ready:
         NothingToAnalyseError: it has no layer.
     """
     rehearse(network, examples)
+    if network.head is not None and network.head.limits is not None:
+        whole, spec, _ = network.head.part()
+        rehearse(replace(network, proto=whole, spec=spec, limits=network.head.limits), examples)
     network = settle_batch(network, examples, machine.provider)
     network.scores(examples[:1])  # what is no score is refused before layers are looked for
     wiring = find_wiring(network, examples[:1])

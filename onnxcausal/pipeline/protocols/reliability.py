@@ -111,8 +111,11 @@ def _pool(prepared: Prepared, target: int) -> Selection:
     def right(scores: NDArray[np.floating]) -> NDArray[np.bool_]:
         return is_right(scores, target, prepared.settings.task)
 
-    count = POOL * prepared.settings.samples
-    return choose_correct(prepared.samples, target, count, prepared.settings.seed, prepared.network.scores, right=right)
+    count, scores = POOL * prepared.settings.samples, prepared.network.scores
+    with prepared.file.opened() as file:
+        return choose_correct(
+            prepared.samples, target, count, prepared.settings.seed, scores, right=right, agreed=file.agrees
+        )
 
 
 def _runs(subject: Subject, target: int, pool: Selection, kind: str, runs: int) -> Selected:

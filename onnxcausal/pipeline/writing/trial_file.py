@@ -15,7 +15,8 @@ from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.onnxgraph.original.original import Original
 from onnxcausal.pipeline.heldout.split import Decisions, HeldOutSamples, decide
 from onnxcausal.pipeline.preparing.configuration import Configuration, Configured
-from onnxcausal.pipeline.preparing.data import open_with_data
+from onnxcausal.pipeline.preparing.data import EXAMPLES, open_with_data
+from onnxcausal.pipeline.preparing.file_decisions import FileDecisions
 from onnxcausal.pipeline.preparing.machine import Machine
 from onnxcausal.pipeline.writing.placing import put
 from onnxcausal.pipeline.writing.pruned import PrunedSize, compare_pruned
@@ -67,7 +68,8 @@ def try_out(
         place = Path(folder) / out.name
         put(place, repaired.proto, original, repaired.data, follow_links=follow)
         network = opened(load_model(place, follow_links=follow), configured.values, machine)
-        decisions = decide(network, part, probabilities=probabilities)
+        file = FileDecisions(network, next(part.blocks()).x[:EXAMPLES], provider=machine.provider)
+        decisions = decide(network, part, probabilities=probabilities, file=file)
         cost = costs_of((original.path, place), configured.values, next(part.blocks()).x[:1], machine)
     return TriedFile(decisions, cost, smaller)
 
