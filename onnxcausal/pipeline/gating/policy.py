@@ -26,7 +26,7 @@ from onnxcausal.pipeline.preparing.configuration import (
 )
 
 DECISIVE = (
-    "model.task",
+    *(f"model.{key}" for key in ("task", "output", "reduce", "class_axis")),
     *(f"analysis.{key}" for key in ("rule", "alpha", "coverage", "beta", "replace", "outcome", "budget", "precision")),
 )
 """Settings that decide what is measured: a sidecar that changes them must be confirmed."""

@@ -100,6 +100,7 @@ CLASSES, DATA, SETTINGS = ("classes", None), ("data", None), ("settings", None)
                 ("analysis", "budget = 2"),
                 ("analysis", "samples = 19"),
                 ("model", 'task = "multilabel"'),
+                ("model", 'output = "gemm_2"'),
             )
         ),
         attempt("fewer samples than the baseline", Try(AGAINST, sidecar="[analysis]\nsamples = 29\n"), SETTINGS),
