@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
 
+import numpy as np
+
 from onnxcausal.analysis.formats.masks import check_model, read_masks
 from onnxcausal.analysis.formats.repair_metadata import Form
 from onnxcausal.errors import ConfigError
-from onnxcausal.onnxgraph.forms.masked_file import repair
+from onnxcausal.onnxgraph.forms.masked_file import Repaired, repair
 from onnxcausal.onnxgraph.original.original import repairs
 from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
 from onnxcausal.pipeline.preparing.machine import HERE, Machine
@@ -48,7 +50,7 @@ class Applied:
         form: how masks stand in the file.
         layers: what was done to each layer, in file order.
         sha256: of the new file.
-        means: what is known of the means that are in the masks; empty where there are none.
+        means: what is known of the means that are in the masks, and what they add; empty where there are none.
         smaller: what was taken out of a pruned file; None for other forms.
     """
 
@@ -169,4 +171,10 @@ def run(
         )
         for name, mask in repaired.masks.items()
     )
-    return Applied(original.model.name, chosen, layers, digest, held.told, smaller)
+    told = f"{held.told}; they add up to {_largest(repaired):.3g} to what a child gets" if held.told else ""
+    return Applied(original.model.name, chosen, layers, digest, told, smaller)
+
+
+def _largest(repaired: Repaired) -> float:
+    """Return the largest number that is added to what a child of any layer gets."""
+    return max((float(np.abs(shift).max()) for shift in repaired.shifts.values()), default=0.0)

@@ -45,6 +45,7 @@ def parse(text: str, *, deepest: int = DEEPEST) -> dict[str, Any]:
     )
     if not isinstance(found, dict):
         raise ValueError("it is no object")  # noqa: TRY004  # what the text holds, not what was passed
+    json.dumps(found, ensure_ascii=False).encode()  # half a letter of two has no bytes
     return found
 
 

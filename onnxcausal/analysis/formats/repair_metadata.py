@@ -4,8 +4,9 @@ It is the file's own claim: whoever made the file may have written anything into
 """
 
 import json
+import re
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
 from pydantic import Field, ValidationError
 
@@ -20,8 +21,7 @@ KEY: Final = "onnxcausal.repair"
 FORMAT: Final = "onnxcausal-repair/1"
 MOST_TOLD = 300
 """Letters of a reason that are shown: it may quote the file."""
-
-Version = Annotated[str, Field(pattern=r"^[0-9A-Za-z.+!_-]{1,64}$")]
+VERSION = re.compile(r"[0-9A-Za-z.+!_-]{1,64}")
 """A version as Python packages spell it, and no other text."""
 
 
@@ -53,7 +53,7 @@ class RepairRecord(Record):
     """
 
     format: Literal["onnxcausal-repair/1"] = FORMAT
-    onnxcausal: Version
+    onnxcausal: str
     form: Form
     original: OriginalRecord
     inserted: dict[str, str]
@@ -81,6 +81,7 @@ def from_text(text: str, where: str) -> RepairRecord:
     cause: Exception
     try:
         found = RepairRecord.model_validate(parse(text))
+        _check_version(found.onnxcausal)
         return found.model_copy(update={"masks": in_order(found.masks)})
     except ValidationError as error:
         first = error.errors()[0]
@@ -95,3 +96,13 @@ def from_text(text: str, where: str) -> RepairRecord:
         why=why,
         remedy="use the version of onnxcausal that made the file; if it was edited, apply the masks anew",
     ) from cause
+
+
+def _check_version(version: str) -> None:
+    """Refuse a text that is no version.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not VERSION.fullmatch(version):
+        raise ValueError("onnxcausal: it is no version")

@@ -20,7 +20,9 @@ from onnxcausal.pipeline.preparing.prepare import prepare
 BLOCK = 256
 """Samples read at once."""
 SLACK = 0.01
-"""Share of the largest value in a layer by which a mean may lie outside: float noise, and a node that seldom speaks."""
+"""Share of the largest value in a layer by which a mean may lie outside: a node may seldom speak."""
+NOISE = 1e-6
+"""The same on made-up inputs, which are so large that nothing but float noise lies outside."""
 
 
 class MeansState(StrEnum):
@@ -107,7 +109,7 @@ def _held_to_data(
         for name, (least, most) in parent_ranges(network, prepared.wiring, batch.x, set(means)).items():
             before = ranges.get(name, (least, most))
             ranges[name] = np.minimum(before[0], least), np.maximum(before[1], most)
-        outside = _first_outside(means, ranges)
+        outside = _first_outside(means, ranges, SLACK)
         if outside is None:
             return HeldMeans(
                 MeansState.WITHIN_DATA, f"means lie within what their nodes take on {read} samples of {samples.source}"
@@ -129,7 +131,7 @@ def _held_to_made_up(
     for name, (least, most) in found.items():
         size = max(means[name]) + 1
         ranges[name] = np.full(size, least), np.full(size, most)
-    outside = _first_outside(means, ranges)
+    outside = _first_outside(means, ranges, NOISE)
     if outside is not None:
         raise _beyond(where, outside, "on made-up inputs (no data are named)")
     told = ", ".join(f"{least:.3g} to {most:.3g} in {name}" for name, (least, most) in sorted(found.items()))
@@ -151,15 +153,15 @@ class _Outside:
 
 
 def _first_outside(
-    means: Mapping[str, Mapping[int, float]], ranges: Mapping[str, tuple[Floats, Floats]]
+    means: Mapping[str, Mapping[int, float]], ranges: Mapping[str, tuple[Floats, Floats]], share: float
 ) -> _Outside | None:
-    """Return the first mean that lies outside of a range; None where none does."""
+    """Return the first mean that lies outside of a range by more than a share of the largest value in its layer."""
     for layer, of_layer in means.items():
         if layer not in ranges:
             return _Outside(layer, *next(iter(of_layer.items())), np.inf, -np.inf)
         least, most = ranges[layer]
         finite = np.abs(np.concatenate([least[np.isfinite(least)], most[np.isfinite(most)]]))
-        slack = SLACK * float(finite.max(initial=0.0))
+        slack = share * float(finite.max(initial=0.0))
         for parent, mean in of_layer.items():
             if parent >= len(least) or not least[parent] - slack <= mean <= most[parent] + slack:
                 known = parent < len(least)
