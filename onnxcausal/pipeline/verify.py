@@ -115,7 +115,7 @@ def _record(
         byte_for_byte=byte_for_byte,
         form=record.form,
         layers=[ChangedLayerRecord(**asdict(size)) for size in sizes_of(original, expected)],
-        means=MeansRecord(state=held.state.value, told=held.told),
+        means=MeansRecord(state=held.state, told=held.told),
         claims=ClaimRecord(
             onnxcausal=record.onnxcausal, file=record.masks.model.file, provenance=record.masks.provenance
         ),

@@ -161,6 +161,18 @@ def test_means_are_written_into_the_file(analysis: Path, tmp_path: Path) -> None
         assert (decided[own] == entry.target).mean() == pytest.approx(entry.change.after)
 
 
+def test_means_that_a_repair_chose_go_into_a_file_with_the_data_and_without(analysis: Path, tmp_path: Path) -> None:
+    options = replace(FOURS, replace=Replace.MEAN, beta=0.25, portion=1.0)
+    masks, bare = tmp_path / "masks.json", tmp_path / "bare.onnx"
+    repair(DEFECT, masks, analysis=analysis, options=options, plan_only=True)
+    assert read_masks(masks).means
+    shutil.copy(DEFECT, bare)  # without the sidecar
+    for model, told in ((DEFECT, "means lie within what their nodes take on"), (bare, "means not checked")):
+        out = tmp_path / f"{model.stem}.applied.onnx"
+        assert apply(model, masks, out).means.startswith(told)
+        assert verify(out, model).means.told.startswith(told)
+
+
 def test_a_repair_that_may_harm_is_refused_and_not_written(analysis: Path, tmp_path: Path) -> None:
     with pytest.raises(GateError, match="does not pass its gate") as caught:
         repair(DEFECT, tmp_path / "fixed.onnx", analysis=analysis, options=replace(FOURS, max_drop=0.065))

@@ -1,6 +1,7 @@
 """What `verify` proves of a repaired file and what it does not, and its JSON format, version 1."""
 
 import json
+from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
@@ -13,6 +14,19 @@ SCHEMA_FILE = "verification-1.schema.json"
 """The shipped JSON Schema, beside this module."""
 
 Size = Annotated[float, Field(ge=0)]
+
+
+class MeansState(StrEnum):
+    """What is known of the means."""
+
+    NONE = "none"
+    """There are none."""
+    WITHIN_DATA = "within data"
+    """Each lies between the least and the largest value that its node takes on samples."""
+    NOT_CHECKED = "not checked against data"
+    """No data are at hand; each lies within what nodes of its layer take on made-up inputs of two scales."""
+    ANY = "not checked"
+    """It was told to take any."""
 
 
 class ClaimRecord(Record):
@@ -45,7 +59,7 @@ class ChangedLayerRecord(Record):
 class MeansRecord(Record):
     """What is known of the means; `told` says the same in a sentence, empty where there are none."""
 
-    state: Literal["none", "within data", "not checked against data", "not checked"]
+    state: MeansState
     told: str
 
 

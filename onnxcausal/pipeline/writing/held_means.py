@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 
 from onnxcausal.analysis.formats.masks import MasksFile, ReadingRecord, means_by_layer
+from onnxcausal.analysis.formats.verification import MeansState
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.errors import GateError
 from onnxcausal.onnxgraph.forms.made_up_ranges import made_up_ranges
@@ -23,19 +23,6 @@ SLACK = 0.01
 """Share of the largest value in a layer by which a mean may lie outside: a node may seldom speak."""
 NOISE = 1e-6
 """The same on made-up inputs, which are so large that nothing but float noise lies outside."""
-
-
-class MeansState(StrEnum):
-    """What is known of the means."""
-
-    NONE = "none"
-    """There are none."""
-    WITHIN_DATA = "within data"
-    """Each lies between the least and the largest value that its node takes on samples."""
-    NOT_CHECKED = "not checked against data"
-    """No data are at hand; each lies within what nodes of its layer take on made-up inputs of two scales."""
-    ANY = "not checked"
-    """It was told to take any."""
 
 
 @dataclass(frozen=True, slots=True)

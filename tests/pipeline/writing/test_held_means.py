@@ -8,10 +8,11 @@ import pytest
 
 from onnxcausal.analysis.formats.masks import MaskRecord, MeanRecord
 from onnxcausal.analysis.formats.repair_metadata import Form
+from onnxcausal.analysis.formats.verification import MeansState
 from onnxcausal.errors import ConfigError, GateError, ModelError
 from onnxcausal.pipeline.apply import apply
 from onnxcausal.pipeline.verify import verify
-from onnxcausal.pipeline.writing.held_means import SLACK, MeansState
+from onnxcausal.pipeline.writing.held_means import SLACK
 from tests.support.networks import mlp
 from tests.support.repairs import WEIGHTS, write_masks, write_model
 
