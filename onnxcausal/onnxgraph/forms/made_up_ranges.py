@@ -20,7 +20,7 @@ from onnxcausal.onnxgraph.runner import run_feeds
 
 SCALES = (1.0, 255.0)
 """What normal inputs are multiplied by: features are about 1 large mostly, grey levels reach 255."""
-DRAWN = 4
+DRAWN = 2
 """Batches of each scale."""
 SEED = 0
 """Of the inputs, which are the same for everyone."""
@@ -79,9 +79,12 @@ def _feeds(proto: onnx.ModelProto, batch: int) -> list[dict[str, NDArray[np.gene
 
 def _range(values: Iterable[object]) -> tuple[float, float]:
     """Return the least and the largest of finite numbers; where there are none, a range in which no number lies."""
-    finite = [held[np.isfinite(held)] for held in values if isinstance(held, np.ndarray)]
-    numbers = np.concatenate([held.ravel().astype(np.float64) for held in finite]) if finite else np.empty(0)
-    return float(numbers.min(initial=np.inf)), float(numbers.max(initial=-np.inf))
+    least, most = np.inf, -np.inf
+    for held in values:
+        finite = held[np.isfinite(held)] if isinstance(held, np.ndarray) else np.empty(0)
+        if finite.size:
+            least, most = min(least, float(finite.min())), max(most, float(finite.max()))
+    return least, most
 
 
 def _scaled(value: NDArray[Any], scale: float) -> NDArray[Any]:
