@@ -13,9 +13,10 @@ from onnxcausal.analysis.formats import (
     inspection_file,
     masks,
     side_effects,
+    verification,
 )
 
-FORMATS = (analysis_file, comparison, compression, evaluation, inspection_file, masks, side_effects)
+FORMATS = (analysis_file, comparison, compression, evaluation, inspection_file, masks, side_effects, verification)
 
 
 def main() -> None:

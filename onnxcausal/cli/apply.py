@@ -4,6 +4,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from onnxcausal.cli import options
+from onnxcausal.cli.settings import configured_by, machine_by
 
 if TYPE_CHECKING:
     from onnxcausal.pipeline.apply import Applied
@@ -19,18 +20,47 @@ def apply_command(
     *,
     out: options.NewModelFile,
     form: options.FormName = "masked",
+    any_means: options.AnyMeans = False,
+    data: options.Data = None,
+    labels: options.Labels = None,
+    label_column: options.LabelColumn = None,
+    skip_bad: options.SkipBad = None,
+    resize: options.Resize = None,
+    center_crop: options.CenterCrop = None,
+    rescale: options.Rescale = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    channels: options.Channels = None,
+    layout: options.Layout = None,
+    input_name: options.InputName = None,
+    fixed: options.Fixed = None,
+    output: options.Output = None,
+    task: options.Task = None,
+    provider: options.Provider = None,
+    memory: options.Memory = None,
     force: options.ForceFile = False,
     limits: options.Limits = None,
     follow_links: options.FollowLinks = False,
+    config: options.Config = None,
     quiet: options.Quiet = False,
-    debug: options.Debug = False,  # noqa: ARG001  # read by the program's entry, which sees every error
+    debug: options.Debug = False,  # read by the program's entry, which sees every error
 ) -> None:
-    """Write a model file with masks on its layers; all else of the file stays as it is."""
-    from onnxcausal.pipeline.apply import apply  # noqa: PLC0415  # --help must not load it
-    from onnxcausal.pipeline.preparing.machine import Machine  # noqa: PLC0415
+    """Write a model file with masks on its layers; all else of the file stays as it is.
 
-    applied = apply(
-        model, masks, out, form=form, force=force, machine=Machine.of(limits=limits, follow_links=follow_links)
+    Means among the masks are held to what nodes take on the data that the sidecar, or --data, names.
+    """
+    from onnxcausal.pipeline.apply import run  # noqa: PLC0415  # --help must not load it
+
+    arguments = locals()
+    applied = run(
+        model,
+        masks,
+        out,
+        lambda: configured_by(model, arguments),
+        form=form,
+        force=force,
+        any_means=any_means,
+        machine=machine_by(arguments),
     )
     _tell(applied)
     if not quiet:
@@ -51,6 +81,8 @@ def _tell(applied: "Applied") -> None:
             shown.append(f"means in {layer.shift}" if layer.shift else "means in its bias")
         rows.append([layer.name, ", ".join(shown)])
     _tell_rows(rows)
+    if applied.means:
+        print(printable(applied.means))
     if applied.smaller is not None:
         tell_smaller(applied.smaller)
     if applied.form is Form.SWITCHABLE:

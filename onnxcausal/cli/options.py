@@ -272,6 +272,16 @@ VerifyCount = Annotated[
     typer.Option("--count", min=1, help="Samples of a class to measure on. Default: all.", rich_help_panel=SAMPLES),
 ]
 NoData = Annotated[bool, typer.Option("--no-data", help="Prove alone, and measure nothing.", rich_help_panel=SAMPLES)]
+AnyMeans = Annotated[
+    bool, typer.Option("--any-means", help="Take means that no node takes on the data.", rich_help_panel=SAMPLES)
+]
+OriginalFile = Annotated[
+    Path | None, typer.Option("--against", help="The .onnx file that it should be: compare what is left with it.")
+]
+OtherBytes = Annotated[
+    bool,
+    typer.Option("--other-bytes", help="Write it though its bytes are not those that its record names."),
+]
 ReportedFolder = Annotated[Path, typer.Argument(help="Folder that analyze wrote.")]
 Results = Annotated[
     list[Path] | None,

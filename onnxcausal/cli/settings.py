@@ -1,6 +1,7 @@
 """What the options of a command mean: settings of the configuration, a machine, shares."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,12 @@ def configured_by(model: Path, arguments: Mapping[str, Any]) -> "Configured":
     from onnxcausal.pipeline.preparing.configuration import configure  # noqa: PLC0415  # --help must not load it
 
     return configure(model, arguments["config"], given_settings(arguments))
+
+
+def without_data(configured: "Configured") -> "Configured":
+    """Return a configuration that names no data."""
+    values = configured.values
+    return replace(configured, values=replace(values, data=replace(values.data, source=None)))
 
 
 def machine_by(arguments: Mapping[str, Any]) -> "Machine":

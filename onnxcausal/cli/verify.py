@@ -3,7 +3,7 @@
 import sys
 
 from onnxcausal.cli import options
-from onnxcausal.cli.settings import configured_by, machine_by
+from onnxcausal.cli.settings import configured_by, machine_by, without_data
 
 
 def verify_command(
@@ -12,6 +12,7 @@ def verify_command(
     against: options.AgainstFile,
     count: options.VerifyCount = None,
     no_data: options.NoData = False,
+    any_means: options.AnyMeans = False,
     data: options.Data = None,
     labels: options.Labels = None,
     label_column: options.LabelColumn = None,
@@ -38,27 +39,29 @@ def verify_command(
 ) -> None:
     """Prove that a repaired file is exactly a model and the masks it names, and measure what these change.
 
-    Exit code 0 where it is, else 1. What the masks change is measured where the sidecar of the model, or --data, names
-    labelled data.
+    Exit code 0 where it is, else 1. What the masks change is measured, and their means are held to what nodes take,
+    where the sidecar of the model, or --data, names labelled data.
     """
-    from onnxcausal.pipeline.preparing.machine import Machine  # noqa: PLC0415
-    from onnxcausal.pipeline.verify import verify  # noqa: PLC0415  # --help must not load it
-    from onnxcausal.report.text import printable  # noqa: PLC0415
+    from onnxcausal.analysis.formats.verification import to_json  # noqa: PLC0415  # --help must not load it
+    from onnxcausal.pipeline.verify import run  # noqa: PLC0415
+    from onnxcausal.report.verification import notes, text  # noqa: PLC0415
 
     arguments = locals()
     machine, configured = machine_by(arguments), configured_by(against, arguments)
-    is_same = verify(repaired, against, machine=Machine.of(limits=limits, follow_links=follow_links))
-    how = "byte for byte" if is_same else "as the same message in other bytes"
-    said = f"{printable(repaired.name)} is {printable(against.name)} and its masks, {how}"
-    print(said, file=sys.stderr if as_json else sys.stdout)
     if no_data:
-        return
-    if configured.values.data.source is not None:
-        from onnxcausal.analysis.formats.side_effects import to_json  # noqa: PLC0415
+        configured = without_data(configured)
+    found = run(repaired, against, lambda: configured, any_means=any_means, machine=machine)
+    has_data = configured.values.data.source is not None
+    if as_json:
+        print(text(found), end="", file=sys.stderr)
+    print(text(found) if not as_json else "" if has_data else to_json(found), end="")
+    if has_data:
+        from onnxcausal.analysis.formats import side_effects  # noqa: PLC0415
         from onnxcausal.pipeline.remeasure import remeasure  # noqa: PLC0415
         from onnxcausal.report.repair import table  # noqa: PLC0415
 
-        found = remeasure(repaired, against, configured, count=count, machine=machine)
-        print(to_json(found) if as_json else table(found), end="")
-    elif not quiet:
+        told = notes(found) if as_json else ()
+        measured = remeasure(repaired, against, configured, count=count, notes=told, machine=machine)
+        print(side_effects.to_json(measured) if as_json else table(measured), end="")
+    elif not (quiet or no_data):
         print("not measured: no data is named, in a sidecar or with --data", file=sys.stderr)

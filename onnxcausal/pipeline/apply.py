@@ -1,16 +1,21 @@
 """The job `apply`: a model file with masks, in one of four forms."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
 
+import numpy as np
+
 from onnxcausal.analysis.formats.masks import check_model, read_masks
 from onnxcausal.analysis.formats.repair_metadata import Form
 from onnxcausal.errors import ConfigError
-from onnxcausal.onnxgraph.forms.masked_file import repair
+from onnxcausal.onnxgraph.forms.masked_file import Repaired, repair
 from onnxcausal.onnxgraph.original.original import repairs
+from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
 from onnxcausal.pipeline.preparing.machine import HERE, Machine
 from onnxcausal.pipeline.preparing.opening import open_original
+from onnxcausal.pipeline.writing.held_means import hold_means
 from onnxcausal.pipeline.writing.placing import check_place, files_of, put
 from onnxcausal.pipeline.writing.pruned import PrunedSize, compare_pruned
 
@@ -45,6 +50,7 @@ class Applied:
         form: how masks stand in the file.
         layers: what was done to each layer, in file order.
         sha256: of the new file.
+        means: what is known of the means that are in the masks, and what they add; empty where there are none.
         smaller: what was taken out of a pruned file; None for other forms.
     """
 
@@ -52,6 +58,7 @@ class Applied:
     form: Form
     layers: tuple[MaskedLayer, ...]
     sha256: str
+    means: str = ""
     smaller: PrunedSize | None = None
 
 
@@ -79,26 +86,69 @@ def apply(
     *,
     form: str = Form.MASKED,
     force: bool = False,
+    data: str | Path | None = None,
+    config: str | Path | None = None,
+    any_means: bool = False,
     machine: Machine = HERE,
+    **settings: object,
 ) -> Applied:
     """Write a model file with masks; the same job as `onnxcausal apply`.
 
-    A pruned file is run beside the folded form first, on random inputs.
+    A pruned file is run beside the folded form first, on random inputs. Means are held to what their nodes take: on
+    the data, where any are named, else on made-up inputs.
 
     Args:
-        model: the model file; left as it is.
+        model: the model file; left as it is. The sidecar beside it is used if it exists and there are means.
         masks: file of masks of that model.
         out: the new file.
-        form: how masks stand in it: `masked`, `folded` or `switchable`.
+        form: how masks stand in it: `masked`, `folded`, `pruned` or `switchable`.
         force: replace another file in its place.
+        data: file or folder of samples that means are held to; default: what the sidecar names.
+        config: a configuration file in place of the sidecar.
+        any_means: take means that are no means.
         machine: how far the file is trusted; see `Machine.of`.
+        **settings: any key of the sidecar.
 
     Raises:
+        GateError: a mean is beyond what its node takes; nothing is written.
         ConfigError: the masks cannot be read, or are of another model.
         ModelError: the model is unsupported or broken, or a layer does not take the masks in that form.
         OutputError: the new file cannot be written, or would replace another; nothing is written then.
     """
-    model, masks, out = Path(model), Path(masks), Path(out)
+    model = Path(model)
+
+    def configure() -> Configured:
+        return configure_by_name(model, config, settings, data)
+
+    return run(model, Path(masks), Path(out), configure, form=form, force=force, any_means=any_means, machine=machine)
+
+
+def run(
+    model: Path,
+    masks: Path,
+    out: Path,
+    configure: Callable[[], Configured],
+    *,
+    form: str,
+    force: bool,
+    any_means: bool,
+    machine: Machine,
+) -> Applied:
+    """Write a model file with masks.
+
+    Args:
+        model: the model file.
+        masks: file of masks.
+        out: the new file.
+        configure: how the model is read, and its data; asked where there are means alone.
+        form: how masks stand in the file.
+        force: replace another file in its place.
+        any_means: take means that are no means.
+        machine: what of the machine may be used.
+
+    Raises:
+        OnnxCausalError: as `apply` says.
+    """
     caution, chosen = machine.caution, parse_form(form)
     asked = read_masks(masks)
     original = open_original(model, caution, asked.reading.output)
@@ -106,6 +156,7 @@ def apply(
     sources = [*files_of(original), masks]
     check_place(out, sources, lambda: repairs(out, original.model.sha256), force=force)
     repaired = repair(original, asked, chosen, version_of("onnxcausal"))
+    held = hold_means(original, asked, masks, configure, machine, any_means=any_means)
     smaller = compare_pruned(repaired, original, asked) if chosen is Form.PRUNED else None
     digest = put(out, repaired.proto, original, repaired.data, follow_links=caution.follow_links)
     inserted, shifts = repaired.record.inserted, repaired.record.shifts
@@ -120,4 +171,10 @@ def apply(
         )
         for name, mask in repaired.masks.items()
     )
-    return Applied(original.model.name, chosen, layers, digest, smaller)
+    told = f"{held.told}; they add up to {_largest(repaired):.3g} to what a child gets" if held.told else ""
+    return Applied(original.model.name, chosen, layers, digest, told, smaller)
+
+
+def _largest(repaired: Repaired) -> float:
+    """Return the largest number that is added to what a child of any layer gets."""
+    return max((float(np.abs(shift).max()) for shift in repaired.shifts.values()), default=0.0)

@@ -1,26 +1,33 @@
 """What a repaired file changes, measured again from the two files alone."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from onnxcausal.analysis.formats.masks import ReadingRecord
 from onnxcausal.analysis.formats.side_effects import SideEffectsFile
 from onnxcausal.errors import ConfigError
 from onnxcausal.onnxgraph.original.original import record_of
 from onnxcausal.onnxgraph.runner.memory import free_memory
 from onnxcausal.pipeline.heldout.changes import side_effects
-from onnxcausal.pipeline.heldout.split import KEPT_SHARE, HeldOutSamples, decide
-from onnxcausal.pipeline.preparing.configuration import Configuration, Configured
+from onnxcausal.pipeline.heldout.split import KEPT_SHARE, HeldOutSamples, decide_both
+from onnxcausal.pipeline.preparing.configuration import Configured
 from onnxcausal.pipeline.preparing.machine import HERE, Machine
 from onnxcausal.pipeline.preparing.opening import open_original
 from onnxcausal.pipeline.preparing.prepare import prepare
 from onnxcausal.pipeline.repairing.assess import Assessed
 from onnxcausal.pipeline.repairing.records import side_effects_file
+from onnxcausal.pipeline.writing.held_means import as_made
 from onnxcausal.pipeline.writing.trial_file import costs_of, opened
 
 
 def remeasure(
-    repaired: Path, against: Path, configured: Configured, *, count: int | None = None, machine: Machine = HERE
+    repaired: Path,
+    against: Path,
+    configured: Configured,
+    *,
+    count: int | None = None,
+    notes: Sequence[str] = (),
+    machine: Machine = HERE,
 ) -> SideEffectsFile:
     """Return what a repaired file changes on the data at hand.
 
@@ -29,6 +36,7 @@ def remeasure(
         against: the model it was made from.
         configured: how that model is read, and its data.
         count: samples of each class, the first ones; None: all.
+        notes: what a reader must know beside what is measured.
         machine: what of the machine may be used.
 
     Raises:
@@ -37,7 +45,7 @@ def remeasure(
     """
     caution = machine.caution
     record = record_of(open_original(repaired, caution, run=False))
-    values = _as_made(configured.values, record.masks.reading)
+    values = as_made(configured.values, record.masks.reading)
     original, found = (open_original(path, caution, values.model.output) for path in (against, repaired))
     prepared = prepare(original.model, values, machine=machine)
     if not prepared.settings.task.compares:
@@ -58,9 +66,8 @@ def remeasure(
     positions = {target: samples.of_class(target)[:count] for target in samples.present.tolist()}
     part = HeldOutSamples(samples, positions, KEPT_SHARE * free_memory())
     known = prepared.classes.are_probabilities
-    changed = opened(found.model, values, machine)
-    files = (prepared.file, replace(prepared.file, network=changed))
-    before, after = (decide(file.network, part, probabilities=known, file=file) for file in files)
+    changed = replace(prepared.file, network=opened(found.model, values, machine))
+    before, after, largest = decide_both((prepared.file, changed), part, probabilities=known)
     same = record.masks.provenance.get("data_sha256") == prepared.origin.data_sha256
     return side_effects_file(
         prepared,
@@ -70,12 +77,9 @@ def remeasure(
         protected=tuple(positions),
         settings={"count": count},
         cost=costs_of((against, repaired), values, next(part.blocks()).x[:1], machine),
-        notes=["the masks were chosen on samples of this data: the numbers flatter them"] if same else [],
+        notes=[
+            *(["the masks were chosen on samples of this data: the numbers flatter them"] if same else []),
+            f"a score changes by up to {largest:.3g}",
+            *notes,
+        ],
     )
-
-
-def _as_made(values: Configuration, reading: ReadingRecord) -> Configuration:
-    """Return a configuration that reads the model as its masks were made for, where it does not say otherwise."""
-    section = values.model
-    told = replace(section, output=section.output or reading.output, task=section.task or reading.task)
-    return replace(values, model=told)

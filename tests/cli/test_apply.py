@@ -1,7 +1,9 @@
 """The commands `apply`, `unmask` and `verify` as a user meets them."""
 
 import hashlib
+import json
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 import onnx
@@ -35,9 +37,25 @@ def test_masks_are_applied_verified_and_taken_out(capsys: pytest.CaptureFixture[
         "  /fc3/Gemm    20 of 840 edges, mask /fc3/Gemm.mask\n"
     )
     code, out, err = run(capsys, "verify", "out.onnx", "--against", "model.onnx", "--quiet")
-    assert (code, out, err) == (0, "out.onnx is model.onnx and its masks, byte for byte\n", "")
+    assert (code, err) == (0, "")
+    assert out == (
+        "out.onnx is model.onnx and its masks, byte for byte\n"
+        "  layer        edges   of  largest weight  changes by  added\n"
+        "  /conv2/Conv      2   96           0.242      0.0781      0\n"
+        "  /fc3/Gemm       20  840           0.242       0.186      0\n"
+        f"  the file says, unproven: made by onnxcausal {version('onnxcausal')} from model.onnx\n"
+    )
     code, out, err = run(capsys, "unmask", "out.onnx", "-o", "back.onnx", "--quiet")
-    assert (code, out, err) == (0, "out.onnx: the original is restored, byte for byte\n", "")
+    digest = hashlib.sha256(DIGITS.read_bytes()).hexdigest()
+    assert (code, err) == (0, "")
+    assert out == (
+        "out.onnx: without its masks it has the hash that its own record names\n"
+        f"  the file says, unproven: made by onnxcausal {version('onnxcausal')} from model.onnx\n"
+        f"  hash in its record: {digest}\n"
+        f"  hash of what is written: {digest}\n"
+    )
+    code, out, _ = run(capsys, "unmask", "out.onnx", "-o", "back.onnx", "--against", "model.onnx")
+    assert (code, out.splitlines()[0]) == (0, "out.onnx: without its masks it is model.onnx, byte for byte")
     assert Path("back.onnx").read_bytes() == DIGITS.read_bytes()
 
 
@@ -56,7 +74,13 @@ def test_means_are_told_where_they_stand(capsys: pytest.CaptureFixture[str]) -> 
     assert "  /fc3/Gemm  20 of 840 edges, mask /fc3/Gemm.mask, means in /fc3/Gemm.shift\n" in out
     assert "feed ones to these masks, zeros to these means, and the file is the original model\n" in out
     _, out, _ = run(capsys, "apply", "model.onnx", "masks.json", "-o", "out.onnx", "--form", "folded")
-    assert out.endswith("  /fc3/Gemm  20 of 840 edges, means in its bias\n")
+    assert "  /fc3/Gemm  20 of 840 edges, means in its bias\n" in out
+    assert "means not checked: no data are named; on made-up inputs nodes take 0 to " in out
+    assert out.endswith("; they add up to 0.0791 to what a child gets\n")
+    code, out, err = run(capsys, "verify", "out.onnx", "--against", "model.onnx", "--no-data", "--json")
+    assert code == 0
+    assert json.loads(out)["means"]["state"] == "not checked against data"
+    assert "means not checked: no data are named" in err
 
 
 def test_a_folded_file_has_no_masks_to_tell(capsys: pytest.CaptureFixture[str]) -> None:

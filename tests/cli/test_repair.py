@@ -57,6 +57,8 @@ def test_a_repair_is_told_written_and_verified(capsys: pytest.CaptureFixture[str
     assert found["plan"] is None
     assert found["overall"]["n"] == 60
     assert "byte for byte" in err
+    assert any("a score changes by up to" in note for note in found["notes"])
+    assert any("layer /gemm_2/Gemm: a weight changes by up to" in note for note in found["notes"])
 
 
 def test_masks_alone_are_json_and_may_be_replaced(capsys: pytest.CaptureFixture[str]) -> None:

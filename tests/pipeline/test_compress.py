@@ -74,7 +74,7 @@ def test_the_file_is_as_small_as_asked_for_and_no_group_smaller(found: Compressi
 
 
 def test_the_file_is_the_model_and_masks_and_proven_to_be(found: Compression, place: Path) -> None:
-    assert verify(place / "small.onnx", MODEL)
+    assert verify(place / "small.onnx", MODEL).byte_for_byte
     onnx.checker.check_model(onnx.load(place / "small.onnx"), full_check=True)
     x, _ = digits()
     model = open_proto(onnx.load(MODEL), x[:2])
@@ -267,7 +267,7 @@ def test_what_stands_in_the_way_stays_and_an_earlier_result_goes(
     assert (tmp_path / "small.onnx").read_text() == "mine"
     (tmp_path / "small.onnx").write_bytes((place / "fitted.onnx").read_bytes())
     compress(MODEL, tmp_path / "small.onnx", analysis=analysis, options=HALF)
-    assert verify(tmp_path / "small.onnx", MODEL)
+    assert verify(tmp_path / "small.onnx", MODEL).byte_for_byte
 
 
 def test_a_smaller_model_is_not_compressed_again(found: Compression, refitted: Compression, place: Path) -> None:
@@ -285,7 +285,7 @@ def test_masks_of_a_fitted_model_are_proven_against_it(refitted: Compression, pl
     masks = refitted.masks.model_copy(update={"masks": [entry], "model": model})
     (tmp_path / "masks.json").write_text(masks_json(masks))
     apply(place / "fitted.onnx", tmp_path / "masks.json", tmp_path / "masked.onnx")
-    assert verify(tmp_path / "masked.onnx", place / "fitted.onnx")
+    assert verify(tmp_path / "masked.onnx", place / "fitted.onnx").byte_for_byte
 
 
 def test_too_few_samples_are_refused(analysis: Path, tmp_path: Path) -> None:

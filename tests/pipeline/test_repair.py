@@ -108,7 +108,7 @@ def test_the_file_does_on_the_reported_samples_what_the_record_says(found: Repai
 
 
 def test_the_file_verifies_and_says_where_it_comes_from(found: Repair, analysis: Path, place: Path) -> None:
-    assert verify(place / "fixed.onnx", DEFECT)
+    assert verify(place / "fixed.onnx", DEFECT).byte_for_byte
     (entry,) = [entry for entry in onnx.load(place / "fixed.onnx").metadata_props if entry.key == KEY]
     provenance = json.loads(entry.value)["masks"]["provenance"]
     assert provenance["data_sha256"] == read_analysis(analysis).data.sha256
@@ -129,7 +129,7 @@ def test_a_plan_is_a_file_of_masks_that_makes_the_same_model(found: Repair, anal
     assert read_masks(out) == found.masks
     assert sorted(path.name for path in tmp_path.iterdir()) == ["masks.json"]
     apply(DEFECT, out, tmp_path / "applied.onnx")
-    assert verify(tmp_path / "applied.onnx", DEFECT)
+    assert verify(tmp_path / "applied.onnx", DEFECT).byte_for_byte
 
 
 @pytest.mark.slow
@@ -159,6 +159,18 @@ def test_means_are_written_into_the_file(analysis: Path, tmp_path: Path) -> None
     for entry in found.record.classes:
         own = np.array(found.record.split.report[entry.target])
         assert (decided[own] == entry.target).mean() == pytest.approx(entry.change.after)
+
+
+def test_means_that_a_repair_chose_go_into_a_file_with_the_data_and_without(analysis: Path, tmp_path: Path) -> None:
+    options = replace(FOURS, replace=Replace.MEAN, beta=0.25, portion=1.0)
+    masks, bare = tmp_path / "masks.json", tmp_path / "bare.onnx"
+    repair(DEFECT, masks, analysis=analysis, options=options, plan_only=True)
+    assert read_masks(masks).means
+    shutil.copy(DEFECT, bare)  # without the sidecar
+    for model, told in ((DEFECT, "means lie within what their nodes take on"), (bare, "means not checked")):
+        out = tmp_path / f"{model.stem}.applied.onnx"
+        assert apply(model, masks, out).means.startswith(told)
+        assert verify(out, model).means.told.startswith(told)
 
 
 def test_a_repair_that_may_harm_is_refused_and_not_written(analysis: Path, tmp_path: Path) -> None:

@@ -73,6 +73,79 @@ def test_no_input_is_written_into_a_script() -> None:
     assert all(step["shell"] == "bash" for step in STEPS.values() if "run" in step)
 
 
+@pytest.mark.parametrize("name", ["tools/action/action.yml", "docs/ci.md", "tools/gitlab-ci.yml"])
+def test_what_others_wrote_is_named_by_the_hash_of_a_commit(name: str) -> None:
+    named = re.findall(r"\buses: *([^\s@]+)@(\S+)", (ROOT / name).read_text(encoding="utf-8"))
+    assert bool(named) is not name.endswith("gitlab-ci.yml")
+    for action, revision in named:
+        own = action.startswith("onnxcausal/")
+        assert revision == "FULL-COMMIT-HASH" if own else re.fullmatch(r"[0-9a-f]{40}", revision), action
+
+
+def test_expressions_stand_where_no_shell_reads_them() -> None:
+    for step in ACTION["runs"]["steps"]:
+        for key, value in step.items():
+            assert key in ("env", "with", "if", "id") or "${{" not in str(value), (step, key)
+    for name in ("docs/ci.md", "tools/gitlab-ci.yml"):
+        assert "${{" not in (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_every_variable_is_quoted_in_the_scripts() -> None:
+    for step in ACTION["runs"]["steps"]:
+        for line in step.get("run", "").splitlines():
+            bare = re.sub(r'"[^"]*"', "", line).replace("$?", "").replace("$(mktemp", "")
+            assert "$" not in re.sub(r"^\s*\w+=\S*", "", bare).replace("^[0-9A-Za-z.+!_-]+$", ""), line
+
+
+HOSTILE = (
+    "$(touch ran)",
+    "`touch ran`",
+    "; touch ran",
+    "a && touch ran",
+    "a | touch ran",
+    "a\ntouch ran",
+    '"; touch ran; "',
+    "'; touch ran; '",
+    "${IFS}touch${IFS}ran",
+    "*",
+    "~",
+    "-h",
+    "a > ran",
+    "<(touch ran)",
+    "$((a[$(touch ran)]))",
+    "a\\",
+)
+"""Texts that do something where a shell reads them as a script."""
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("name", ["model", "data", "config", "baseline", "fail-on", "arguments"])
+def test_no_input_is_read_as_a_script(name: str, text: str, tmp_path: Path) -> None:
+    done = run_step("Analyse", {"model": "model.onnx"} | {name: text}, tmp_path, {"onnxcausal": ""})
+    assert done.code == 0, done.shown
+    ((*arguments,),) = done.called
+    parts = text.splitlines() if name in ("fail-on", "arguments") else [text]
+    assert set(parts) <= set(arguments)
+    assert not list(tmp_path.rglob("ran"))
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "0.1.0 --index-url https://example.org", "0.1.0; x", "0.1.0 @ https://x"])
+def test_a_version_that_is_none_installs_nothing(text: str, tmp_path: Path) -> None:
+    done = run_step("Install onnxcausal", {"version": text}, tmp_path, {"pip": ""})
+    if text != "-h":
+        assert (done.code, done.called) == (2, [])
+    else:
+        assert done.called == [["install", "--quiet", "onnxcausal==-h"]]  # pip takes it for no version
+    assert not list(tmp_path.rglob("ran"))
+
+
+@pytest.mark.parametrize("text", ["requirements.txt", *HOSTILE])
+def test_a_file_of_requirements_needs_hashes(text: str, tmp_path: Path) -> None:
+    done = run_step("Install onnxcausal", {"requirements": text, "version": "0.1.0"}, tmp_path, {"pip": ""})
+    assert done.called == [["install", "--quiet", "--require-hashes", "--requirement", text]]
+    assert not list(tmp_path.rglob("ran"))
+
+
 def test_every_output_is_set_by_the_step_it_names() -> None:
     for name, declared in ACTION["outputs"].items():
         assert declared["value"] == f"${{{{ steps.analyze.outputs.{name} }}}}"
@@ -139,7 +212,7 @@ def test_its_exit_code_is_that_of_the_analysis_and_reports_not_written_are_not_n
 
 def test_sarif_is_uploaded_where_asked_even_if_a_gate_failed() -> None:
     upload = STEPS["Upload SARIF"]
-    assert upload["uses"].startswith("github/codeql-action/upload-sarif@v")
+    assert upload["uses"].startswith("github/codeql-action/upload-sarif@")
     assert "!cancelled()" in upload["if"]  # without a word on its state, a step is left out after one that failed
     assert "inputs.upload-sarif == 'true'" in upload["if"]
     assert upload["with"]["sarif_file"] == ACTION["outputs"]["sarif"]["value"]

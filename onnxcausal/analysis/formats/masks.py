@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from onnxcausal.analysis.formats.analysis_file import Index, ModelRecord, Share
+from onnxcausal.analysis.formats.metadata_text import check_free
 from onnxcausal.analysis.formats.reading import read_record
 from onnxcausal.analysis.formats.record import Record
 from onnxcausal.causal.task import Task
@@ -47,6 +48,11 @@ class MaskRecord(Record):
     children: Indices | None = None
     beta: Share
 
+    @field_validator("beta")
+    @classmethod
+    def _without_sign(cls, beta: float) -> float:
+        return beta + 0.0  # -0.0 would be a mask of other bytes that removes as much
+
 
 class MeanRecord(Record):
     """The mean of some parent features of a layer over samples and places, a value for each parent.
@@ -78,6 +84,12 @@ class MasksFile(Record):
     masks: list[MaskRecord]
     means: list[MeanRecord] = Field(default_factory=list)
     provenance: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("provenance")
+    @classmethod
+    def _within_bounds(cls, provenance: dict[str, Any]) -> dict[str, Any]:
+        check_free(provenance)
+        return provenance
 
 
 def with_provenance(masks: MasksFile, provenance: Mapping[str, Any]) -> MasksFile:

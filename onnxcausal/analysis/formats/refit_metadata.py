@@ -4,6 +4,7 @@ import json
 from typing import Any, Final, Literal
 
 from onnxcausal.analysis.formats.masks import MasksFile, to_record
+from onnxcausal.analysis.formats.metadata_text import parse
 from onnxcausal.analysis.formats.record import Record
 from onnxcausal.analysis.formats.repair_metadata import OriginalRecord
 
@@ -47,6 +48,6 @@ def model_of_text(text: str) -> str:
     ''
     """
     try:
-        return str(json.loads(text)["masks"]["model"]["sha256"])
-    except (ValueError, TypeError, LookupError):
+        return str(parse(text)["masks"]["model"]["sha256"])
+    except (ValueError, TypeError, LookupError, RecursionError):
         return ""

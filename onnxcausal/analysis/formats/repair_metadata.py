@@ -1,6 +1,10 @@
-"""What a repaired model file says of how it was made: one text among its metadata."""
+"""What a repaired model file says of how it was made: one text among its metadata.
+
+It is the file's own claim: whoever made the file may have written anything into it. `verify` holds it to the model.
+"""
 
 import json
+import re
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -8,12 +12,17 @@ from pydantic import Field, ValidationError
 
 from onnxcausal.analysis.formats.analysis_file import Sha256
 from onnxcausal.analysis.formats.masks import MasksFile, in_order, to_record
+from onnxcausal.analysis.formats.metadata_text import parse
 from onnxcausal.analysis.formats.record import Record
 from onnxcausal.errors import ConfigError, ModelError
 
 KEY: Final = "onnxcausal.repair"
 """Key of the text among the model's metadata."""
 FORMAT: Final = "onnxcausal-repair/1"
+MOST_TOLD = 300
+"""Letters of a reason that are shown: it may quote the file."""
+VERSION = re.compile(r"[0-9A-Za-z.+!_-]{1,64}")
+"""A version as Python packages spell it, and no other text."""
 
 
 class Form(StrEnum):
@@ -67,20 +76,33 @@ def from_text(text: str, where: str) -> RepairRecord:
         where: the model it is from, for the error.
 
     Raises:
-        ModelError: it is damaged, or of another version.
+        ModelError: it is damaged, of another version, or more than such a record is.
     """
     cause: Exception
     try:
-        found = RepairRecord.model_validate_json(text)
+        found = RepairRecord.model_validate(parse(text))
+        _check_version(found.onnxcausal)
         return found.model_copy(update={"masks": in_order(found.masks)})
     except ValidationError as error:
         first = error.errors()[0]
-        why, cause = f"{'.'.join(map(str, first['loc']))}: {first['msg']}", error
+        why, cause = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:MOST_TOLD], error
     except ConfigError as error:
         why, cause = f"{error.what}, {error.why}", error
+    except (ValueError, RecursionError) as error:
+        why, cause = str(error)[:MOST_TOLD], error
     raise ModelError(
         "the model's record of its repair cannot be read",
         where=f"{where}, metadata {KEY}",
         why=why,
         remedy="use the version of onnxcausal that made the file; if it was edited, apply the masks anew",
     ) from cause
+
+
+def _check_version(version: str) -> None:
+    """Refuse a text that is no version.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not VERSION.fullmatch(version):
+        raise ValueError("onnxcausal: it is no version")

@@ -122,6 +122,19 @@ def load_message(path: Path, model: Model) -> onnx.ModelProto:
     Raises:
         ModelError: the file is not the one that was loaded.
     """
+    return _parse(load_bytes(path, model), path)
+
+
+def load_bytes(path: Path, model: Model) -> bytes:
+    """Return the bytes of a model's file.
+
+    Args:
+        path: the file.
+        model: the model that was loaded from it.
+
+    Raises:
+        ModelError: the file is not the one that was loaded.
+    """
     content = _content_of(path)
     if hashlib.sha256(content).hexdigest() != model.file_sha256:
         raise ModelError(
@@ -130,7 +143,7 @@ def load_message(path: Path, model: Model) -> onnx.ModelProto:
             why="its bytes are not those that were loaded a moment ago",
             remedy="wait until it is written, and run again",
         )
-    return _parse(content, path)
+    return content
 
 
 def read_message(path: Path) -> onnx.ModelProto:

@@ -63,7 +63,7 @@ def compare_outputs(one: onnx.ModelProto, other: onnx.ModelProto, name: str, rng
         return Sameness(None, allowed, f"what {', '.join(sorted(led))} does is decided by the inputs")
     why = ""
     for batch in BATCHES:  # some files with an open batch take one sample only
-        drawn = [_drawn(one, rng, batch) for _ in range(COMPARED)]
+        drawn = [drawn_feed(one, rng, batch) for _ in range(COMPARED)]
         feeds = [feed for feed in drawn if feed is not None]
         if not feeds:
             return Sameness(None, allowed, "its inputs are not all numbers of a known shape")
@@ -91,8 +91,16 @@ def _allowed(proto: onnx.ModelProto) -> float:
     return min(LARGEST_NOISE * float(np.finfo(coarsest).eps), LARGEST_SHARE)
 
 
-def _drawn(proto: onnx.ModelProto, rng: np.random.Generator, batch: int) -> Mapping[str, NDArray[np.generic]] | None:
-    """Return random values for all inputs without a default; None where there can be none."""
+def drawn_feed(
+    proto: onnx.ModelProto, rng: np.random.Generator, batch: int
+) -> Mapping[str, NDArray[np.generic]] | None:
+    """Return random values for all inputs without a default; None where there can be none.
+
+    Args:
+        proto: a model with all its weights.
+        rng: draws them.
+        batch: samples, where the model leaves that open.
+    """
     stored = {tensor.name for tensor in proto.graph.initializer}
     feed: dict[str, NDArray[np.generic]] = {}
     for value in proto.graph.input:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from onnxcausal.causal.outcome import Floats
@@ -62,6 +63,8 @@ def _fold(file: FileChange, name: str, layer: Layer, shift: Floats) -> None:
     changed = bias.astype(np.float64) + shift
     if whole:
         _check_whole(file, name, changed)
+    else:
+        _check_finite(file, name, bias, changed)
     stored = file.stored(tensor) if tensor and not file.way(tensor) else None
     if stored is not None and file.has_one_use(tensor) and changed.shape == bias.shape:
         file.store(stored, changed.astype(dtype))
@@ -102,6 +105,14 @@ def _fold_quantised(file: FileChange, name: str, tensor: str, shift: Floats) -> 
     if changed.shape != tuple(stored.dims):
         raise _not_foldable(file, name, f"its bias, through op {op.name or tensor}, does not stand along its children")
     file.store(stored, changed.astype(np.int32))
+
+
+def _check_finite(file: FileChange, name: str, bias: NDArray[np.generic], changed: Floats) -> None:
+    """Refuse a bias that becomes infinite."""
+    with np.errstate(over="ignore"):
+        held = changed.astype(bias.dtype).astype(np.float64)
+    if (np.isfinite(bias.astype(np.float64)) & ~np.isfinite(held)).any():
+        raise _not_foldable(file, name, f"its bias, of type {bias.dtype.name}, would overflow")
 
 
 def _check_whole(file: FileChange, name: str, bias: Floats) -> None:

@@ -37,6 +37,7 @@ class Repaired:
         record: what it says of how it was made.
         masks: the mask of each layer, by the layer's name.
         shifts: what takes the place of masked paths, added to the output of layers, by the layer's name.
+        layers: those layers as they stand in the original, by name.
         data: content of new files of weights beside it, by name.
         removed: what layers lost of their nodes, of a pruned file.
         kept: nodes that are masked in full and stay all the same, of a pruned file.
@@ -46,6 +47,7 @@ class Repaired:
     record: RepairRecord
     masks: Arrays
     shifts: Arrays = field(default_factory=dict)
+    layers: Mapping[str, Layer] = field(default_factory=dict)
     data: Mapping[str, bytes] = field(default_factory=dict)
     removed: tuple[Removed, ...] = ()
     kept: tuple[Kept, ...] = ()
@@ -110,7 +112,7 @@ def repair(original: Original, masks: MasksFile, form: Form, version: str) -> Re
         masks=masks,
     )
     written.proto.metadata_props.add(key=KEY, value=to_text(record))
-    return Repaired(written.proto, record, values, shifts, written.data, written.removed, written.kept)
+    return Repaired(written.proto, record, values, shifts, layers, written.data, written.removed, written.kept)
 
 
 def stamped(repaired: Repaired, masks: MasksFile) -> Repaired:

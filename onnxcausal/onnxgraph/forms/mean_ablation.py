@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
+from onnx import helper
 
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.errors import ModelError
@@ -31,7 +32,7 @@ def shifts_in_file(
         means: means of the parents of some of them, `[parents]`, as the analysis sees them.
 
     Raises:
-        ModelError: what is added to a layer is not known exactly.
+        ModelError: what is added to a layer is not known exactly, or is more than its numbers hold.
     """
     index = index_graph(model.proto, model.opset)
     found = {}
@@ -46,9 +47,24 @@ def shifts_in_file(
             shifts = child_shifts(layer, op, centred_weight(index, layer), masks[name], means[name] * unit)
             if layer.weight_type in BYTES:
                 shifts = np.rint(shifts)
+            _check_held(model, layer, name, shifts)
             if shifts.any():
                 found[name] = shifts
     return found
+
+
+def _check_held(model: Model, layer: Layer, name: str, shifts: Floats) -> None:
+    """Refuse numbers that become infinite in the file."""
+    kind = np.dtype(np.float32 if layer.weight_type in BYTES else helper.tensor_dtype_to_np_dtype(layer.weight_type))
+    with np.errstate(over="ignore"):
+        is_held = np.isfinite(shifts.astype(kind).astype(np.float64)).all()
+    if not is_held:
+        raise ModelError(
+            "what takes the place of the layer's paths is too large",
+            where=f"{model.name}, layer {name}",
+            why=f"up to {np.abs(shifts).max():.3g} would be added to its output, of type {kind.name}",
+            remedy="check the layer's means: they are no means of what its parents take",
+        )
 
 
 def _step(index: GraphIndex, held: FileLayer, name: str, model: str) -> float:

@@ -6,7 +6,7 @@ every place, which a bias can hold. At borders less of a kernel is used; there t
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -105,21 +105,53 @@ def parent_means(network: Network, wiring: Wiring, x: Inputs) -> dict[str, Float
         wiring: its layers, and the shapes of one run.
         x: samples, `[samples, ...]`, at least one.
     """
+    layers = [layer for layer in wiring.flow.layers if _has_samples(layer, wiring.trace)]
+    totals = {layer.name: np.zeros(layer.parents) for layer in layers}
+    for name, count, values in _parents(network, wiring, layers, x):
+        totals[name] += np.asarray(values.mean(axis=1, dtype=np.float64) * count)
+    return {name: total / len(x) for name, total in totals.items()}
+
+
+def parent_ranges(
+    network: Network, wiring: Wiring, x: Inputs, names: Collection[str]
+) -> dict[str, tuple[Floats, Floats]]:
+    """Return the least and the largest value of each parent over samples and places, by the layer's name.
+
+    A layer without means (`parent_means`) is absent. What is no number, or infinite, is left out: a parent without any
+    other value has the range from infinity to less than nothing, in which no number lies.
+
+    Args:
+        network: the model.
+        wiring: its layers, and the shapes of one run.
+        x: samples, `[samples, ...]`, at least one.
+        names: the layers.
+    """
+    layers = [layer for layer in wiring.flow.layers if layer.name in names and _has_samples(layer, wiring.trace)]
+    ranges = {layer.name: (np.full(layer.parents, np.inf), np.full(layer.parents, -np.inf)) for layer in layers}
+    for name, _, values in _parents(network, wiring, layers, x):
+        least, most = ranges[name]
+        finite = np.isfinite(values)
+        np.minimum(least, np.where(finite, values, np.inf).min(axis=1), out=least)
+        np.maximum(most, np.where(finite, values, -np.inf).max(axis=1), out=most)
+    return ranges
+
+
+def _parents(
+    network: Network, wiring: Wiring, layers: Collection[Layer], x: Inputs
+) -> Iterator[tuple[str, int, NDArray[np.generic]]]:
+    """Yield, batch by batch, each layer's name, how many samples they are, and its parents' values."""
     trace = wiring.trace
-    layers = [layer for layer in wiring.flow.layers if _has_samples(layer, trace)]
     inner = sorted({layer.data for layer in layers} - {network.spec.name})
     runner = network.runner(cut_at(network.proto, inner)) if inner else None
     held = sum(map(trace.of_sample, inner))
     size = network.plain.batch or max(1, min(network.batch, MOST_BYTES // max(1, held)))
-    totals = {layer.name: np.zeros(layer.parents) for layer in layers}
     for start in range(0, len(x), size):
         batch = x[start : start + size]
         found: dict[str, NDArray[np.generic]] = {network.spec.name: batch}
         if runner is not None:
             found |= zip(inner, runner.tensors(batch, inner), strict=True)
         for layer in layers:
-            totals[layer.name] += _by_parent(layer, found[layer.data], trace.rows[layer.data], len(batch))
-    return {name: total / len(x) for name, total in totals.items()}
+            yield layer.name, len(batch), _by_parent(layer, found[layer.data], trace.rows[layer.data], len(batch))
 
 
 def _by_edge(layer: Layer, values: NDArray[Any]) -> NDArray[Any]:
@@ -154,8 +186,7 @@ def _has_samples(layer: Layer, trace: Trace) -> bool:
     return rows is not None and rows.axis != layer.parent_axis % len(trace.shapes[layer.data])
 
 
-def _by_parent(layer: Layer, value: NDArray[np.generic], rows: Rows, count: int) -> Floats:
-    """Return each parent's mean over the places of a sample, summed over the first samples, `[parents]`."""
+def _by_parent(layer: Layer, value: NDArray[np.generic], rows: Rows, count: int) -> NDArray[np.generic]:
+    """Return what each parent takes at the places of the first samples, `[parents, values]`."""
     own = value.take(np.arange(count * rows.multiple), axis=rows.axis)  # a fixed batch was filled up
-    by_parent = np.moveaxis(own, layer.parent_axis, 0).reshape(layer.parents, -1)
-    return np.asarray(by_parent.mean(axis=1, dtype=np.float64) * count)
+    return np.moveaxis(own, layer.parent_axis, 0).reshape(layer.parents, -1)

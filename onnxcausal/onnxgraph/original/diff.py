@@ -1,6 +1,7 @@
 """Where two messages differ."""
 
 from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 SHOWN = 60
 """Letters of a value that are shown."""
@@ -30,6 +31,17 @@ def first_difference(expected: Message, found: Message) -> str:
             return told
         if not repeated and entry.has_presence and expected.HasField(entry.name) != found.HasField(entry.name):
             return f"{entry.name} is {'missing' if expected.HasField(entry.name) else 'set'}"
+    return _of_unknown(expected, found)
+
+
+def _of_unknown(expected: Message, found: Message) -> str:
+    """Return how two messages differ in fields that this version does not know."""
+    here, there = ({entry.field_number for entry in UnknownFieldSet(held)} for held in (expected, found))
+    more, less = sorted(there - here), sorted(here - there)
+    if more:
+        return f"field {more[0]}, which the format does not have, is set"
+    if less:
+        return f"field {less[0]} is missing"
     return "a field that this version does not know, or how a number is spelled"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import onnx
 
-from onnxcausal.onnxgraph.file.external import is_external
+from onnxcausal.onnxgraph.file.external import is_external, load_external
 from onnxcausal.onnxgraph.file.weight_file import CHUNK, check_file, opened
 from onnxcausal.onnxgraph.graph.tensors import stored_tensors
 from onnxcausal.onnxgraph.original.original import Original
@@ -19,6 +19,25 @@ def locations_in(proto: onnx.ModelProto) -> set[str]:
             named = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
             found.add("/".join(part for part in named.split("/") if part != "."))
     return found
+
+
+def model_sha256(content: bytes, proto: onnx.ModelProto, beside: Original, *, follow_links: bool = False) -> str:
+    """Return the hash that a model has with these bytes, whose weights in other files are those beside a file.
+
+    Args:
+        content: the bytes of its file.
+        proto: their message.
+        beside: a file in the folder of the files of weights.
+        follow_links: read these behind links too.
+
+    Raises:
+        ModelError: a file of weights cannot be read.
+    """
+    digest = hashlib.sha256(content)
+    whole = onnx.ModelProto()
+    whole.CopyFrom(proto)
+    load_external(whole, beside.path.parent, digest.update, follow_links=follow_links)
+    return digest.hexdigest()
 
 
 def read_beside(original: Original, location: str, *, follow_links: bool = False) -> Iterator[bytes]:

@@ -52,6 +52,13 @@ def record_of(original: Original) -> RepairRecord:
         ModelError: it says nothing, or what it says is damaged.
     """
     text = original.model.metadata.get(KEY)
+    if sum(entry.key == KEY for entry in original.proto.metadata_props) > 1:
+        raise ModelError(
+            "the model has several records of a repair",
+            where=f"{original.path}, metadata {KEY}",
+            why="each says something of how it was made, and one alone could be true",
+            remedy="apply the masks to the original anew; do not trust this file",
+        )
     if text is None:
         raise ModelError(
             "the model is no repaired file",

@@ -1,7 +1,7 @@
 """Two parts of the held-out samples: one to choose a repair on, one to report it on; and what a model decides there."""
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,13 +184,57 @@ def decide(
             scores = network.scores(batch.x)
             if file is not None:
                 file.check(batch, scores)
-            logs = log_probabilities(scores, network.task, known=probabilities)
-            found.append((part.samples.labels[batch.indices], logs))
-    labels = np.concatenate([label for label, _ in found]).astype(np.int64)
-    logs = np.concatenate([log for _, log in found])
-    rows = np.arange(len(logs))
-    decided = logs.argmax(axis=1)
+            found.append(_decided(scores, network, part.samples.labels[batch.indices], known=probabilities))
+    return _joined(found)
+
+
+def decide_both(
+    files: tuple[FileDecisions, FileDecisions], part: HeldOutSamples, *, probabilities: bool = False
+) -> tuple[Decisions, Decisions, float]:
+    """Return what two model files decide on a part, and the largest difference of their scores.
+
+    Args:
+        files: the files with their networks, whose scores are of the same classes.
+        part: the samples.
+        probabilities: whether their scores are probabilities already.
+
+    Raises:
+        ModelError: one cannot be run, or a file decides otherwise than its scores.
+        SamplesError: a sample cannot be read.
+    """
+    found: tuple[list[Decisions], list[Decisions]] = [], []
+    largest = 0.0
+    for batch in part.blocks():
+        if len(batch.indices):
+            labels = part.samples.labels[batch.indices]
+            scores = [file.network.scores(batch.x) for file in files]
+            largest = max(largest, _apart(*scores))
+            for held, of_model, file in zip(found, scores, files, strict=True):
+                file.check(batch, of_model)
+                held.append(_decided(of_model, file.network, labels, known=probabilities))
+    return _joined(found[0]), _joined(found[1]), largest
+
+
+def _apart(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
+    """Return the largest difference of scores; infinite where one is a number and the other is none."""
+    alike = (one == other) | (np.isnan(one) & np.isnan(other))
+    apart = np.abs(other[~alike].astype(np.float64) - one[~alike])
+    return float(np.nan_to_num(apart, nan=np.inf, posinf=np.inf).max(initial=0.0))
+
+
+def _decided(
+    scores: NDArray[np.floating], network: Network, labels: NDArray[np.int64] | NDArray[np.bool_], *, known: bool
+) -> Decisions:
+    """Return what scores of a model decide."""
+    logs = log_probabilities(scores, network.task, known=known)
+    labels, rows, decided = labels.astype(np.int64), np.arange(len(logs)), logs.argmax(axis=1)
     return Decisions(labels, decided, np.exp(logs[rows, decided]), logs[rows, labels])
+
+
+def _joined(found: Sequence[Decisions]) -> Decisions:
+    """Return the decisions on one sample after the other."""
+    names = [held.name for held in fields(Decisions)]
+    return Decisions(*(np.concatenate([getattr(held, name) for held in found]) for name in names))
 
 
 def decided_by(subject: Subject, network: Network, part: HeldOutSamples) -> Decisions:

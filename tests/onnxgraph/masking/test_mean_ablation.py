@@ -311,3 +311,25 @@ def test_means_of_a_layer_without_masks_change_nothing() -> None:
     found = repaired(proto, Form.MASKED, entry, means=[MeanRecord(layer=last, parents=[0], values=[1.0])])
     assert not found.record.shifts
     assert found.proto.graph == repaired(proto, Form.MASKED, entry).proto.graph
+
+
+def test_ranges_are_of_all_samples_and_places() -> None:
+    builder = Builder(np.random.default_rng(0))
+    maps = builder.add("Relu", [builder.add("Conv", ["x", builder.weight(5, 4, 3, 3)], kernel_shape=[3, 3])])
+    pooled = builder.add("Flatten", [builder.add("GlobalAveragePool", [maps])])
+    opened = open_proto(builder.model(["N", 4, 6, 6], builder.add("Gemm", [pooled, builder.weight(5, 3)])), inputs(1))
+    x = inputs(2, 7)
+    first, second = (layer.name for layer in opened.wiring.flow.layers)
+    ranges = module.parent_ranges(opened.network, opened.wiring, x, {first, second})
+    np.testing.assert_array_equal(ranges[first], (x.min(axis=(0, 2, 3)), x.max(axis=(0, 2, 3))))
+    means = parent_means(opened.network, opened.wiring, x)
+    for name, (least, most) in ranges.items():
+        assert ((least <= means[name] + 1e-6) & (means[name] <= most + 1e-6)).all()
+    x[0, 1] = np.nan
+    x[1, 2] = np.inf
+    least, most = module.parent_ranges(opened.network, opened.wiring, x, {first})[first]
+    assert np.isfinite(least).all()
+    assert np.isfinite(most).all()
+    nothing = np.full_like(x[:1], np.nan)
+    least, most = module.parent_ranges(opened.network, opened.wiring, nothing, {first})[first]
+    assert (least > most).all()

@@ -44,7 +44,7 @@ def with_nothing(proto: onnx.ModelProto) -> None:
             "metadata_props has 1 entries in place of 0",
         ),
         (lambda proto: proto.graph.initializer[0].ClearField("raw_data"), "raw_data is 0 bytes in place of 24 bytes"),
-        (with_unknown_field, "a field that this version does not know"),
+        (with_unknown_field, "field 2047, which the format does not have, is set"),
         (with_nothing, "graph.node[0] (/gemm_0/Gemm).doc_string is set"),
     ],
 )
