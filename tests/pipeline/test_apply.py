@@ -97,6 +97,7 @@ def test_external_data_is_copied_under_its_name_into_another_folder(
     apply(split_model, split_model.with_name("masks.json"), place / "out.onnx", form=form)
 
 
+@pytest.mark.attack("apply", "refused, nothing written")
 def test_another_file_in_the_place_of_the_weights_is_never_replaced(split_model: Path, tmp_path: Path) -> None:
     place = tmp_path / "elsewhere"
     place.mkdir()
@@ -114,6 +115,7 @@ def test_a_file_cannot_have_the_name_of_the_weights_copied_beside_it(split_model
     assert not names(tmp_path / "elsewhere")
 
 
+@pytest.mark.attack("apply", "refused, nothing written")
 def test_masks_of_another_model_are_refused(model: Path) -> None:
     proto = onnx.load(model)
     proto.producer_name = "another"
@@ -123,6 +125,7 @@ def test_masks_of_another_model_are_refused(model: Path) -> None:
     assert not model.with_name("out.onnx").exists()
 
 
+@pytest.mark.attack("apply", "refused, nothing written")
 @pytest.mark.parametrize("force", [False, True])
 @pytest.mark.parametrize("name", ["model.onnx", "masks.json", "link.onnx"])
 def test_nothing_is_written_over_what_it_is_made_from(model: Path, name: str, force: bool) -> None:
@@ -133,6 +136,7 @@ def test_nothing_is_written_over_what_it_is_made_from(model: Path, name: str, fo
     assert {path.name: path.read_bytes() for path in model.parent.iterdir()} == before
 
 
+@pytest.mark.attack("apply", "refused, nothing written")
 def test_not_even_with_force_are_the_models_weights_replaced(split_model: Path) -> None:
     with pytest.raises(OutputError, match="replace what it is made from"):
         apply(split_model, split_model.with_name("masks.json"), split_model.with_name("w.bin"), force=True)

@@ -84,6 +84,7 @@ def test_a_file_of_others_needs_force(model: Path) -> None:
         unmask(out, out, force=True)
 
 
+@pytest.mark.attack("unmask", "refused, nothing written")
 def test_a_file_that_was_changed_since_is_refused(model: Path) -> None:
     out, back = model.with_name("out.onnx"), model.with_name("back.onnx")
     apply(model, model.with_name("masks.json"), out)
@@ -105,6 +106,7 @@ def test_a_file_is_loaded_in_a_process_of_its_own_first(model: Path) -> None:
         unmask(out, model.with_name("back.onnx"))
 
 
+@pytest.mark.attack("unmask", "refused, nothing written")
 @pytest.mark.parametrize("how", ["model", "file", "model, file", "message", "model, message", "model, file, message"])
 @pytest.mark.parametrize("form", [Form.MASKED, Form.SWITCHABLE])
 def test_an_evil_model_that_claims_to_be_the_genuine_one_is_not_written(model: Path, how: str, form: Form) -> None:
@@ -117,6 +119,7 @@ def test_an_evil_model_that_claims_to_be_the_genuine_one_is_not_written(model: P
         assert not back.exists()
 
 
+@pytest.mark.attack("unmask", "told as the file's claim")
 def test_an_evil_model_is_told_as_what_it_is(model: Path) -> None:
     evil, out, back = evil_twin(model), model.with_name("out.onnx"), model.with_name("back.onnx")
     apply(evil, write_masks(evil), out)
@@ -143,6 +146,7 @@ def test_with_the_original_at_hand_it_is_compared(model: Path, split_model: Path
         unmask(model.with_name("out.onnx"), back, against=split_model, force=True)
 
 
+@pytest.mark.attack("unmask", "refused, nothing written")
 def test_other_weights_beside_it_are_not_the_original(split_model: Path, tmp_path: Path) -> None:
     place = tmp_path / "elsewhere"
     place.mkdir()
@@ -158,6 +162,7 @@ def test_other_weights_beside_it_are_not_the_original(split_model: Path, tmp_pat
     assert not (place / "back.onnx").exists()
 
 
+@pytest.mark.attack("unmask", "refused, or gone with the masks")
 @pytest.mark.parametrize("name", MESSAGES)
 def test_what_is_more_than_masks_is_refused_or_gone_with_the_masks(model: Path, name: str) -> None:
     out, back = model.with_name("out.onnx"), model.with_name("back.onnx")
@@ -173,6 +178,7 @@ def test_what_is_more_than_masks_is_refused_or_gone_with_the_masks(model: Path, 
     assert not back.exists()
 
 
+@pytest.mark.attack("unmask", "refused, nothing written")
 @pytest.mark.parametrize("change", CLAIMS.values(), ids=CLAIMS)
 def test_a_record_that_is_none_is_refused(model: Path, change: Callable[[dict[str, Any]], object]) -> None:
     out, back = model.with_name("out.onnx"), model.with_name("back.onnx")

@@ -84,6 +84,7 @@ def test_a_model_of_several_outputs_is_read_as_the_record_says(tmp_path: Path) -
     assert unmask(out, tmp_path / "back.onnx").is_exact
 
 
+@pytest.mark.attack("verify", "not verified, the difference named")
 def test_changed_weights_beside_a_repaired_file_do_not_verify(split_model: Path, tmp_path: Path) -> None:
     place = tmp_path / "elsewhere"
     place.mkdir()
@@ -117,6 +118,7 @@ def changed_note(proto: onnx.ModelProto) -> None:
     proto.graph.node[-1].doc_string = "harmless"
 
 
+@pytest.mark.attack("verify", "not verified, the difference named")
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -139,6 +141,7 @@ def test_what_was_changed_in_a_repaired_file_is_named(
     assert named in caught.value.why
 
 
+@pytest.mark.attack("verify", "not verified, the difference named")
 def test_changed_means_do_not_verify(model: Path) -> None:
     out = model.with_name("out.onnx")
     apply(model, write_masks(model, means=SOME_MEANS), out)
@@ -158,6 +161,7 @@ def test_changed_means_do_not_verify(model: Path) -> None:
         verify(out, model)
 
 
+@pytest.mark.attack("verify", "not verified, the difference named")
 def test_a_repair_of_another_model_does_not_verify(model: Path) -> None:
     out, other = model.with_name("out.onnx"), model.with_name("other.onnx")
     apply(model, model.with_name("masks.json"), out)
@@ -170,6 +174,7 @@ def test_a_repair_of_another_model_does_not_verify(model: Path) -> None:
         assert hashlib.sha256(path.read_bytes()).hexdigest() in caught.value.why
 
 
+@pytest.mark.attack("verify", "not verified, the difference named")
 @pytest.mark.parametrize("change", MESSAGES.values(), ids=MESSAGES)
 def test_more_than_masks_is_refused(model: Path, change: Callable[[onnx.ModelProto], object]) -> None:
     out = model.with_name("out.onnx")
@@ -181,6 +186,7 @@ def test_more_than_masks_is_refused(model: Path, change: Callable[[onnx.ModelPro
     assert caught.value.why
 
 
+@pytest.mark.attack("verify", "not verified, the difference named")
 @pytest.mark.parametrize(("spell", "told"), SPELLINGS.values(), ids=SPELLINGS)
 def test_what_is_hidden_in_the_bytes_is_named(model: Path, spell: Callable[[bytes], bytes], told: str) -> None:
     out = model.with_name("out.onnx")
@@ -191,6 +197,7 @@ def test_what_is_hidden_in_the_bytes_is_named(model: Path, spell: Callable[[byte
     assert told in caught.value.why
 
 
+@pytest.mark.attack("verify", "not verified, the difference named")
 @pytest.mark.parametrize("spell", JUNK.values(), ids=JUNK)
 def test_bytes_that_are_no_message_are_refused(model: Path, spell: Callable[[bytes], bytes]) -> None:
     out = model.with_name("out.onnx")
@@ -200,6 +207,7 @@ def test_bytes_that_are_no_message_are_refused(model: Path, spell: Callable[[byt
         verify(out, model)
 
 
+@pytest.mark.attack("verify", "not verified, the difference named")
 @pytest.mark.parametrize("change", CLAIMS.values(), ids=CLAIMS)
 def test_a_record_that_is_none_is_refused(model: Path, change: Callable[[dict[str, Any]], object]) -> None:
     out = model.with_name("out.onnx")
@@ -210,6 +218,7 @@ def test_a_record_that_is_none_is_refused(model: Path, change: Callable[[dict[st
     assert len(caught.value.why) <= 300
 
 
+@pytest.mark.attack("verify", "not verified, the difference named")
 @pytest.mark.parametrize("change", TEXTS.values(), ids=TEXTS)
 def test_a_record_whose_text_is_none_is_refused(model: Path, change: Callable[[str], str]) -> None:
     out = model.with_name("out.onnx")
@@ -225,6 +234,7 @@ def test_a_record_whose_text_is_none_is_refused(model: Path, change: Callable[[s
     assert len(caught.value.why) <= 300
 
 
+@pytest.mark.attack("verify", "not verified, the difference named")
 @pytest.mark.parametrize("how", ["", "model", "file", "model, file", "model, message", "model, file, message"])
 def test_an_evil_model_that_claims_to_be_the_genuine_one_does_not_verify(model: Path, how: str) -> None:
     evil, out = evil_twin(model), model.with_name("out.onnx")

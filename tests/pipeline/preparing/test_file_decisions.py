@@ -225,6 +225,7 @@ CHANGING: dict[str, tuple[Head, str]] = {
 }
 
 
+@pytest.mark.attack("what the file decides", "refused with counts, exit code 3")
 @pytest.mark.parametrize(("head", "told"), CHANGING.values(), ids=CHANGING)
 def test_a_head_that_changes_the_decision_is_refused(head: Head, told: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="decides otherwise") as caught:
@@ -244,6 +245,7 @@ def test_counts_and_a_sample_are_named(tmp_path: Path) -> None:
     assert f"on {tried} of {tried} samples (one by one)" in caught.value.why
 
 
+@pytest.mark.attack("what the file decides", "refused with counts, exit code 3")
 def test_names_that_are_known_are_held_to(tmp_path: Path) -> None:
     model = made(tmp_path, named([b"elm", b"oak", b"ash"]))
     table = tmp_path / "data.csv"
@@ -289,6 +291,7 @@ def test_a_single_score_decides_by_its_sign(squashed: bool, tmp_path: Path) -> N
     assert model.run((model.scores[:, 0] > 0).astype(int), task="binary").targets == (0, 1)
 
 
+@pytest.mark.attack("what the file decides", "refused with counts, exit code 3")
 def test_a_label_beside_a_single_score_is_held_to_its_sign(tmp_path: Path) -> None:
     def head(b: Builder, s: str, sign: str = "Greater") -> Outputs:
         over = b.add("Cast", [b.add(sign, [s, number(b, 0)])], to=TensorProto.INT64)
@@ -322,6 +325,7 @@ def test_each_class_of_several_is_held_to_its_threshold(tmp_path: Path) -> None:
             made(tmp_path, head).run(y)
 
 
+@pytest.mark.attack("what the file decides", "refused with counts, exit code 3")
 def test_a_label_that_is_drawn_by_chance_is_refused(tmp_path: Path) -> None:
     def head(b: Builder, s: str) -> Outputs:
         return [softmax(b, s), typed(b.add("Multinomial", [s], dtype=TensorProto.INT64), TensorProto.INT64)]

@@ -59,6 +59,7 @@ def test_all_between_the_least_and_the_largest_value_is_taken(model: Path, data:
     assert apply(model, with_mean(model, value), model.with_name("out.onnx"), data=data).means
 
 
+@pytest.mark.attack("means in masks.json", "refused, nothing written")
 @pytest.mark.parametrize("form", Form)
 @pytest.mark.parametrize(
     ("value", "beta"),
@@ -74,6 +75,7 @@ def test_a_bias_at_will_is_refused_with_data(model: Path, data: Path, form: Form
         assert f"{value:.6g}" in caught.value.why
 
 
+@pytest.mark.attack("means in masks.json", "refused, nothing written")
 @pytest.mark.parametrize("value", [1e10, -1e10, 1e6, -1.0])
 def test_a_bias_at_will_is_refused_without_data_too(model: Path, value: float) -> None:
     out = model.with_name("out.onnx")
@@ -83,6 +85,7 @@ def test_a_bias_at_will_is_refused_without_data_too(model: Path, value: float) -
     assert not out.exists()
 
 
+@pytest.mark.attack("means in masks.json", "refused, nothing written")
 @pytest.mark.parametrize("value", [1e10, -1e10, 1e6])
 def test_such_a_file_does_not_verify_either(model: Path, data: Path, value: float) -> None:
     out = model.with_name("out.onnx")
@@ -98,6 +101,7 @@ def test_such_a_file_does_not_verify_either(model: Path, data: Path, value: floa
         assert found.layers[0].added == pytest.approx(abs(value) * largest)
 
 
+@pytest.mark.attack("means in masks.json", "refused, nothing written")
 def test_one_mean_beyond_is_found_among_many(model: Path, data: Path) -> None:
     means = hidden(data).mean(axis=0)
     values = [float(value) for value in means]
@@ -153,6 +157,7 @@ def test_without_means_neither_sidecar_nor_data_are_read(model: Path) -> None:
     assert verify(out, model).means.state == MeansState.NONE
 
 
+@pytest.mark.attack("means in masks.json", "refused, nothing written")
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999", "null", "[]"])
 def test_a_mean_that_is_no_number_is_refused(model: Path, text: str) -> None:
     masks = with_mean(model, 0.125)
@@ -164,6 +169,7 @@ def test_a_mean_that_is_no_number_is_refused(model: Path, text: str) -> None:
     assert not out.exists()
 
 
+@pytest.mark.attack("means in masks.json", "refused, nothing written")
 @pytest.mark.parametrize("form", Form)
 def test_a_bias_that_would_be_infinite_is_refused_whatever_is_said(model: Path, form: Form) -> None:
     out = model.with_name("out.onnx")
@@ -172,6 +178,7 @@ def test_a_bias_that_would_be_infinite_is_refused_whatever_is_said(model: Path, 
     assert not out.exists()
 
 
+@pytest.mark.attack("means in masks.json", "refused, nothing written")
 def test_two_numbers_that_are_infinite_together_are_refused_in_a_bias(tmp_path: Path) -> None:
     model = tmp_path / "model.onnx"
     onnx.save(mlp([np.ones((2, 2)), np.ones((2, 2))], [np.zeros(2), np.full(2, 3e38)]), model)
