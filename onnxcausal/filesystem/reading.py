@@ -9,8 +9,8 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 PLAINLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 """How files are opened: a pipe that stands in a file's place is not waited for."""
@@ -19,7 +19,7 @@ OWN_FORMAT = 2**28
 
 
 @contextmanager
-def plain_file(path: Path, *, follow_links: bool = True) -> Iterator[BinaryIO]:
+def plain_file(path: Path, *, follow_links: bool = True) -> Iterator[BufferedReader]:
     """Give a plain file, open for reading.
 
     Args:
@@ -48,7 +48,17 @@ def read_plain(path: Path, most: int, *, follow_links: bool = True) -> bytes:
         OSError: it cannot be read, is no plain file, or has more bytes.
     """
     with plain_file(path, follow_links=follow_links) as content:
-        held = content.read(most + 1)
-    if len(held) > most:
+        held = content.read(most + 1) if os.fstat(content.fileno()).st_size <= most else None
+    if held is None or len(held) > most:
         raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
     return held
+
+
+def why_unread(error: OSError | ValueError) -> str:
+    """Return in one line why a file could not be read.
+
+    >>> why_unread(FileNotFoundError(2, "No such file or directory", "a.npz"))
+    'No such file or directory'
+    """
+    lines = ((error.strerror if isinstance(error, OSError) else None) or str(error)).splitlines()
+    return lines[0] if lines else type(error).__name__

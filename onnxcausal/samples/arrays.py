@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.errors import SamplesError
+from onnxcausal.filesystem.archives import open_archive
+from onnxcausal.filesystem.reading import why_unread
 from onnxcausal.samples.preprocess import Preprocess, image_to_input, normalised
 from onnxcausal.samples.source import (
     AS_THEY_ARE,
@@ -23,6 +24,8 @@ from onnxcausal.samples.source import (
     fit_to_input,
 )
 
+MOST_NAMED = 8
+"""Arrays of a file that are named in a message."""
 IDX_UBYTE = 0x08
 """Type code of unsigned bytes in an IDX header (LeCun, The MNIST database)."""
 
@@ -126,22 +129,21 @@ def read_npz(path: Path, *, labelled: bool = True) -> tuple[NDArray[np.generic],
         SamplesError: not an `.npz` file, damaged, or without `x` and `y`.
     """
     try:
-        with path.open("rb") as opened:
-            file = np.load(opened, allow_pickle=False)
-            names = list(getattr(file, "files", ()))  # a single array has none
+        with open_archive(path) as file:
+            names = file.names
             if "x" in names and ("y" in names or not labelled):
-                return file["x"], file["y"] if labelled else None
-    except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+                return file.read("x"), file.read("y") if labelled else None
+    except (OSError, ValueError) as error:
         raise SamplesError(
             "the data file cannot be read",
             where=str(path),
-            why=str(error).splitlines()[0],
+            why=why_unread(error),
             remedy="supply an .npz file written by numpy.savez(path, x=..., y=...) without Python objects",
         ) from error
     raise SamplesError(
         "the data file has no arrays named x and y",
         where=str(path),
-        why=f"it holds {', '.join(names) or 'nothing'}",
+        why=f"it holds {', '.join(names[:MOST_NAMED]) or 'nothing'}" + (" ..." if len(names) > MOST_NAMED else ""),
         remedy="store inputs as x [samples, ...] and class indices as y [samples]",
     )
 
