@@ -19,20 +19,24 @@ OWN_FORMAT = 2**28
 
 
 @contextmanager
-def plain_file(path: Path, *, follow_links: bool = True) -> Iterator[BufferedReader]:
+def plain_file(path: Path, most: int | None = None, *, follow_links: bool = True) -> Iterator[BufferedReader]:
     """Give a plain file, open for reading.
 
     Args:
         path: the file.
+        most: bytes it may have; None sets no bound.
         follow_links: read what a symbolic link leads to, where that is a plain file.
 
     Raises:
-        OSError: it cannot be opened, or is no plain file.
+        OSError: it cannot be opened, is no plain file, or has more bytes.
     """
     number = os.open(path, PLAINLY | (0 if follow_links else getattr(os, "O_NOFOLLOW", 0)))
     with os.fdopen(number, "rb") as content:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
+        found = os.fstat(number)
+        if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "it is no plain file", str(path))
+        if most is not None and found.st_size > most:
+            raise _too_large(path, most)
         yield content
 
 
@@ -47,10 +51,10 @@ def read_plain(path: Path, most: int, *, follow_links: bool = True) -> bytes:
     Raises:
         OSError: it cannot be read, is no plain file, or has more bytes.
     """
-    with plain_file(path, follow_links=follow_links) as content:
-        held = content.read(most + 1) if os.fstat(content.fileno()).st_size <= most else None
-    if held is None or len(held) > most:
-        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+    with plain_file(path, most, follow_links=follow_links) as content:
+        held = content.read(most + 1)
+    if len(held) > most:
+        raise _too_large(path, most)
     return held
 
 
@@ -62,3 +66,7 @@ def why_unread(error: OSError | ValueError) -> str:
     """
     lines = ((error.strerror if isinstance(error, OSError) else None) or str(error)).splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def _too_large(path: Path, most: int) -> OSError:
+    return OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))

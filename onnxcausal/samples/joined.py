@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from onnxcausal.errors import SamplesError
 from onnxcausal.filesystem.archives import open_archive
 from onnxcausal.filesystem.reading import why_unread
+from onnxcausal.samples.source import as_floats
 
 LABELS = "y"
 """Name of the array of labels in an `.npz` file, where no input has it."""
@@ -67,7 +68,7 @@ def joined(parts: Mapping[str, NDArray[np.generic]], names: Sequence[str], sourc
     columns = []
     for name in names:
         values = parts[name]
-        narrowed = values.astype(np.float32) if values.dtype.kind in "iubf" else None
+        narrowed = as_floats(values) if values.dtype.kind in "iubf" else None
         if narrowed is None or (values.dtype.kind in "iu" and not np.array_equal(narrowed.astype(np.float64), values)):
             raise SamplesError(
                 "an input cannot be taken as it is",

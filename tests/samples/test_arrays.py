@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from onnxcausal.errors import ConfigError, SamplesError
-from onnxcausal.samples.arrays import array_samples, read_idx_pair, read_npz
+from onnxcausal.samples.arrays import array_samples, read_npz
+from onnxcausal.samples.idx import read_idx_pair
 from onnxcausal.samples.load import load_samples
 from onnxcausal.samples.preprocess import Preprocess
 from onnxcausal.samples.source import InputSpec
