@@ -13,6 +13,9 @@ OnnxCausalError             70  internal, when raised as such
 from functools import partial
 from typing import ClassVar
 
+LONGEST_LINE = 2000
+"""Letters of a line of an error: names and values that it quotes may have any length."""
+
 
 def printable(text: str) -> str:
     """Return the text with everything that is not printable replaced: terminal codes, line breaks, bidi controls.
@@ -23,6 +26,11 @@ def printable(text: str) -> str:
     'conv�[31m'
     """
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def _in_a_line(text: str) -> str:
+    """Return the text as one line of an error, cut where it is longer than anybody reads."""
+    return printable(text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]} ...")
 
 
 class OnnxCausalError(Exception):
@@ -51,7 +59,7 @@ class OnnxCausalError(Exception):
 
     def __str__(self) -> str:
         """Return the four lines, as shown on stderr."""
-        what, where, why, remedy = map(printable, (self.what, self.where, self.why, self.remedy))
+        what, where, why, remedy = map(_in_a_line, (self.what, self.where, self.why, self.remedy))
         return f"error: {what}\n  where: {where}\n  why:   {why}\n  do:    {remedy}"
 
 

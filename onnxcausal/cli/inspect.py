@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from onnxcausal.cli import options
 from onnxcausal.cli.settings import given_settings
 from onnxcausal.errors import ConfigError, OnnxCausalError, OutputError
+from onnxcausal.filesystem.reading import plain_file
 
 if TYPE_CHECKING:
     from onnxcausal.analysis.result.inspection import Inspection
@@ -94,7 +95,11 @@ def _check_picture(path: Path) -> None:
     Raises:
         OutputError: the file is no picture.
     """
-    if path.is_file() and not path.read_bytes().startswith(PNG):
+    if not path.is_file():
+        return
+    with plain_file(path) as file:
+        head = file.read(len(PNG))
+    if head != PNG:
         raise OutputError(
             "there is another file in the picture's place",
             where=str(path),

@@ -9,8 +9,8 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 PLAINLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 """How files are opened: a pipe that stands in a file's place is not waited for."""
@@ -19,20 +19,24 @@ OWN_FORMAT = 2**28
 
 
 @contextmanager
-def plain_file(path: Path, *, follow_links: bool = True) -> Iterator[BinaryIO]:
+def plain_file(path: Path, most: int | None = None, *, follow_links: bool = True) -> Iterator[BufferedReader]:
     """Give a plain file, open for reading.
 
     Args:
         path: the file.
+        most: bytes it may have; None sets no bound.
         follow_links: read what a symbolic link leads to, where that is a plain file.
 
     Raises:
-        OSError: it cannot be opened, or is no plain file.
+        OSError: it cannot be opened, is no plain file, or has more bytes.
     """
     number = os.open(path, PLAINLY | (0 if follow_links else getattr(os, "O_NOFOLLOW", 0)))
     with os.fdopen(number, "rb") as content:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
+        found = os.fstat(number)
+        if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "it is no plain file", str(path))
+        if most is not None and found.st_size > most:
+            raise _too_large(path, most)
         yield content
 
 
@@ -47,8 +51,22 @@ def read_plain(path: Path, most: int, *, follow_links: bool = True) -> bytes:
     Raises:
         OSError: it cannot be read, is no plain file, or has more bytes.
     """
-    with plain_file(path, follow_links=follow_links) as content:
+    with plain_file(path, most, follow_links=follow_links) as content:
         held = content.read(most + 1)
     if len(held) > most:
-        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+        raise _too_large(path, most)
     return held
+
+
+def why_unread(error: OSError | ValueError) -> str:
+    """Return in one line why a file could not be read.
+
+    >>> why_unread(FileNotFoundError(2, "No such file or directory", "a.npz"))
+    'No such file or directory'
+    """
+    lines = ((error.strerror if isinstance(error, OSError) else None) or str(error)).splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _too_large(path: Path, most: int) -> OSError:
+    return OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))

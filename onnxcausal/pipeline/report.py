@@ -3,15 +3,17 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile
 from onnxcausal.analysis.formats.evaluation import Protocol, read_evaluation
 from onnxcausal.analysis.formats.output_folder import EFFECTS_FILE, write_file
+from onnxcausal.analysis.formats.reading import first_problem
 from onnxcausal.analysis.formats.saved_analysis import analysis_sha256, read_analysis
 from onnxcausal.analysis.formats.saved_effects import SavedEffects
 from onnxcausal.analysis.formats.saved_maps import read_maps
@@ -19,6 +21,7 @@ from onnxcausal.analysis.formats.side_effects import RECORDS, read_side_effects
 from onnxcausal.analysis.result.explanation import ARCHIVE, UNKNOWN
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError, OutputError, SamplesError
+from onnxcausal.filesystem.reading import plain_file
 from onnxcausal.pipeline.writing.stale_results import EVALUATIONS, HEAD, PAGE_FILE, evaluates, explains
 from onnxcausal.pipeline.writing.stale_results import repairs as is_repair_of
 from onnxcausal.report.page.assemble import model_of_page, page
@@ -84,7 +87,7 @@ def report(
             analysis,
             analysis_sha256(folder),
             [home, *map(Path, given)],
-            stack.enter_context(SavedEffects(effects)) if effects.is_file() else None,
+            stack.enter_context(SavedEffects(effects)) if os.path.lexists(effects) else None,
             None if data is None else _pictures(Path(data), analysis),
         )
         content = page(found)
@@ -139,13 +142,7 @@ def _files(places: Iterable[Path], pattern: str) -> list[Path]:
 
 def _pictures(path: Path, analysis: AnalysisFile) -> Pictures | None:
     """Return what gives pictures of the analysed samples; None where they are no images."""
-    recorded = analysis.settings.preprocess
-    as_seen = Preprocess(
-        resize=_size(recorded.get("resize")),
-        center_crop=_size(recorded.get("center_crop")),
-        channels=ChannelOrder.RGB,
-        layout=Layout.NHWC,
-    )
+    as_seen = replace(_sizes(analysis), channels=ChannelOrder.RGB, layout=Layout.NHWC)
     anything = InputSpec("image", ())
     samples = load_samples(path, anything, as_seen, labelled=analysis.settings.task is not Task.REGRESSION)
     _check_data(path, samples, analysis)
@@ -164,8 +161,24 @@ def _pictures(path: Path, analysis: AnalysisFile) -> Pictures | None:
     return give if give([0]) else None
 
 
-def _size(value: object) -> int | tuple[int, int] | None:
-    return (int(value[0]), int(value[1])) if isinstance(value, list | tuple) else int(str(value)) if value else None
+def _sizes(analysis: AnalysisFile) -> Preprocess:
+    """Return what an analysis says of the sizes of images.
+
+    Raises:
+        ConfigError: it cannot be so.
+    """
+    recorded = analysis.settings.preprocess
+    try:
+        return TypeAdapter(Preprocess).validate_python(
+            {key: recorded[key] for key in ("resize", "center_crop") if recorded.get(key)}
+        )
+    except ValidationError as error:
+        raise ConfigError(
+            "the analysis cannot be read",
+            where="settings, preprocess",
+            why=first_problem(error),
+            remedy="analyse the model again",
+        ) from error
 
 
 def _check_data(path: Path, samples: Samples, analysis: AnalysisFile) -> None:
@@ -184,7 +197,7 @@ def _check_place(path: Path, model_sha256: str, *, force: bool) -> None:
     if not os.path.lexists(path) or force:
         return
     try:
-        with path.open("rb") as file:
+        with plain_file(path) as file:
             held = model_of_page(file.read(HEAD))
     except OSError as error:
         raise OutputError(

@@ -1,9 +1,6 @@
-"""Arrays in memory: `.npz` files, IDX pairs, tables and what Python callers pass."""
+"""Arrays in memory: `.npz` files, tables and what Python callers pass."""
 
-import gzip
 import hashlib
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.errors import SamplesError
+from onnxcausal.filesystem.archives import open_archive
+from onnxcausal.filesystem.reading import why_unread
 from onnxcausal.samples.preprocess import Preprocess, image_to_input, normalised
 from onnxcausal.samples.source import (
     AS_THEY_ARE,
@@ -20,11 +19,14 @@ from onnxcausal.samples.source import (
     Inputs,
     InputSpec,
     Samples,
+    as_floats,
     fit_to_input,
 )
 
-IDX_UBYTE = 0x08
-"""Type code of unsigned bytes in an IDX header (LeCun, The MNIST database)."""
+LARGEST_LABEL = 2**53
+"""What every type of number holds exactly."""
+MOST_NAMED = 8
+"""Arrays of a file that are named in a message."""
 
 
 def array_samples(
@@ -70,7 +72,7 @@ def array_samples(
         whole = hashlib.sha256()
         for array in (x, y):
             whole.update(f"{array.dtype.str}{array.shape}".encode())
-            whole.update(np.ascontiguousarray(array).tobytes())
+            whole.update(np.ascontiguousarray(array).data if array.size else b"")
         return whole.hexdigest()
 
     preprocessed = x.dtype.kind != "f"
@@ -126,62 +128,22 @@ def read_npz(path: Path, *, labelled: bool = True) -> tuple[NDArray[np.generic],
         SamplesError: not an `.npz` file, damaged, or without `x` and `y`.
     """
     try:
-        with path.open("rb") as opened:
-            file = np.load(opened, allow_pickle=False)
-            names = list(getattr(file, "files", ()))  # a single array has none
+        with open_archive(path) as file:
+            names = file.names
             if "x" in names and ("y" in names or not labelled):
-                return file["x"], file["y"] if labelled else None
-    except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+                return file.read("x"), file.read("y") if labelled else None
+    except (OSError, ValueError) as error:
         raise SamplesError(
             "the data file cannot be read",
             where=str(path),
-            why=str(error).splitlines()[0],
+            why=why_unread(error),
             remedy="supply an .npz file written by numpy.savez(path, x=..., y=...) without Python objects",
         ) from error
     raise SamplesError(
         "the data file has no arrays named x and y",
         where=str(path),
-        why=f"it holds {', '.join(names) or 'nothing'}",
+        why=f"it holds {', '.join(names[:MOST_NAMED]) or 'nothing'}" + (" ..." if len(names) > MOST_NAMED else ""),
         remedy="store inputs as x [samples, ...] and class indices as y [samples]",
-    )
-
-
-def read_idx_pair(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
-    """Return images and labels of an IDX pair, gzipped or not; `path` is either of the two files.
-
-    The other file is the one whose name has `labels` for `images` and `idx1` for `idx3`, or the reverse.
-
-    Raises:
-        SamplesError: a file is missing or is no IDX file.
-    """
-    images = path.with_name(path.name.replace("labels", "images").replace("idx1", "idx3"))
-    labels = path.with_name(images.name.replace("images", "labels").replace("idx3", "idx1"))
-    for part in (images, labels):
-        if not part.is_file():
-            raise SamplesError(
-                "half of an IDX pair is missing",
-                where=str(part),
-                why="images and labels stand in two files, named like train-images-idx3-ubyte and "
-                "train-labels-idx1-ubyte",
-                remedy="put both into one folder",
-            )
-    return _read_idx(images), _read_idx(labels)
-
-
-def _read_idx(path: Path) -> NDArray[np.generic]:
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        dimensions = content[3]
-        sizes = np.frombuffer(content, ">u4", count=dimensions, offset=4)
-        if content[:2] == b"\0\0" and content[2] == IDX_UBYTE and dimensions:
-            count = int(np.prod(sizes, dtype=np.int64))
-            values = np.frombuffer(content, np.uint8, count=count, offset=4 + 4 * dimensions)
-            return values.reshape([int(size) for size in sizes])
-        why = "its header is not that of an IDX file of unsigned bytes"
-    except (OSError, EOFError, IndexError, ValueError, zlib.error) as error:
-        why = f"it is damaged or cut short ({error})"
-    raise SamplesError(
-        "an IDX file cannot be read", where=str(path), why=why, remedy="supply the file as published, gzipped or not"
     )
 
 
@@ -191,7 +153,8 @@ def _labels(y: NDArray[np.generic], source: str) -> NDArray[np.int64] | NDArray[
         y = y[:, 0]
     if y.ndim == 2 and y.dtype.kind in "iubf" and np.isin(y, (0, 1)).all():  # noqa: PLR2004
         return y.astype(np.bool_)
-    whole = y.dtype.kind in "iub" or (y.dtype.kind == "f" and bool(np.all(y == np.round(y.astype(np.float64)))))
+    with np.errstate(over="ignore"):  # of numbers that are no float64, and so no class index
+        whole = y.dtype.kind in "iub" or (y.dtype.kind == "f" and bool(np.all(y == np.round(y.astype(np.float64)))))
     if y.ndim != 1 or not whole:
         raise SamplesError(
             "the labels are not class indices",
@@ -199,6 +162,13 @@ def _labels(y: NDArray[np.generic], source: str) -> NDArray[np.int64] | NDArray[
             why=f"y has the type {y.dtype} and the shape {list(y.shape)}",
             remedy="supply y as whole numbers, one class index per sample; or as 0 and 1, [samples, classes]; "
             "for outcomes that are numbers use --task regression",
+        )
+    if y.size and not -LARGEST_LABEL <= float(y.min()) <= float(y.max()) <= LARGEST_LABEL:
+        raise SamplesError(
+            "the labels are not class indices",
+            where=source,
+            why=f"they run from {y.min()} to {y.max()}",
+            remedy="count classes as the model does, from 0",
         )
     return y.astype(np.int64)
 
@@ -227,9 +197,9 @@ def _is_image(x: NDArray[np.generic]) -> bool:
 
 def _prepared(x: NDArray[np.generic], spec: InputSpec, settings: Preprocess, source: str) -> Inputs:
     if x.dtype.kind == "f":
-        return fit_to_input(x.astype(np.float32), spec, source)
+        return fit_to_input(as_floats(x), spec, source)
     if not _is_image(x):
-        return fit_to_input(normalised(x.astype(np.float32), settings), spec, source)
+        return fit_to_input(normalised(as_floats(x), settings), spec, source)
     if x.min(initial=0) < 0 or x.max(initial=0) > np.iinfo(np.uint8).max:
         raise SamplesError(
             "integer images hold values outside 0..255",

@@ -1,28 +1,44 @@
 """Names of the classes: from labels.txt, and matched to folders and label columns."""
 
 import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from onnxcausal.errors import SamplesError
+from onnxcausal.filesystem.reading import read_plain, why_unread
+
+LONGEST_FILE, MOST_NAMES = 2**24, 100_000
+"""Bytes of a file of class names, and names in it."""
+LONGEST_INDEX = 18
+"""Digits of a class index: what 64 bits hold."""
+WHOLE = re.compile(f"-?[0-9]{{1,{LONGEST_INDEX}}}")
+"""How a class index is written."""
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
     """Return the class names of a text file, one a line, in the order of the class indices.
 
     Raises:
-        SamplesError: the file is empty or not UTF-8 text.
+        SamplesError: the file is empty, not UTF-8 text, or far longer than any such file.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = _text(read_plain(path, LONGEST_FILE)).splitlines()
+    except (OSError, ValueError) as error:
         raise SamplesError(
             "the file of class names cannot be read",
             where=str(path),
-            why=str(error),
+            why=why_unread(error),
             remedy="supply UTF-8 text with one class name a line, in the order of the model's classes",
         ) from error
     names = tuple(line.strip() for line in lines if line.strip())
+    if len(names) > MOST_NAMES:
+        raise SamplesError(
+            "the file of class names has too many lines",
+            where=str(path),
+            why=f"it has {len(names):,}, of at most {MOST_NAMES:,}",
+            remedy="write one line for each class of the model",
+        )
     if not names:
         raise SamplesError(
             "the file of class names is empty",
@@ -44,7 +60,7 @@ def index_of_names(
         where: the source, for the error.
 
     Raises:
-        SamplesError: a name that matches no class.
+        SamplesError: a name that matches no class, or is an index beyond all bounds.
 
     >>> index_of_names(["cat", "dog"], None, "folder")
     ([0, 1], ('cat', 'dog'))
@@ -54,6 +70,14 @@ def index_of_names(
     ([1], ('n1 tench', 'n2 shark'))
     """
     numbers = all(name.removeprefix("-").isdecimal() for name in found)
+    strange = [name for name in found if not WHOLE.fullmatch(name)] if numbers else []
+    if strange:
+        raise SamplesError(
+            "the data has a class that is no index",
+            where=where,
+            why=f"{strange[0][:40]!r} is beyond {LONGEST_INDEX} digits, or is not written with 0 to 9",
+            remedy="write class indices as the model counts them, from 0",
+        )
     if class_names is None:
         return ([int(name) for name in found], None) if numbers else (list(range(len(found))), tuple(found))
     indices = []
@@ -75,6 +99,17 @@ def matching(name: str, class_names: Sequence[str]) -> list[int]:
     """
     whole = [index for index, known in enumerate(class_names) if known == name]
     return whole or [index for index, known in enumerate(class_names) if known.split()[:1] == [name]]
+
+
+def _text(content: bytes) -> str:
+    """Return a file's text.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if b"\0" in content:
+        raise ValueError("it holds zero bytes, as no text does")
+    return content.decode("utf-8-sig")
 
 
 def _no_single_match(name: str, matches: list[int], class_names: Sequence[str], where: str) -> SamplesError:

@@ -1,15 +1,20 @@
 """From an image file to grey levels."""
 
+import os
 import warnings
-from io import BytesIO
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BufferedReader, BytesIO
 from pathlib import Path
-from threading import Lock
+from threading import Condition, Lock
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from onnxcausal.errors import SamplesError
+from onnxcausal.filesystem.reading import plain_file, why_unread
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "SUN", "AVIF")
 """What is decoded, whatever the file's ending says.
@@ -17,8 +22,44 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "SUN", "AVIF")
 Of Pillow's other formats some start programs, and of JPEG 2000 it wraps white in 16-bit colours around to black.
 """
 SIXTEEN_BITS = 2**16 - 1
+MOST_PIXELS = 2**28 // 3
+"""Pixels that an image may have: a quarter of a GiB in colours, as Pillow has it."""
+MOST_BYTES = 2**29
+"""Bytes that an image's file may have."""
+READ_WHOLE = 2**24
+"""Bytes of a file that is read before it is opened, as all but the largest are."""
+LEAST_PART = 2**21
+"""Pixels that every image counts for at least, of those in memory at once."""
 OPENING = Lock()
 """Held while warnings are errors, which is so for the whole process."""
+
+Kind = TypeVar("Kind", np.uint8, np.float32)
+
+
+class _Room:
+    """What threads share: each takes a part of it, and waits until there is as much."""
+
+    def __init__(self, whole: int) -> None:
+        self._whole = self._free = whole
+        self._changed = Condition()
+
+    @contextmanager
+    def part(self, asked: int) -> Iterator[None]:
+        """Take a part while inside."""
+        taken = min(max(asked, LEAST_PART), self._whole)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= taken)
+            self._free -= taken
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += taken
+                self._changed.notify_all()
+
+
+PIXELS = _Room(MOST_PIXELS)
+"""Pixels that are in memory at once, of all threads: as many small images as there are threads, one of the largest."""
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -30,22 +71,37 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     *Note*: Pillow gives the upper eight bits of 16-bit colours, at most one level from the division.
 
     Raises:
-        SamplesError: the file is no image, is damaged, or is too large to be decoded.
+        SamplesError: the file is no plain file, no image, is damaged, or is too large to be decoded.
+    """
+    return read_prepared(path, lambda levels: levels)
+
+
+def read_prepared(path: Path, prepare: Callable[[NDArray[np.uint8]], NDArray[Kind]]) -> NDArray[Kind]:
+    """Return what is made of an image's grey levels, which are gone from memory before another large image is read.
+
+    Args:
+        path: the file.
+        prepare: takes the levels, `[height, width, 1 or 3]`.
+
+    Raises:
+        SamplesError: as for `read_image`, or what is made of it is too large.
     """
     try:
-        encoded = path.read_bytes()
+        with plain_file(path, MOST_BYTES) as file:
+            return _read(file, path, prepare)
     except OSError as error:
-        raise unreadable(path, error.strerror or str(error)) from error
-    if not encoded:
-        raise unreadable(path, "the file is empty")
-    try:
-        return _levels(_opened(encoded), path)
-    except SamplesError:
-        raise
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise unreadable(path, f"it has too many pixels: {error}", "shrink") from error
-    except Exception as error:  # a damaged file may raise anything
-        raise unreadable(path, "it is damaged, cut short or of an unknown format") from error
+        raise unreadable(path, why_unread(error)) from error
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Keep back what Pillow warns of, which is of no use to whoever gets an image or an error.
+
+    Around all threads that read images: warnings are those of the whole process.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def unreadable(path: Path, why: str, mend: str = "repair") -> SamplesError:
@@ -58,21 +114,56 @@ def unreadable(path: Path, why: str, mend: str = "repair") -> SamplesError:
     )
 
 
-def _opened(encoded: bytes) -> Image.Image:
+def _read(file: BufferedReader, path: Path, prepare: Callable[[NDArray[np.uint8]], NDArray[Kind]]) -> NDArray[Kind]:
+    """Return what is made of an open image."""
+    size = os.fstat(file.fileno()).st_size
+    if not size:
+        raise unreadable(path, "the file is empty")
+    try:
+        image = _opened(BytesIO(file.read()) if size <= READ_WHOLE else file)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise unreadable(path, f"it has too many pixels: {error}", "shrink") from error
+    except Exception as error:  # a damaged file may raise anything
+        raise _damaged(path) from error
+    pixels = image.width * image.height
+    if pixels > MOST_PIXELS:
+        raise unreadable(path, f"it has {pixels:,} pixels, of at most {MOST_PIXELS:,}", "shrink")
+    with PIXELS.part(pixels):
+        try:
+            levels = _levels(image, path)
+        except SamplesError:
+            raise
+        except Exception as error:  # as above
+            raise _damaged(path) from error
+        del image
+        try:
+            return prepare(levels)
+        except SamplesError as error:
+            raise unreadable(path, error.why, "shrink") from error
+
+
+def _damaged(path: Path) -> SamplesError:
+    return unreadable(path, "it is damaged, cut short or of an unknown format")
+
+
+def _opened(source: BytesIO | BufferedReader) -> Image.Image:
     """Return an image of which the head is read, having made sure that it does not fill the memory."""
     with OPENING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return Image.open(BytesIO(encoded), formats=FORMATS)
+        return Image.open(source, formats=FORMATS)
 
 
 def _levels(image: Image.Image, path: Path) -> NDArray[np.uint8]:
     """Return the grey levels of an opened image, `[height, width, 1 or 3]`, upright."""
     image = ImageOps.exif_transpose(image)
     if image.mode == "I" or image.mode.startswith("I;16"):
-        levels = np.asarray(image).astype(np.int64)
+        levels = np.asarray(image).astype(np.int32)
         if not 0 <= levels.min() <= levels.max() <= SIXTEEN_BITS:
             raise unreadable(path, "its levels have more than 16 bits", "convert")
-        return np.asarray((levels + 128) // 257, np.uint8)[:, :, None]
+        levels += 128
+        levels //= 257
+        return levels.astype(np.uint8)[:, :, None]
     if image.mode == "F":
         raise unreadable(path, "its levels are fractions, of which no range is known", "convert")
     image.info.pop("transparency", None)  # of a palette, which is dropped

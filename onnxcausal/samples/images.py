@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.errors import OnnxCausalError, SamplesError
+from onnxcausal.filesystem.reading import plain_file, why_unread
 from onnxcausal.samples.class_names import index_of_names
-from onnxcausal.samples.decode import read_image, unreadable
+from onnxcausal.samples.decode import MOST_BYTES, read_prepared, unreadable, without_warnings
 from onnxcausal.samples.preprocess import Preprocess, image_to_input
-from onnxcausal.samples.source import NOT_RESCALED, Batch, Indices, InputSpec, Samples, fit_to_input
+from onnxcausal.samples.source import NOT_RESCALED, Batch, Indices, InputSpec, Samples, fit_to_input, fits
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 
@@ -44,6 +45,14 @@ def image_folder(
     folders = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
     files = [_image_files(folder / name) for name in folders]
     kept = [(name, found) for name, found in zip(folders, files, strict=True) if found]
+    strange = [name for name, _ in kept if as_text(Path(name)) != name]
+    if strange:
+        raise SamplesError(
+            "a folder of images has a name that is no text",
+            where=str(folder / strange[0]),
+            why="sub-folders are named after classes, and this name is not UTF-8",
+            remedy="rename the folder",
+        )
     if not kept:
         raise SamplesError(
             "the folder holds no images by class",
@@ -79,6 +88,11 @@ def image_folder(
     )
 
 
+def as_text(path: Path) -> str:
+    """Return a path as letters that every text can hold: what is no UTF-8 in it is replaced."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
 def _image_files(folder: Path) -> list[Path]:
     """Return the image files at any depth, sorted.
 
@@ -103,18 +117,19 @@ def _image_files(folder: Path) -> list[Path]:
 def _read(paths: list[Path], wanted: Indices, spec: InputSpec, settings: Preprocess, *, skip_bad: bool) -> Batch:
     def read_one(index: int) -> NDArray[np.float32] | OnnxCausalError:
         try:
-            return image_to_input(read_image(paths[index]), settings)
+            x = read_prepared(paths[index], lambda image: image_to_input(image, settings))
         except SamplesError as error:
             return error
+        return x if fits(x.shape, spec) else np.broadcast_to(np.float32(0), x.shape)  # of which the shape is told
 
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with without_warnings(), ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         results = list(pool.map(read_one, [int(index) for index in wanted]))
     for result in results:
         if isinstance(result, OnnxCausalError) and not skip_bad:
             raise result
     images = [(i, result) for i, result in zip(wanted, results, strict=True) if isinstance(result, np.ndarray)]
     unreadable = tuple(
-        str(paths[int(i)]) for i, result in zip(wanted, results, strict=True) if not isinstance(result, np.ndarray)
+        as_text(paths[int(i)]) for i, result in zip(wanted, results, strict=True) if not isinstance(result, np.ndarray)
     )
     kept = np.array([i for i, _ in images], np.int64)
     if not images:
@@ -127,8 +142,9 @@ def _read(paths: list[Path], wanted: Indices, spec: InputSpec, settings: Preproc
             why=f"after preprocessing: {', '.join(str(list(shape)) for shape in sorted(shapes)[:3])}",
             remedy="set [preprocess] resize and center_crop so that every image fits the model's input",
         )
-    x = fit_to_input(np.stack([image for _, image in images]), spec, paths[int(kept[0])].parent.parent.name)
-    return Batch(x, kept, unreadable)
+    name = paths[int(kept[0])].parent.parent.name
+    fit_to_input(images[0][1][None], spec, name)  # refuses what does not fit before there are as many of it
+    return Batch(fit_to_input(np.stack([image for _, image in images]), spec, name), kept, unreadable)
 
 
 def _digest(folder: Path, paths: list[Path], *, skip_bad: bool) -> str:
@@ -136,13 +152,13 @@ def _digest(folder: Path, paths: list[Path], *, skip_bad: bool) -> str:
 
     def digest_one(path: Path) -> bytes:
         try:
-            with path.open("rb") as file:
+            with plain_file(path, MOST_BYTES) as file:
                 content = hashlib.file_digest(file, "sha256").digest()
         except OSError as error:
             if not skip_bad:
-                raise unreadable(path, error.strerror or str(error)) from error
+                raise unreadable(path, why_unread(error)) from error
             content = b"unreadable"
-        return path.relative_to(folder).as_posix().encode() + b"\0" + content
+        return os.fsencode(path.relative_to(folder).as_posix()) + b"\0" + content
 
     whole = hashlib.sha256()
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:

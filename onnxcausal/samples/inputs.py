@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from onnxcausal.errors import SamplesError
 from onnxcausal.samples.arrays import array_samples, read_npz
-from onnxcausal.samples.decode import read_image
-from onnxcausal.samples.images import SUFFIXES
+from onnxcausal.samples.class_names import WHOLE
+from onnxcausal.samples.decode import read_prepared, without_warnings
+from onnxcausal.samples.images import SUFFIXES, as_text
 from onnxcausal.samples.planes import planes_of
 from onnxcausal.samples.preprocess import ChannelOrder, Preprocess, image_to_input
 from onnxcausal.samples.source import Inputs, InputSpec, fit_to_input
@@ -127,12 +128,14 @@ def _part(
     x, kept, unreadable = [], [], []
     for file in files:
         try:
-            x.append(fit_to_input(image_to_input(read_image(file), prepared)[None], spec, file.name)[0])
+            with without_warnings():
+                image = read_prepared(file, lambda levels: image_to_input(levels, prepared))
+            x.append(fit_to_input(image[None], spec, file.name)[0])
             kept.append(file)
         except SamplesError as error:
             if not skip_bad or error.what != "an image cannot be read":
                 raise
-            unreadable.append(str(file))
+            unreadable.append(as_text(file))
     sizes = {image.shape for image in x}
     if len(sizes) > 1:
         raise SamplesError(
@@ -141,7 +144,7 @@ def _part(
             why=f"after preprocessing: {', '.join(str(list(size)) for size in sorted(sizes)[:3])}",
             remedy="set [preprocess] resize and center_crop so that every image fits the model's input",
         )
-    names = tuple(str(file.relative_to(path)) if path.is_dir() else file.name for file in kept)
+    names = tuple(as_text(file.relative_to(path) if path.is_dir() else Path(file.name)) for file in kept)
     labels = np.array([_class_of(file.parent.name, class_names) for file in kept], np.int64)
     inputs = np.stack(x) if x else np.empty((0,), np.float32)
     return Named(inputs, names, labels, preprocessed=True, unreadable=tuple(unreadable))
@@ -180,4 +183,4 @@ def _class_of(name: str, class_names: Sequence[str] | None) -> int:
         for names in (list(class_names), short):
             if names.count(name) == 1:
                 return names.index(name)
-    return int(name) if name.isdecimal() else UNKNOWN
+    return int(name) if WHOLE.fullmatch(name) and not name.startswith("-") else UNKNOWN

@@ -1,7 +1,5 @@
 """Data of models with several inputs: one array for each, laid side by side."""
 
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.errors import SamplesError
+from onnxcausal.filesystem.archives import open_archive
+from onnxcausal.filesystem.reading import why_unread
+from onnxcausal.samples.source import as_floats
 
 LABELS = "y"
 """Name of the array of labels in an `.npz` file, where no input has it."""
@@ -25,14 +26,13 @@ def read_parts(source: Path, names: Sequence[str]) -> tuple[dict[str, NDArray[np
         SamplesError: an input has no array, or the file cannot be read.
     """
     try:
-        with source.open("rb") as opened:
-            file = np.load(opened, allow_pickle=False)
-            held = {name: file[name] for name in getattr(file, "files", ()) if name in {*names, LABELS}}
-    except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        with open_archive(source) as file:
+            held = {name: file.read(name) for name in file.names if name in {*names, LABELS}}
+    except (OSError, ValueError) as error:
         raise SamplesError(
             "the data file cannot be read",
             where=str(source),
-            why=str(error).splitlines()[0],
+            why=why_unread(error),
             remedy="supply an .npz file with an array for every input",
         ) from error
     missing = [name for name in names if name not in held]
@@ -68,7 +68,7 @@ def joined(parts: Mapping[str, NDArray[np.generic]], names: Sequence[str], sourc
     columns = []
     for name in names:
         values = parts[name]
-        narrowed = values.astype(np.float32) if values.dtype.kind in "iubf" else None
+        narrowed = as_floats(values) if values.dtype.kind in "iubf" else None
         if narrowed is None or (values.dtype.kind in "iu" and not np.array_equal(narrowed.astype(np.float64), values)):
             raise SamplesError(
                 "an input cannot be taken as it is",

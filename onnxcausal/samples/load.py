@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.errors import SamplesError
-from onnxcausal.samples.arrays import array_samples, read_idx_pair, read_npz
+from onnxcausal.samples.arrays import array_samples, read_npz
 from onnxcausal.samples.class_names import read_class_names
+from onnxcausal.samples.idx import read_idx_pair
 from onnxcausal.samples.images import image_folder
 from onnxcausal.samples.preprocess import Preprocess
 from onnxcausal.samples.source import InputSpec, Samples
@@ -57,7 +58,7 @@ def load_samples(
             remedy="check --data, or source under [data] in the sidecar (relative to the sidecar)",
         )
     beside = (place / NAMES_FILE for place in (source, source.parent))
-    names_file = labels or next((file for file in beside if os.path.isfile(file)), None)  # noqa: PTH113  # as above
+    names_file = labels or next((file for file in beside if os.path.lexists(file) and not os.path.isdir(file)), None)  # noqa: PTH112  # as above
     given = read_class_names(names_file) if names_file else None
     matched = given or class_names
     names_from = str(names_file) if given else METADATA

@@ -1,5 +1,6 @@
 """Preprocessing of images, with the names of torchvision and of Hugging Face configuration files."""
 
+import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated, ClassVar, TypeAlias
@@ -9,11 +10,12 @@ from annotated_types import Ge, Gt, MinLen
 from numpy.typing import NDArray
 
 from onnxcausal.errors import ConfigError
-from onnxcausal.samples.resize import center_crop, resize, resize_shorter_side
+from onnxcausal.samples.resize import MOST_MADE, center_crop, check_size, resize, resize_shorter_side
 from onnxcausal.samples.source import Inputs, InputSpec
 
 Size: TypeAlias = Annotated[int, Ge(1)]
 """Pixels of a side."""
+MOST_SIDE = math.isqrt(MOST_MADE)
 GREY_WEIGHTS = (0.299, 0.587, 0.114)
 """Luminance of red, green and blue (ITU-R BT.601), as used by Pillow and OpenCV."""
 
@@ -62,6 +64,22 @@ class Preprocess:
     channels: ChannelOrder | None = None
     layout: Layout | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse sizes that no image may be made to.
+
+        Raises:
+            ConfigError: they have too many pixels.
+        """
+        for key, size in (("resize", self.resize), ("center_crop", self.center_crop)):
+            height, width = size if isinstance(size, tuple) else (size or 0, size or 0)
+            if height * width > MOST_MADE:
+                raise ConfigError(
+                    f"preprocess.{key} is too large",
+                    where=f"[preprocess] {key}",
+                    why=f"an image may have {MOST_MADE:,} pixels, like {MOST_SIDE:,} x {MOST_SIDE:,}",
+                    remedy="give the size that the model's input takes",
+                )
+
     def for_input(self, spec: InputSpec) -> "Preprocess":
         """Return these settings with channels and layout filled in from the model's input."""
         layout = self.layout or _layout_of(spec)
@@ -84,22 +102,27 @@ def image_to_input(image: NDArray[np.uint8], settings: Preprocess) -> Inputs:
     Args:
         image: grey levels `[height, width, channels]`, channels 1 (grey) or 3 (red, green, blue).
         settings: with channels and layout filled in (`Preprocess.for_input`).
+
+    Raises:
+        SamplesError: it has too many pixels.
     """
     assert settings.channels is not None
     assert settings.layout is not None
     image = _resized(_with_channels(image, settings.channels), settings)
+    check_size(*image.shape[:2])
     x = normalised(image.astype(np.float32), settings)
     return np.ascontiguousarray(x.transpose(2, 0, 1)) if settings.layout is Layout.NCHW else x
 
 
 def normalised(values: Inputs, settings: Preprocess) -> Inputs:
     """Return the values rescaled, with mean and std taken out along the last axis."""
-    if settings.rescale is not None:
-        values = np.asarray(values * np.float32(settings.rescale), np.float32)
-    if settings.mean is not None:
-        values = np.asarray(values - np.asarray(settings.mean), np.float32)
-    if settings.std is not None:
-        values = np.asarray(values / np.asarray(settings.std), np.float32)
+    with np.errstate(all="ignore"):  # what overflows is refused as infinite
+        if settings.rescale is not None:
+            values = np.asarray(values * np.float32(settings.rescale), np.float32)
+        if settings.mean is not None:
+            values = np.asarray(values - np.asarray(settings.mean), np.float32)
+        if settings.std is not None:
+            values = np.asarray(values / np.asarray(settings.std), np.float32)
     return values
 
 

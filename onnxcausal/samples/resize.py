@@ -8,6 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from onnxcausal.errors import SamplesError
+
+MOST_MADE = 2**24
+"""Pixels to which an image may be enlarged, and with which it may go into a model."""
+
 
 def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Return the image at another size by Pillow's antialiased bilinear interpolation.
@@ -20,11 +25,15 @@ def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
         height: rows of the result.
         width: columns of the result.
 
+    Raises:
+        SamplesError: it would be enlarged to too many pixels.
+
     >>> resize(np.array([[[0], [200]]], np.uint8), 1, 1).item()
     100
     """
     if image.shape[:2] == (height, width):
         return image
+    check_size(height, width, max(MOST_MADE, image.shape[0] * image.shape[1]))
     whole = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
     resized = np.asarray(whole.resize((width, height), Image.Resampling.BILINEAR))
     return resized.reshape(height, width, image.shape[2])
@@ -40,10 +49,25 @@ def resize_shorter_side(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8
 
 def center_crop(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Return the middle of the image; black is added where it is smaller than the crop."""
-    missing = [max(0, want - have) for want, have in zip((height, width), image.shape[:2], strict=True)]
+    top, left = (max(0, round((have - want) / 2)) for want, have in zip((height, width), image.shape[:2], strict=True))
+    image = image[top : top + height, left : left + width]
+    missing = [want - have for want, have in zip((height, width), image.shape[:2], strict=True)]
     if any(missing):
         borders = [(short // 2, short - short // 2) for short in missing]
         image = np.pad(image, [*borders, (0, 0)])
-    top = round((image.shape[0] - height) / 2)
-    left = round((image.shape[1] - width) / 2)
-    return image[top : top + height, left : left + width]
+    return image
+
+
+def check_size(height: int, width: int, most: int = MOST_MADE) -> None:
+    """Refuse an image of too many pixels before it is made.
+
+    Raises:
+        SamplesError: it has more than so many.
+    """
+    if height * width > most:
+        raise SamplesError(
+            "an image is too large",
+            where="[preprocess] resize, center_crop",
+            why=f"it would be made {height:,} x {width:,} pixels, of at most {most:,}",
+            remedy="set resize or center_crop to fewer",
+        )

@@ -1,5 +1,6 @@
 """Samples: labelled inputs that are read when they are needed, not before."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -138,6 +139,18 @@ def fit_to_input(x: Inputs, spec: InputSpec, source: str) -> Inputs:
         if x.ndim > FEATURE_AXES
         else "supply as many features (columns) as the input takes, in its order",
     )
+
+
+def as_floats(values: NDArray[np.generic]) -> Inputs:
+    """Return numbers as the model takes them; what float32 does not hold becomes infinite, and is refused as that."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return values.astype(np.float32)
+
+
+def fits(shape: Sequence[int], spec: InputSpec) -> bool:
+    """Whether one sample of a shape has as many values as the input takes, as far as that is fixed."""
+    fixed = [size for size in spec.shape[1:] if size is not None]
+    return len(fixed) < len(spec.shape[1:]) or not spec.shape or math.prod(shape) == math.prod(fixed)
 
 
 def _only_layout_differs(x: Inputs, wanted: Sequence[int]) -> bool:

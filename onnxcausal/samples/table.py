@@ -2,16 +2,21 @@
 
 import csv
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.errors import ConfigError, SamplesError
+from onnxcausal.filesystem.reading import plain_file, why_unread
 from onnxcausal.samples.class_names import index_of_names
+from onnxcausal.samples.source import as_floats
 
+LONGEST_LINE = 2**24
+"""Letters of a line, its end included."""
 LABEL_COLUMNS = ("label", "class", "target", "y")
 """Names by which the label column is recognised, in this order; else it is the last column."""
 
@@ -63,10 +68,11 @@ def read_table(
         _check_length(path, number, row, header)
     others = [i for i in range(len(header)) if i != position]
     features = np.array([[_number(path, n, header[i], row[i]) for i in others] for n, row in enumerate(rows, start=2)])
+    features = as_floats(features)
     if not labelled:
-        return Table(features.astype(np.float32), np.zeros(len(rows), np.int64), None, header[position])
+        return Table(features, np.zeros(len(rows), np.int64), None, header[position])
     labels, names = _classes([row[position] for row in rows], class_names, path, names_from)
-    return Table(features.astype(np.float32), labels, names, header[position])
+    return Table(features, labels, names, header[position])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +126,7 @@ def read_columns(
     for name in inputs:
         place = header.index(name)
         values = [_number(path, number, name, row[place]) for number, row in enumerate(rows, start=2)]
-        parts[name] = np.array(values, np.float32)[:, None]
+        parts[name] = as_floats(np.array(values))[:, None]
     others = [name for name in header if name not in inputs]
     if not labelled or not (others or label_column):
         return Columns(parts, None, None)
@@ -151,12 +157,12 @@ def _check_length(path: Path, number: int, row: Sequence[str], header: Sequence[
 def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
     """Return the column names and the rows, which are not empty."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SamplesError(
-            "the table cannot be read", where=str(path), why=str(error), remedy="supply UTF-8 comma-separated text"
-        ) from error
+        with plain_file(path) as file, TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+            rows = [row for row in csv.reader(_lines(text)) if row]
+    except (OSError, ValueError) as error:
+        raise _no_table(path, why_unread(error)) from error
+    except csv.Error as error:
+        raise _no_table(path, str(error)) from error
     header = [name.strip() for name in rows[0]] if rows else []
     if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
         raise SamplesError(
@@ -173,6 +179,24 @@ def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
             remedy="supply one row per sample, with the label in one column",
         )
     return header, rows[1:]
+
+
+def _lines(text: TextIOWrapper) -> Iterator[str]:
+    """Yield the lines of a text.
+
+    Raises:
+        ValueError: one is longer than any row, or no text.
+    """
+    while line := text.readline(LONGEST_LINE + 1):
+        if len(line) > LONGEST_LINE:
+            raise ValueError(f"it has a line of more than {LONGEST_LINE:,} letters")
+        yield line
+
+
+def _no_table(path: Path, why: str) -> SamplesError:
+    return SamplesError(
+        "the table cannot be read", where=str(path), why=why, remedy="supply UTF-8 comma-separated text"
+    )
 
 
 def _check_header(path: Path, header: list[str], label_column: str | None) -> None:

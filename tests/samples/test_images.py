@@ -45,10 +45,10 @@ def test_a_folder_gives_labels_and_names_by_class(tmp_path: Path) -> None:
 
 
 def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> np.ndarray:
+    def refuse(path: Path, _: object) -> np.ndarray:
         raise AssertionError(path)
 
-    monkeypatch.setattr(images, "read_image", refuse)
+    monkeypatch.setattr(images, "read_prepared", refuse)
     assert len(image_folder(folder_of(tmp_path), SPEC, SETTINGS, None, skip_bad=False)) == 6
 
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from onnxcausal.samples.arrays import read_idx_pair
+from onnxcausal.samples.idx import read_idx_pair
 
 ASSETS = Path(__file__).parents[3] / "shared" / "assets"
 MNIST = ASSETS / "data" / "mnist" / "t10k-images-idx3-ubyte.gz"

@@ -1,6 +1,6 @@
 """What an analysis knows when it is compared with another: its record, and the effect on every sample where kept."""
 
-import zipfile
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +12,14 @@ from onnxcausal.analysis.comparing.soundness import check_sound
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord, LayerRecord, to_record
 from onnxcausal.analysis.formats.output_folder import EFFECTS_FILE
 from onnxcausal.analysis.formats.saved_analysis import read_analysis
+from onnxcausal.analysis.formats.saved_effects import effects_in
 from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.causal.change import LayerEffects
 from onnxcausal.causal.effects import EffectTable
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.errors import ConfigError
+from onnxcausal.filesystem.archives import open_archive
+from onnxcausal.filesystem.reading import why_unread
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +90,7 @@ def read_snapshot(path: Path) -> Snapshot:
     check_sound(record, path)
     archive = path / EFFECTS_FILE if path.is_dir() else path.with_name(EFFECTS_FILE)
     beside = path.is_dir() or path.name == "analysis.json"
-    if beside and archive.is_file():
+    if beside and os.path.lexists(archive):
         return Snapshot(record, *_read_effects(archive, record), where=str(path))
     return Snapshot(record, where=str(path))
 
@@ -96,37 +99,36 @@ def _read_effects(archive: Path, record: AnalysisFile) -> tuple[dict[tuple[int, 
     """Return effects and outcomes, which must have the averages that the record says."""
     found, observed = {}, {}
     try:
-        with np.load(archive, allow_pickle=False) as held:
+        with open_archive(archive) as held:
             for graph in record.graphs:
-                outcome = np.asarray(held[f"{graph.target}/observed"], np.float64)
+                outcome = effects_in(held, f"{graph.target}/observed", (graph.samples,))
                 _check_outcome(outcome, graph)
                 observed[graph.target] = outcome
                 for position, layer in enumerate(graph.layers):
                     if not layer.nodes:
                         continue
-                    te = np.asarray(held[f"{graph.target}/{position}"], np.float64)
+                    shape = (len(layer.nodes), len(graph.sample_indices))
+                    te = effects_in(held, f"{graph.target}/{position}", shape)
                     _check_effects(te, graph, layer)
                     found[graph.target, position] = te
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(
             "the effects cannot be read, or belong to another analysis",
             where=str(archive),
-            why=str(error) or type(error).__name__,
+            why=why_unread(error),
             remedy="analyse the model again, or remove the file: averages are then compared alone",
         ) from error
     return found, observed
 
 
 def _check_outcome(observed: Floats, graph: GraphRecord) -> None:
-    if observed.shape != (graph.samples,) or not np.isclose(observed.mean(), graph.outcome.mean, rtol=1e-9, atol=1e-12):
+    if not np.isclose(observed.mean(), graph.outcome.mean, rtol=1e-9, atol=1e-12):
         raise ValueError(f"class {graph.target}: the mean outcome is not that of analysis.json")
     if not np.isclose(observed.std(ddof=1), graph.outcome.sd, rtol=1e-9, atol=1e-12):
         raise ValueError(f"class {graph.target}: the spread of the outcome is not that of analysis.json")
 
 
 def _check_effects(te: Floats, graph: GraphRecord, layer: LayerRecord) -> None:
-    if te.shape != (len(layer.nodes), len(graph.sample_indices)):
-        raise ValueError(f"class {graph.target}, {layer.name}: shape {te.shape}")
     recorded = np.array([np.nan if node.ate is None else node.ate for node in layer.nodes])
     ate = EffectTable(te, np.zeros(te.shape[1])).ate
     if not np.allclose(ate, recorded, rtol=1e-9, atol=1e-12, equal_nan=True):

@@ -1,10 +1,14 @@
 """Whether a saved analysis contradicts itself: what can be counted again in it is."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord, LayerRecord
 from onnxcausal.errors import ConfigError
+
+MOST_EXAMINED = 10**8
+"""Samples of a class that an analysis may have tried; to compare shares of more takes longer the more there are."""
 
 
 def check_sound(record: AnalysisFile, where: Path) -> None:
@@ -27,8 +31,10 @@ def _contradictions(record: AnalysisFile) -> Iterator[str]:
     """Yield what cannot be so."""
     targets = [graph.target for graph in record.graphs] + [entry.target for entry in record.skipped]
     if len(set(targets)) < len(targets):
-        yield f"class {max(targets, key=targets.count)} is there twice"
+        yield f"class {Counter(targets).most_common(1)[0][0]} is there twice"
     for entry in record.skipped:
+        if (entry.examined or 0) > MOST_EXAMINED:
+            yield f"class {entry.target}: {entry.examined} samples were tried"
         if entry.examined is not None and entry.correct is not None and entry.correct > entry.examined:
             yield f"class {entry.target}: {entry.correct} of {entry.examined} samples are right"
     for graph in record.graphs:
@@ -42,13 +48,17 @@ def _of_graph(graph: GraphRecord) -> Iterator[str]:
         yield f"{graph.samples} samples at {len(set(graph.sample_indices))} positions"
     if not graph.samples <= graph.correct <= graph.examined:
         yield f"{graph.samples} samples of {graph.correct} right ones among {graph.examined}"
+    if graph.examined > MOST_EXAMINED:
+        yield f"{graph.examined} samples were tried"
     names = [layer.name for layer in graph.layers]
     if len(set(names)) < len(names):
-        yield f"layer {max(names, key=names.count)} is there twice"
+        yield f"layer {Counter(names).most_common(1)[0][0]} is there twice"
 
 
 def _of_layer(layer: LayerRecord) -> Iterator[str]:
-    if layer.nodes and [node.index for node in layer.nodes] != list(range(layer.parents)):
+    if layer.nodes and (
+        len(layer.nodes) != layer.parents or any(node.index != place for place, node in enumerate(layer.nodes))
+    ):
         yield f"{len(layer.nodes)} nodes are listed of {layer.parents} parents"
     for node in layer.nodes:
         if node.ci is not None and not (node.ate is not None and node.ci[0] <= node.ate <= node.ci[1]):

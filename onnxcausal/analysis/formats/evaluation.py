@@ -20,6 +20,7 @@ from onnxcausal.analysis.formats.analysis_file import (
 )
 from onnxcausal.analysis.formats.reading import read_record
 from onnxcausal.analysis.formats.record import Record
+from onnxcausal.filesystem.json_text import read_json
 
 FORMAT: Final = "onnxcausal-evaluation/1"
 SCHEMA_FILE = "evaluation-1.schema.json"
@@ -179,7 +180,7 @@ def read_evaluation(path: Path) -> EvaluationFile:
 def model_of_evaluation(path: Path) -> str:
     """Return the hash of the model that a file evaluates; empty where it is no such file."""
     try:
-        held = json.loads(path.read_bytes())
+        held = read_json(path)
         return str(held["model"]["sha256"]) if held["format"] == FORMAT else ""
     except (OSError, ValueError, KeyError, TypeError):
         return ""

@@ -2,7 +2,6 @@
 
 import errno
 import io
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -13,6 +12,7 @@ import numpy as np
 from onnxcausal.analysis.formats.analysis_file import EARLIER, FORMAT, to_json
 from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.errors import OutputError
+from onnxcausal.filesystem.json_text import read_json
 from onnxcausal.filesystem.writing import OpenFolder, PlaceError, write_inside, write_whole
 
 ANALYSIS_FILE = "analysis.json"
@@ -240,7 +240,7 @@ def effects_archive(analysis: Analysis) -> bytes:
 def _model_of(path: Path) -> str:
     """Return the hash of the model whose analysis a file holds; empty where it is none."""
     try:
-        held = json.loads(path.read_bytes())
+        held = read_json(path)
         return str(held["model"]["sha256"]) if held["format"] in FORMATS else ""
     except (OSError, ValueError, KeyError, TypeError):
         return ""
@@ -249,7 +249,7 @@ def _model_of(path: Path) -> str:
 def _targets_of(path: Path) -> set[int]:
     """Return the classes that an earlier analysis in the folder had."""
     try:
-        held = json.loads(path.read_bytes())
+        held = read_json(path)
         return {int(graph["target"]) for graph in held["graphs"]} if held["format"] in FORMATS else set()
     except (OSError, ValueError, KeyError, TypeError):
         return set()

@@ -1,6 +1,5 @@
 """Reading a file of one of this tool's formats."""
 
-import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import TypeVar
@@ -8,7 +7,10 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from onnxcausal.errors import ConfigError
+from onnxcausal.filesystem.json_text import read_json
 
+MOST_TOLD = 1000
+"""Wrong values of which the first is told."""
 Record = TypeVar("Record", bound=BaseModel)
 
 
@@ -30,7 +32,7 @@ def read_record(
     """
     cause: Exception
     try:
-        held = json.loads(path.read_bytes(), parse_constant=_no_number)
+        held = read_json(path)
         if isinstance(held, dict) and held.get("format") in earlier:
             held["format"] = form
         if isinstance(held, dict) and held.get("format") != form:
@@ -40,12 +42,15 @@ def read_record(
     except OSError as error:
         why, cause = error.strerror or str(error), error
     except ValidationError as invalid:
-        first = invalid.errors()[0]
-        why, cause = f"{'.'.join(map(str, first['loc']))}: {first['msg']}", invalid
-    except (ValueError, RecursionError) as error:
+        why, cause = first_problem(invalid), invalid
+    except ValueError as error:
         why, cause = f"it is no JSON: {error}", error
     raise ConfigError(f"the {what} cannot be read", where=str(path), why=why, remedy=remedy) from cause
 
 
-def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is no number")
+def first_problem(invalid: ValidationError) -> str:
+    """Return what is wrong with a value that is not as its kind says, and where in it."""
+    if invalid.error_count() > MOST_TOLD:  # all of them would be laid out to get at the first
+        return f"{invalid.error_count():,} of its values are not as they must be"
+    first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

@@ -21,6 +21,7 @@ from onnxcausal.analysis.formats.output_folder import ANALYSIS_FILE
 from onnxcausal.analysis.formats.reading import read_record
 from onnxcausal.causal.route import Route, Step
 from onnxcausal.errors import ConfigError
+from onnxcausal.filesystem.reading import plain_file
 
 
 def read_analysis(folder: Path) -> AnalysisFile:
@@ -36,7 +37,7 @@ def read_analysis(folder: Path) -> AnalysisFile:
 
 def analysis_sha256(folder: Path) -> str:
     """Return the hash of a saved analysis, from its folder or its file."""
-    with _file_of(folder).open("rb") as file:
+    with plain_file(_file_of(folder)) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

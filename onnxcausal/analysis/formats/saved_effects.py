@@ -1,7 +1,5 @@
 """The effects on every sample, read back from `effects.npz`."""
 
-import zipfile
-import zlib
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import numpy as np
 from onnxcausal.analysis.formats.analysis_file import LayerRecord
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.errors import ConfigError
+from onnxcausal.filesystem.archives import ArrayArchive, open_archive
 
 AGREES = 1e-6
 """Largest difference between a recorded ATE and the mean of its effects, over the layer's largest ATE."""
@@ -27,10 +26,8 @@ class SavedEffects(AbstractContextManager["SavedEffects"]):
         self._path = path
         with ExitStack() as opened:
             try:
-                file = opened.enter_context(path.open("rb"))
-                self._archive = np.load(file, allow_pickle=False)
-                self._names = frozenset(self._archive.files)
-            except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+                self._archive = opened.enter_context(open_archive(path))
+            except (OSError, ValueError) as error:
                 raise self._damaged(error) from error
             self._opened = opened.pop_all()
 
@@ -50,11 +47,11 @@ class SavedEffects(AbstractContextManager["SavedEffects"]):
             ConfigError: the array cannot be read, or is not of this analysis.
         """
         name = f"{target}/{position}"
-        if name not in self._names:
+        if name not in self._archive:
             return None
         try:
-            te = np.asarray(self._archive[name], np.float64)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            te = effects_in(self._archive, name)
+        except (OSError, ValueError) as error:
             raise self._damaged(error) from error
         if not _is_of(te, layer):
             raise self._damaged(f"{name} is not what {layer.name} shows in analysis.json")
@@ -67,6 +64,24 @@ class SavedEffects(AbstractContextManager["SavedEffects"]):
             why=str(why) or type(why).__name__,
             remedy="analyse the model again, or remove the file: the report then shows no single samples",
         )
+
+
+def effects_in(archive: ArrayArchive, name: str, shape: tuple[int, ...] | None = None) -> Floats:
+    """Return effects or outcomes as they stand in an archive.
+
+    Args:
+        archive: the archive.
+        name: of the array.
+        shape: which it must have; None takes any.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is damaged, or holds no numbers.
+    """
+    held = archive.read(name, shape)
+    if held.dtype.kind not in "fiub":
+        raise ValueError(f"{name} holds no numbers: {held.dtype}")
+    return np.asarray(held, np.float64)
 
 
 def _is_of(te: Floats, layer: LayerRecord) -> bool:

@@ -1,15 +1,21 @@
 """Attributions of inputs, read back from `attributions.npz`."""
 
-import zipfile
-import zlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.errors import ConfigError
+from onnxcausal.filesystem.archives import ArrayArchive, open_archive
+from onnxcausal.filesystem.reading import why_unread
+
+OF_CLASS = re.compile("inputs/([0-9]{1,18})")
+"""Name of the array by which a class is known to be there."""
+Number = TypeVar("Number", np.int64, np.uint8, np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,37 +67,72 @@ def read_maps(path: Path) -> SavedMaps:
         ConfigError: it cannot be read, or its arrays do not fit together.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
-            arrays = {name: held[name] for name in held.files if name != "map"}
-        found = _saved(arrays)
+        with open_archive(path) as held:
+            found = _saved(held)
         _check(found)
-    except KeyError as error:
-        raise _damaged(path, f"it holds no {error}") from error
-    except (OSError, ValueError, TypeError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise _damaged(path, str(error)) from error
+    except (OSError, ValueError) as error:
+        raise _damaged(path, why_unread(error)) from error
     return found
 
 
-def _saved(arrays: Mapping[str, NDArray[np.generic]]) -> SavedMaps:
-    targets = sorted(int(name.partition("/")[2]) for name in arrays if name.startswith("inputs/"))
+def _saved(held: ArrayArchive) -> SavedMaps:
+    """Return what an archive holds.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: an array is missing, damaged, or holds something else.
+    """
+    keys = [found[1] for name in held.names if (found := OF_CLASS.fullmatch(name))]
     return SavedMaps(
-        model_sha256=str(arrays["model_sha256"]),
-        names=tuple(map(str, arrays["names"])),
-        predicted=arrays["predicted"].astype(np.int64),
-        labels=arrays["labels"].astype(np.int64),
-        pictures=arrays["pictures"].astype(np.uint8) if "pictures" in arrays else None,
+        model_sha256=_texts(held, "model_sha256", 0)[0],
+        names=_texts(held, "names", 1),
+        predicted=_numbers(held, "predicted", np.int64),
+        labels=_numbers(held, "labels", np.int64),
+        pictures=_numbers(held, "pictures", np.uint8) if "pictures" in held else None,
         classes={
-            target: SavedClass(
-                inputs=arrays[f"inputs/{target}"].astype(np.int64),
-                maps=arrays[f"map/{target}"].astype(np.float32),
-                node_layer=str(arrays[f"node_layer/{target}"]),
-                nodes=arrays[f"nodes/{target}"].astype(np.int64),
-                node_maps=arrays[f"node_maps/{target}"].astype(np.float32),
-                necessary=arrays[f"necessary/{target}"].astype(np.int64) if f"necessary/{target}" in arrays else None,
+            int(key): SavedClass(
+                inputs=_numbers(held, f"inputs/{key}", np.int64),
+                maps=_numbers(held, f"map/{key}", np.float32),
+                node_layer=_texts(held, f"node_layer/{key}", 0)[0],
+                nodes=_numbers(held, f"nodes/{key}", np.int64),
+                node_maps=_numbers(held, f"node_maps/{key}", np.float32),
+                necessary=_numbers(held, f"necessary/{key}", np.int64) if f"necessary/{key}" in held else None,
             )
-            for target in targets
+            for key in sorted(keys, key=int)
         },
     )
+
+
+def _texts(held: ArrayArchive, name: str, axes: int) -> tuple[str, ...]:
+    """Return the texts in an array of so many axes.
+
+    Raises:
+        ValueError: it holds something else, or letters that no text can hold.
+    """
+    found = held.read(name)
+    if found.dtype.kind != "U" or found.ndim != axes:
+        raise ValueError(f"{name} is no text: {found.dtype} {list(found.shape)}")
+    texts = tuple(map(str, found.reshape(-1)))
+    for text in texts:
+        text.encode("utf-8")
+    return texts
+
+
+def _numbers(held: ArrayArchive, name: str, kind: type[Number]) -> NDArray[Number]:
+    """Return the numbers in an array, as another type that holds them.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    found = held.read(name)
+    whole = np.issubdtype(kind, np.integer)
+    if found.dtype.kind not in ("iub" if whole else "iubf"):
+        raise ValueError(f"{name} holds no {'whole ' if whole else ''}numbers: {found.dtype}")
+    with np.errstate(over="ignore"):
+        converted = found.astype(kind)
+    if whole and not np.array_equal(converted, found):
+        raise ValueError(f"{name} holds numbers beyond {np.dtype(kind)}")
+    return converted
 
 
 def _check(found: SavedMaps) -> None:
@@ -107,9 +148,10 @@ def _check(found: SavedMaps) -> None:
     for held in found.classes.values():
         inputs = len(held.inputs)
         whole += [
-            held.inputs.ndim == 1 and bool(((held.inputs >= 0) & (held.inputs < count)).all()),
+            held.nodes.ndim == 1 and held.inputs.ndim == 1 and bool(((held.inputs >= 0) & (held.inputs < count)).all()),
             held.maps.ndim in (2, 3) and len(held.maps) == inputs,
             held.node_maps.ndim >= 2 and held.node_maps.shape[:2] == (inputs, len(held.nodes)),  # noqa: PLR2004
+            held.necessary is None or (held.necessary.ndim == 2 and held.necessary.shape[1] == 2),  # noqa: PLR2004
             bool(np.isfinite(held.maps).all() and np.isfinite(held.node_maps).all()),
         ]
     if not all(whole):

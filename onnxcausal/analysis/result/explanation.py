@@ -1,7 +1,6 @@
 """Explanations of inputs: which places the necessary nodes of a class respond to."""
 
 import io
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.causal.route import Route
+from onnxcausal.filesystem.archives import open_archive
 
 ARCHIVE = "attributions.npz"
 """Name of the file of all attributions."""
@@ -145,7 +145,7 @@ def attributions_archive(explanation: Explanation) -> bytes:
 def read_archive(path: Path) -> tuple[str, tuple[str, ...]]:
     """Return the hash of the model that an `attributions.npz` belongs to, and its inputs' names; empty for none."""
     try:
-        with np.load(path, allow_pickle=False) as held:
-            return str(held["model_sha256"]), tuple(map(str, held["names"]))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        with open_archive(path) as held:
+            return str(held.read("model_sha256")), tuple(map(str, held.read("names")))
+    except (OSError, ValueError, TypeError):
         return "", ()

@@ -14,6 +14,7 @@ from onnxcausal.analysis.gating.checks import Check, Checked, checks_of_comparis
 from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError, OutputError
+from onnxcausal.filesystem.reading import OWN_FORMAT, read_plain
 from onnxcausal.filesystem.writing import append
 from onnxcausal.onnxgraph.forms.annotated import by_op, is_copy_of, with_entries
 from onnxcausal.onnxgraph.original.original import Original
@@ -197,7 +198,7 @@ def _check_place(out: Path, original: Original) -> None:
         return
     sha256 = original.model.sha256
     if out.is_file() and not any(out.samefile(source) for source in files_of(original) if source.exists()):
-        ours = is_attachment_of(out.read_bytes(), sha256) if out.suffix == LAID_OVER else is_copy_of(out, sha256)
+        ours = _is_attachment(out, sha256) if out.suffix == LAID_OVER else is_copy_of(out, sha256)
         if ours:
             return
     raise OutputError(
@@ -206,3 +207,10 @@ def _check_place(out: Path, original: Original) -> None:
         why="it would be lost: it is none that was written for Netron of this model",
         remedy=f"name another file in --report {Format.NETRON}=FILE",
     )
+
+
+def _is_attachment(out: Path, sha256: str) -> bool:
+    try:
+        return is_attachment_of(read_plain(out, OWN_FORMAT), sha256)
+    except OSError:
+        return False

@@ -6,7 +6,6 @@ The sidecar is `model.toml` beside `model.onnx`. Unknown keys are errors that na
 import difflib
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -19,6 +18,8 @@ from onnxcausal.analysis.result.settings import EngineKind, Method, Settings
 from onnxcausal.causal.significance import Rule
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError
+from onnxcausal.filesystem.reading import why_unread
+from onnxcausal.filesystem.toml_text import read_toml
 from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.samples.preprocess import Preprocess
 
@@ -159,7 +160,7 @@ def configure(model: Path, config: Path | None, flags: Mapping[str, tuple[str, o
     path = config or model.parent / f"{model.stem}.toml"
     merged: dict[str, dict[str, object]] = {}
     origins: dict[str, str] = {}
-    if config is not None or os.path.isfile(path):  # noqa: PTH113  # unlike Path, it takes any name
+    if config is not None or (os.path.lexists(path) and not os.path.isdir(path)):  # noqa: PTH112  # it takes any name
         for section, values in _read_toml(path).items():
             _check_known(path.name, section, values)
             merged[section] = dict(values)
@@ -262,12 +263,12 @@ def as_toml(value: object) -> str:
 
 def _read_toml(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return read_toml(path)
+    except (OSError, ValueError) as error:
         raise ConfigError(
             "the configuration file cannot be read",
             where=str(path),
-            why=str(error),
+            why=why_unread(error),
             remedy="supply a TOML file with the sections " + ", ".join(f"[{name}]" for name in SECTIONS),
         ) from error
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from onnxcausal.analysis.result.analysis import title_of
 from onnxcausal.errors import ConfigError, SamplesError
-from onnxcausal.samples.class_names import matching
+from onnxcausal.samples.class_names import WHOLE, matching
 from onnxcausal.samples.source import Samples
 
 LONGEST_LIST = 2**20
@@ -66,7 +66,7 @@ def resolve_targets(
 def _index(target: int | str, present: list[int], names: Sequence[str] | None, samples: Samples) -> int:
     """Return the class an index, a name or a name's first word stands for."""
     text = str(target).strip()
-    matches = [int(text)] if text.isdecimal() else matching(text, names or ())
+    matches = [int(text)] if WHOLE.fullmatch(text) and text.isdecimal() else matching(text, names or ())
     index = matches[0] if len(matches) == 1 else -1
     if index in present:
         return index

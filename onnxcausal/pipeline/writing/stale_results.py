@@ -11,6 +11,7 @@ from onnxcausal.analysis.formats.side_effects import RECORDS, SideEffectsFile, r
 from onnxcausal.analysis.result.explanation import ARCHIVE, necessary_nodes
 from onnxcausal.causal.significance import Role
 from onnxcausal.errors import ConfigError
+from onnxcausal.filesystem.reading import plain_file
 from onnxcausal.report.page.assemble import analysis_of_page
 
 PAGE_FILE = "report.html"
@@ -19,8 +20,8 @@ HEAD = 4096
 EVALUATIONS = "evaluation-*.json"
 RUN = {"engine", "preprocess"}
 """Settings on which no graph depends, or that the data stand for."""
-UNREADABLE = (ConfigError, OSError, MemoryError, RuntimeError)
-"""What a damaged file may be refused with; a RuntimeError where an archive is encrypted or packed otherwise."""
+UNREADABLE = (ConfigError, OSError, MemoryError)
+"""What a damaged file may be refused with."""
 
 
 def evaluates(held: EvaluationFile, analysis: AnalysisFile) -> bool:
@@ -74,6 +75,6 @@ def _necessary(graph: GraphRecord) -> list[list[int]]:
 
 
 def _is_of_another(page: Path, digest: str) -> bool:
-    with suppress(OSError), page.open("rb") as file:
+    with suppress(OSError), plain_file(page) as file:
         return analysis_of_page(file.read(HEAD)) not in ("", digest)
     return False

@@ -11,6 +11,7 @@ from textwrap import wrap
 from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.causal.graph import LayerResult
 from onnxcausal.causal.significance import Role
+from onnxcausal.filesystem.json_text import parse_json
 from onnxcausal.report.text import shortened
 
 STRONGEST = 10
@@ -63,8 +64,8 @@ def attachment(of_ops: Mapping[str, Mapping[str, str]], model_sha256: str) -> by
 def is_attachment_of(content: bytes, model_sha256: str) -> bool:
     """Whether a file says of itself that it is such an attachment for a model with this hash."""
     try:
-        held = json.loads(content)
-    except (ValueError, RecursionError):
+        held = parse_json(content)
+    except ValueError:
         return False
     return isinstance(held, dict) and held.get("signature") == SIGNATURE and held.get(MODEL) == model_sha256
 

@@ -216,7 +216,7 @@ def test_the_welch_rule_selects_what_the_published_formula_selects_in_the_digits
 @pytest.mark.slow
 @pytest.mark.parametrize("which", ["mnist_lenet", "lenet5_pytorch_dynamic"])
 def test_the_welch_rule_selects_what_the_published_formula_selects_on_mnist(which: str) -> None:
-    from onnxcausal.samples.arrays import read_idx_pair  # noqa: PLC0415
+    from onnxcausal.samples.idx import read_idx_pair  # noqa: PLC0415
     from onnxcausal.samples.resize import resize  # noqa: PLC0415
 
     images = read_idx_pair(MNIST)[0].astype(np.uint8)
