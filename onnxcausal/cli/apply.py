@@ -30,7 +30,12 @@ def apply_command(
     from onnxcausal.pipeline.preparing.machine import Machine  # noqa: PLC0415
 
     applied = apply(
-        model, masks, out, form=form, force=force, machine=Machine.of(limits=limits, follow_links=follow_links)
+        model,
+        masks,
+        out,
+        form=form,
+        force=force,
+        machine=Machine.of(limits=limits, follow_links=follow_links, own_process=True),
     )
     _tell(applied)
     if not quiet:

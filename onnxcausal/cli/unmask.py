@@ -20,7 +20,9 @@ def unmask_command(
     from onnxcausal.pipeline.unmask import unmask  # noqa: PLC0415  # --help must not load it
     from onnxcausal.report.text import printable  # noqa: PLC0415
 
-    is_same = unmask(repaired, out, force=force, machine=Machine.of(limits=limits, follow_links=follow_links))
+    is_same = unmask(
+        repaired, out, force=force, machine=Machine.of(limits=limits, follow_links=follow_links, own_process=True)
+    )
     how = "byte for byte" if is_same else "the same message, which another program had spelled in other bytes"
     print(f"{printable(repaired.name)}: the original is restored, {how}")
     if not quiet:

@@ -47,7 +47,7 @@ def verify_command(
 
     arguments = locals()
     machine, configured = machine_by(arguments), configured_by(against, arguments)
-    is_same = verify(repaired, against, machine=Machine.of(limits=limits, follow_links=follow_links))
+    is_same = verify(repaired, against, machine=Machine.of(limits=limits, follow_links=follow_links, own_process=True))
     how = "byte for byte" if is_same else "as the same message in other bytes"
     said = f"{printable(repaired.name)} is {printable(against.name)} and its masks, {how}"
     print(said, file=sys.stderr if as_json else sys.stdout)

@@ -9,7 +9,7 @@ from onnxcausal.analysis.formats.repair_metadata import Form
 from onnxcausal.errors import ConfigError
 from onnxcausal.onnxgraph.forms.masked_file import repair
 from onnxcausal.onnxgraph.original.original import repairs
-from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.opening import open_original
 from onnxcausal.pipeline.writing.placing import check_place, files_of, put
 from onnxcausal.pipeline.writing.pruned import PrunedSize, compare_pruned
@@ -72,6 +72,7 @@ def parse_form(text: str) -> Form:
         ) from error
 
 
+@bounded
 def apply(
     model: str | Path,
     masks: str | Path,

@@ -13,7 +13,7 @@ from onnxcausal.analysis.result.settings import Method
 from onnxcausal.errors import ConfigError, GateError
 from onnxcausal.pipeline import analyze
 from onnxcausal.pipeline.preparing.configuration import Configured, as_json, configure
-from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.saved_analysis import is_analysis
 from onnxcausal.pipeline.progress import Progress, Silent
 
@@ -21,6 +21,7 @@ SHOWN = 3
 """Classes named in an error."""
 
 
+@bounded
 def compare(
     old: str | Path,
     new: str | Path,

@@ -6,11 +6,12 @@ from pathlib import Path
 from onnxcausal.onnxgraph.file.model import serialise
 from onnxcausal.onnxgraph.forms.masked_file import altered, without_masks
 from onnxcausal.onnxgraph.original.original import message_sha256, record_of
-from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.opening import open_original
 from onnxcausal.pipeline.writing.placing import check_place, files_of, has_content, put
 
 
+@bounded
 def unmask(
     repaired: str | Path,
     out: str | Path,

@@ -9,10 +9,11 @@ from onnxcausal.onnxgraph.forms.masked_file import Repaired, repair
 from onnxcausal.onnxgraph.original.diff import first_difference
 from onnxcausal.onnxgraph.original.external_bytes import hash_beside, locations_in
 from onnxcausal.onnxgraph.original.original import Original, record_of
-from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.opening import Caution, open_original
 
 
+@bounded
 def verify(repaired: str | Path, against: str | Path, *, machine: Machine = HERE) -> bool:
     """Make sure that a file is a model with exactly the masks it names; return whether it is so byte for byte.
 

@@ -26,13 +26,14 @@ class Ready:
     memory: Memory
 
 
-def make_ready(network: Network, examples: Inputs, machine: Machine) -> Ready:
+def make_ready(network: Network, examples: Inputs, machine: Machine, count: int) -> Ready:
     """Return a network ready for interventions.
 
     Args:
         network: the model in a session.
         examples: some samples, `[samples, ...]`, one at least: on them it is seen how the model takes them.
         machine: what of the machine may be used.
+        count: how many samples there are.
 
     Raises:
         ModelError: it cannot be run, it does not give one score per class, or its weights stand in no layer.
@@ -43,4 +44,7 @@ def make_ready(network: Network, examples: Inputs, machine: Machine) -> Ready:
     network.scores(examples[:1])  # what is no score is refused before layers are looked for
     wiring = find_wiring(network, examples[:1])
     memory = Memory.of(machine.memory, network.plain.device)
-    return Ready(replace(network, batch=batch_within(memory, wiring.row_bytes)), wiring, memory)
+    batch = batch_within(memory, wiring.row_bytes)
+    if network.plain.batch is None:
+        rehearse(network, examples, min(batch, count))
+    return Ready(replace(network, batch=batch), wiring, memory)
