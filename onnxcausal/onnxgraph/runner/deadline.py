@@ -23,6 +23,8 @@ TICK = 0.2
 """Seconds between two looks at the runs."""
 GRACE = 10.0
 """Seconds that a run which was told to end may take to do so, where the process is ended else."""
+THREAD = "onnxcausal watches runs"
+"""Name of the thread."""
 
 
 class StoppedError(ModelError):
@@ -81,7 +83,7 @@ class _Watcher:
         with self._lock:
             self._runs.add(run)
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._look, name="onnxcausal-watch", daemon=True)
+                self._thread = threading.Thread(target=self._look, name=THREAD, daemon=True)
                 self._thread.start()
 
     def remove(self, run: _Run) -> None:

@@ -81,7 +81,7 @@ def open_session(
         raise out_of_memory(error) or ModelError(
             "ONNX Runtime refuses the model",
             where=name,
-            why=str(error).strip().splitlines()[0][:300],
+            why=_first_line(error) or "no message",
             remedy="check that the file is complete, and that onnxruntime is new enough for its operators",
         ) from error
     return session
@@ -102,9 +102,13 @@ def failing(where: str, error: Exception) -> ModelError:
     return ModelError(
         "the model fails while it runs",
         where=where,
-        why=str(error).strip().splitlines()[0][:300],
+        why=_first_line(error) or "no message",
         remedy="check the data's shape and type against the model's input",
     )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:300]
 
 
 def filling_memory(where: str, error: Exception) -> ModelError:
@@ -112,7 +116,7 @@ def filling_memory(where: str, error: Exception) -> ModelError:
     return ModelError(
         "the model takes more memory than it may",
         where=where,
-        why=str(error).strip().splitlines()[0][:300] or "an allocation failed",
+        why=_first_line(error) or "an allocation failed",
         remedy="if you trust the file, give it more: --memory SIZE, and --limits memory=SIZE",
     )
 

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from mmap import mmap
 from os import cpu_count
 from threading import Lock
 
@@ -16,11 +18,14 @@ import psutil
 
 if sys.platform == "linux":
     import resource
+    from mmap import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
 
 STACK = 8 * 2**20
 """Bytes of a thread's stack, where the system does not say."""
 UNLIMITED = 2**60
 """From here on a stack's limit is none."""
+TRIED = 2**24
+"""Bytes that are left when the bound is tried, and a part of those that are asked for then."""
 LIBRARIES = 2**28
 """Bytes that libraries which are loaded on the way may take beside the work."""
 
@@ -32,12 +37,14 @@ class _Held:
     Attributes:
         jobs: how many jobs run under it, the first of which set it.
         most: bytes it may take, but for stacks of threads that start later.
+        ceiling: what that is never raised above.
         threads: how many there were.
         before: the limit that is set again in the end.
     """
 
     jobs: int = 0
     most: int = 0
+    ceiling: int = 0
     threads: int = 0
     before: int = 0
 
@@ -45,17 +52,30 @@ class _Held:
 _HELD, _LOCK = _Held(), Lock()
 
 
+@cache
 def has_bound() -> bool:
-    """Whether the operating system has such a bound."""
-    return sys.platform == "linux"
+    """Whether the operating system has such a bound, and keeps it: it is tried once, as some only pretend to."""
+    if sys.platform != "linux":
+        return False
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    least = int(psutil.Process().memory_info().data) + TRIED
+    try:
+        resource.setrlimit(resource.RLIMIT_DATA, (least, before[1]))
+        mmap(-1, 4 * TRIED, MAP_PRIVATE | MAP_ANONYMOUS, PROT_READ | PROT_WRITE).close()
+    except (OSError, ValueError):  # the limit that there is may be lower still
+        return True
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+    return False
 
 
 @contextmanager
-def memory_bound(allowed: int | None) -> Iterator[None]:
+def memory_bound(allowed: int | None, free: int) -> Iterator[None]:
     """Bound what this process may take from now on; inside another bound that one stays.
 
     Args:
         allowed: bytes beside what it has now; None bounds nothing.
+        free: bytes that are free, of which more may be allowed later.
     """
     if allowed is None or not has_bound():
         yield
@@ -63,7 +83,7 @@ def memory_bound(allowed: int | None) -> Iterator[None]:
     with _LOCK:
         _HELD.jobs += 1
         if _HELD.jobs == 1:
-            _begin(allowed + LIBRARIES)
+            _begin(allowed + LIBRARIES, max(allowed, free) + LIBRARIES)
     try:
         yield
     finally:
@@ -77,7 +97,14 @@ def bound_for_good(allowed: int) -> None:
     """Bound what this process may take beside what it has now, to its end."""
     with _LOCK:
         _HELD.jobs += 1
-        _begin(allowed)
+        _begin(allowed, allowed)
+
+
+def allow_more(size: int) -> None:
+    """Raise the bound, for a model's own weights, as far as memory is free; nothing where there is no bound."""
+    with _LOCK:
+        _HELD.most = min(_HELD.most + size, _HELD.ceiling)
+    _fit(0)
 
 
 @contextmanager
@@ -95,14 +122,15 @@ def _fit(more: int) -> None:
     with _LOCK:
         if _HELD.jobs:
             threads = psutil.Process().num_threads() + more - _HELD.threads
-            _set(_HELD.most + max(0, threads) * _stack())
+            _set(_HELD.most + max(0, threads) * stack_size())
 
 
-def _begin(allowed: int) -> None:
+def _begin(allowed: int, ceiling: int) -> None:
     if sys.platform == "linux":
         process = psutil.Process()
         _HELD.before = resource.getrlimit(resource.RLIMIT_DATA)[0]
-        _HELD.most, _HELD.threads = int(process.memory_info().data) + allowed, process.num_threads()
+        held = int(process.memory_info().data)
+        _HELD.most, _HELD.ceiling, _HELD.threads = held + allowed, held + ceiling, process.num_threads()
         _set(_HELD.most)
 
 
@@ -114,6 +142,7 @@ def _set(limit: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (min(fewest, default=resource.RLIM_INFINITY), hard))
 
 
-def _stack() -> int:
+def stack_size() -> int:
+    """Return the bytes that the stack of a thread takes."""
     size = resource.getrlimit(resource.RLIMIT_STACK)[0] if sys.platform == "linux" else STACK
     return size if 0 < size < UNLIMITED else STACK

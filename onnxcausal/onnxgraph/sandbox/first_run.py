@@ -55,14 +55,23 @@ def _run(path: Path, asked: dict[str, Any]) -> str:
     folder = Path(asked["folder"])
     part = onnx.load_model_from_string((folder / MODEL).read_bytes())
     x = np.load(folder / SAMPLES, allow_pickle=False)
-    if asked["batch"]:
-        parts = _fixed(x, asked["batch"])
-    elif asked["rows"]:
-        parts = _batch(x, asked["rows"], TIME_SHARE * asked["limits"]["seconds"])
-    else:
-        parts = _first(x)
+    parts = tried_together(x, asked["batch"], asked["rows"], TIME_SHARE * asked["limits"]["seconds"])
     run_samples(part, path.name, asked["input"], parts)
     return ""
+
+
+def tried_together(x: Inputs, batch: int | None, rows: int | None, seconds: float) -> Iterator[Inputs]:
+    """Return the samples of each run.
+
+    Args:
+        x: samples, `[samples, ...]`.
+        batch: batch size that the model is fixed to; None where it takes any.
+        rows: samples of one batch; None for the first runs of all.
+        seconds: what such a batch may take, by what one sample takes until the next is asked for.
+    """
+    if batch:
+        return _fixed(x, batch)
+    return _batch(x, rows, seconds) if rows else _first(x)
 
 
 def _fixed(x: Inputs, batch: int) -> Iterator[Inputs]:

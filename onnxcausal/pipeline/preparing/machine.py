@@ -91,8 +91,9 @@ class Machine:
         if limits is None:
             yield
             return
-        allowed = None if self._uses_device() else self.memory or free_memory()
-        with memory_bound(allowed), watched(Watch(limits.seconds, ends_process=self.own_process)):
+        free = free_memory()
+        allowed = None if self._uses_device() else self.memory or free
+        with memory_bound(allowed, free), watched(Watch(limits.seconds, ends_process=self.own_process)):
             try:
                 yield
             except MemoryError as error:
