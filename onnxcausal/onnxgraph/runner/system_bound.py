@@ -39,7 +39,7 @@ class _Held:
         most: bytes it may take, but for stacks of threads that start later.
         ceiling: what that is never raised above.
         threads: how many there were.
-        before: the limit that is set again in the end.
+        before: the limit that is set again in the end, which is never exceeded; -1 for none.
     """
 
     jobs: int = 0
@@ -94,10 +94,12 @@ def memory_bound(allowed: int | None, free: int) -> Iterator[None]:
 
 
 def bound_for_good(allowed: int) -> None:
-    """Bound what this process may take beside what it has now, to its end."""
+    """Bound what this process, which was started for one job, may take beside what it has now, to its end."""
     with _LOCK:
         _HELD.jobs += 1
         _begin(allowed, allowed)
+        _HELD.before = -1  # that of the process which started this one is its own
+        _set(_HELD.most)
 
 
 def allow_more(size: int) -> None:

@@ -35,7 +35,7 @@ def rehearse(network: "Network", x: Inputs, rows: int | None = None) -> None:
     Args:
         network: the network.
         x: samples, `[samples, ...]`.
-        rows: samples of a batch, of which these are the first, repeated; default: each alone, two, and all of them.
+        rows: samples of a batch that is run after each alone, two, and all of them: these, repeated.
 
     Raises:
         ModelError: they reach the limits of time or memory.
@@ -66,12 +66,10 @@ def tried_together(x: Inputs, batch: int | None, rows: int | None, seconds: floa
     Args:
         x: samples, `[samples, ...]`.
         batch: batch size that the model is fixed to; None where it takes any.
-        rows: samples of one batch; None for the first runs of all.
+        rows: samples of a batch that is larger than that; None for none.
         seconds: what such a batch may take, by what one sample takes until the next is asked for.
     """
-    if batch:
-        return _fixed(x, batch)
-    return _batch(x, rows, seconds) if rows else _first(x)
+    return _fixed(x, batch) if batch else _open(x, rows or 0, seconds)
 
 
 def _fixed(x: Inputs, batch: int) -> Iterator[Inputs]:
@@ -81,19 +79,16 @@ def _fixed(x: Inputs, batch: int) -> Iterator[Inputs]:
     yield from np.split(filled, len(filled) // batch)
 
 
-def _first(x: Inputs) -> Iterator[Inputs]:
-    """Yield each sample alone, one of them twice, and all of them."""
+def _open(x: Inputs, rows: int, seconds: float) -> Iterator[Inputs]:
+    """Yield each sample alone, one of them twice, all of them, and a batch of as many as are asked for and fit."""
+    begin = monotonic()
     yield from np.split(x, len(x))
+    each = (monotonic() - begin) / len(x)
     yield _repeated(x[:1], 2)
     yield x
-
-
-def _batch(x: Inputs, rows: int, seconds: float) -> Iterator[Inputs]:
-    """Yield one sample, then a batch of as many as the time allows."""
-    begin = monotonic()
-    yield x[:1]
-    fitting = int(seconds / max(monotonic() - begin, 1e-9))
-    yield _repeated(x, max(1, min(rows, fitting)))
+    fitting = min(rows, int(seconds / max(each, 1e-9)))
+    if fitting > len(x):
+        yield _repeated(x, fitting)
 
 
 def _repeated(x: Inputs, rows: int) -> Inputs:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from errno import ENOMEM
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -98,6 +99,10 @@ class Machine:
                 yield
             except MemoryError as error:
                 raise filling_memory("the run", error) from error
+            except OSError as error:
+                if error.errno == ENOMEM:
+                    raise filling_memory("the run", error) from error
+                raise
 
     def _uses_device(self) -> bool:
         return bool(self.devices) or (not why_not(CUDA) if self.provider is None else self.provider.name in NVIDIA)

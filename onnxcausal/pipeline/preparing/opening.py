@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onnxcausal.errors import ModelError
+from onnxcausal.onnxgraph.file.external import weight_bytes
 from onnxcausal.onnxgraph.file.model import Model, load_model
 from onnxcausal.onnxgraph.original.original import Original, read_original
 from onnxcausal.onnxgraph.runner.limits import Limits, parse_limits
 from onnxcausal.onnxgraph.runner.system_bound import allow_more
 from onnxcausal.onnxgraph.sandbox.open_model import try_loading, try_model
 
-COPIES = 4
-"""How often weights are held while a model is made ready, beside what is in use once it is."""
+COPIES = 16
+"""How often weights may be held beside what --memory bounds, in sessions and forms of the model: 11 times at most were
+seen."""
 USUAL = Limits()
 """Limits where none are given."""
 
@@ -64,9 +66,9 @@ def open_model(path: Path, caution: Caution = CAREFUL, output: str | None = None
 
 
 def _loaded(path: Path, caution: Caution) -> Model:
-    """Return a model that is loaded here, and leave room for the copies of its weights that are held for a while."""
+    """Return a model that is loaded here, and leave room for copies of its weights."""
     model = load_model(path, follow_links=caution.follow_links)
-    allow_more(COPIES * model.proto.ByteSize())
+    allow_more(COPIES * weight_bytes(model.proto))
     return model
 
 

@@ -26,7 +26,7 @@ class Ready:
     memory: Memory
 
 
-def make_ready(network: Network, examples: Inputs, machine: Machine, count: int) -> Ready:
+def make_ready(network: Network, examples: Inputs, machine: Machine, count: int, *, tried: bool = False) -> Ready:
     """Return a network ready for interventions.
 
     Args:
@@ -34,17 +34,20 @@ def make_ready(network: Network, examples: Inputs, machine: Machine, count: int)
         examples: some samples, `[samples, ...]`, one at least: on them it is seen how the model takes them.
         machine: what of the machine may be used.
         count: how many samples there are.
+        tried: such samples were run in a process of their own before, as many as are ever run together.
 
     Raises:
         ModelError: it cannot be run, it does not give one score per class, or its weights stand in no layer.
         NothingToAnalyseError: it has no layer.
     """
-    rehearse(network, examples)
-    network = settle_batch(network, examples, machine.provider)
+    if not tried:
+        rehearse(network, examples)
+    given, network = network, settle_batch(network, examples, machine.provider)
     network.scores(examples[:1])  # what is no score is refused before layers are looked for
     wiring = find_wiring(network, examples[:1])
     memory = Memory.of(machine.memory, network.plain.device)
     batch = batch_within(memory, wiring.row_bytes)
-    if network.plain.batch is None:
+    new = not tried or network.proto is not given.proto
+    if new and network.plain.batch is None and min(batch, count) > len(examples):
         rehearse(network, examples, min(batch, count))
     return Ready(replace(network, batch=batch), wiring, memory)

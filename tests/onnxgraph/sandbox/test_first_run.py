@@ -189,12 +189,31 @@ def test_a_run_tries_the_first_samples_and_then_the_batch_it_will_use(monkeypatc
     network = open_network(Model("m.onnx", sound(), "0" * 64), limits=Limits(seconds=7))
     assert make_ready(network, X[:5], HERE, 1000).network.batch == LARGEST_BATCH
     make_ready(network, X[:5], HERE, 20)
-    assert asked == [(Limits(seconds=7), rows) for rows in (None, LARGEST_BATCH, None, 20)]
+    make_ready(network, X[:5], HERE, 5)
+    make_ready(network, X[:5], HERE, 1000, tried=True)
+    assert asked == [(Limits(seconds=7), rows) for rows in (None, LARGEST_BATCH, None, 20, None)]
+
+
+def test_a_model_whose_batch_was_opened_is_tried_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(first_run, "ask", lambda _, __, ___, told: asked.append((told["batch"], told["rows"])))
+    proto = sound()
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    network = open_network(Model("m.onnx", proto, "0" * 64), limits=Limits(seconds=7))
+    make_ready(network, X[:5], HERE, 1000, tried=True)
+    make_ready(network, X[:5], HERE, 1000)
+    assert asked == [(None, LARGEST_BATCH), (1, None), (None, LARGEST_BATCH)]
 
 
 @pytest.mark.parametrize(
     ("batch", "rows", "sizes"),
-    [(None, None, [1, 1, 1, 2, 3]), (None, 64, [1, 64]), (2, None, [2, 2, 2, 2, 2]), (4, None, [4, 4, 4, 4])],
+    [
+        (None, None, [1, 1, 1, 2, 3]),
+        (None, 64, [1, 1, 1, 2, 3, 64]),
+        (None, 2, [1, 1, 1, 2, 3]),
+        (2, None, [2, 2, 2, 2, 2]),
+        (4, None, [4, 4, 4, 4]),
+    ],
 )
 def test_the_sizes_that_are_tried(batch: int | None, rows: int | None, sizes: list[int]) -> None:
     tried = list(tried_together(X[:3], batch, rows, PATIENT))
@@ -202,9 +221,9 @@ def test_the_sizes_that_are_tried(batch: int | None, rows: int | None, sizes: li
     np.testing.assert_array_equal(tried[-1][0], X[2] if batch == 2 else X[0])  # the last batch of two begins there
 
 
-def test_a_batch_that_would_take_too_long_is_tried_with_fewer_samples() -> None:
+def test_a_batch_that_would_take_too_long_is_not_tried() -> None:
     parts = tried_together(X[:3], None, 64, 0.0)
-    assert list(map(len, parts)) == [1, 1]
+    assert list(map(len, parts)) == [1, 1, 1, 2, 3]
 
 
 def test_what_samples_make_fail_is_told_where_they_are_used(tmp_path: Path) -> None:
