@@ -26,7 +26,7 @@ UNLIMITED = 2**60
 """From here on a stack's limit is none."""
 TRIED = 2**24
 """Bytes that are left when the bound is tried, and a part of those that are asked for then."""
-LIBRARIES = 2**28
+LIBRARIES = 2**27
 """Bytes that libraries which are loaded on the way may take beside the work."""
 
 
