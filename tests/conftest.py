@@ -8,7 +8,7 @@ from hypothesis import settings
 from onnxcausal.onnxgraph.file.model import load_model
 from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.onnxgraph.runner.limits import Limits
-from onnxcausal.onnxgraph.sandbox import open_model
+from onnxcausal.onnxgraph.sandbox import first_run, open_model
 
 # An example of generated ones takes as long as it takes: no machine is too slow.
 settings.register_profile("without_deadline", settings.default, deadline=None)
@@ -49,3 +49,4 @@ def _opened_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr("onnxcausal.pipeline.preparing.opening.try_model", opened)
         monkeypatch.setattr("onnxcausal.pipeline.preparing.opening.try_loading", loaded)
         monkeypatch.setattr("onnxcausal.pipeline.inspect.try_inspecting", inspected)
+        monkeypatch.setattr(first_run, "ask", lambda *_: "")

@@ -110,7 +110,9 @@ Provider = Annotated[
 Limits = Annotated[
     str | None,
     typer.Option(
-        metavar="time=S,memory=SIZE", help="What opening the file may take, or none (time=180).", rich_help_panel=RUN
+        metavar="time=S,memory=SIZE",
+        help="What opening the file, and any run of it, may take, or none (time=180).",
+        rich_help_panel=RUN,
     ),
 ]
 FollowLinks = Annotated[

@@ -84,6 +84,7 @@ def machine_by(arguments: Mapping[str, Any]) -> "Machine":
         devices=_devices(arguments.get("devices")),
         limits=arguments["limits"],
         follow_links=arguments["follow_links"],
+        own_process=True,
     )
 
 

@@ -26,7 +26,7 @@ def unmask_command(
     from onnxcausal.report.text import printable  # noqa: PLC0415
     from onnxcausal.report.verification import said  # noqa: PLC0415
 
-    machine = Machine.of(limits=limits, follow_links=follow_links)
+    machine = Machine.of(limits=limits, follow_links=follow_links, own_process=True)
     found = unmask(repaired, out, against=against, other_bytes=other_bytes, force=force, machine=machine)
     if found.against:
         how = "byte for byte" if found.is_exact else "the same message in other bytes"

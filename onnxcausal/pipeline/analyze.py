@@ -15,7 +15,7 @@ from onnxcausal.pipeline.inferring.checkpoint import open_ledger
 from onnxcausal.pipeline.inferring.classes import Inferred, infer_classes
 from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
 from onnxcausal.pipeline.preparing.data import Arrays
-from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.opening import open_model
 from onnxcausal.pipeline.preparing.prepare import Prepared, prepare
 from onnxcausal.pipeline.progress import Progress, Silent
@@ -83,6 +83,7 @@ def _pair(data: object) -> Arrays:
     )
 
 
+@bounded
 def run(
     path: Path,
     configured: Configured,

@@ -13,7 +13,7 @@ from onnxcausal.errors import ConfigError
 from onnxcausal.onnxgraph.forms.masked_file import Repaired, repair
 from onnxcausal.onnxgraph.original.original import repairs
 from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
-from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.opening import open_original
 from onnxcausal.pipeline.writing.held_means import hold_means
 from onnxcausal.pipeline.writing.placing import check_place, files_of, put
@@ -123,6 +123,7 @@ def apply(
     return run(model, Path(masks), Path(out), configure, form=form, force=force, any_means=any_means, machine=machine)
 
 
+@bounded
 def run(
     model: Path,
     masks: Path,

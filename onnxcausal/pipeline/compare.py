@@ -15,7 +15,7 @@ from onnxcausal.errors import ConfigError, GateError
 from onnxcausal.pipeline import analyze
 from onnxcausal.pipeline.gating.policy import settings_of_files
 from onnxcausal.pipeline.preparing.configuration import Configured, as_json, configure
-from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.saved_analysis import is_analysis
 from onnxcausal.pipeline.progress import Progress, Silent
 
@@ -65,6 +65,7 @@ def compare(
     ).comparison
 
 
+@bounded
 def run(
     old: Path,
     new: Path,

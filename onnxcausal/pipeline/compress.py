@@ -23,7 +23,7 @@ from onnxcausal.pipeline.heldout.changes import SideEffects
 from onnxcausal.pipeline.heldout.split import split_held_out
 from onnxcausal.pipeline.heldout.subject import Subject, subject_of
 from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
-from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.opening import open_original
 from onnxcausal.pipeline.progress import Progress, Silent
 from onnxcausal.pipeline.writing.placing import check_place, files_of, put
@@ -108,6 +108,7 @@ def compress(
     return found
 
 
+@bounded
 def run(
     path: Path,
     configured: Configured,

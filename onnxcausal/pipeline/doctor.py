@@ -75,7 +75,7 @@ def examine(folder: Path) -> tuple[EnvironmentCheck, ...]:
     Args:
         folder: where outputs would be written.
     """
-    return (*_programs(), *_runtime(), *_providers(), _opencv(), *_extras(), _memory(), _disk(folder))
+    return (*_programs(), *_runtime(), *_providers(), _opencv(), *_extras(), _memory(), _bound(), _disk(folder))
 
 
 def check_health(findings: tuple[EnvironmentCheck, ...]) -> None:
@@ -175,6 +175,24 @@ def _memory() -> EnvironmentCheck:
     if free < LITTLE_MEMORY:
         return EnvironmentCheck("memory", State.LACKING, f"{_shown(free)} free", "end other programs, or give --memory")
     return EnvironmentCheck("memory", State.GOOD, f"{_shown(free)} free")
+
+
+def _bound() -> EnvironmentCheck:
+    """Return what bounds the memory that a file nobody knows can take."""
+    try:
+        from onnxcausal.onnxgraph.runner.control_groups import group_limit  # noqa: PLC0415
+        from onnxcausal.onnxgraph.runner.system_bound import has_bound  # noqa: PLC0415
+    except ImportError as error:
+        return EnvironmentCheck("memory bound", State.BROKEN, str(error), "pip install --force-reinstall psutil")
+    limit = group_limit()
+    group = "" if limit is None else f"a control group: {_shown(limit)}"
+    if has_bound():
+        own = "of each run on a CPU by RLIMIT_DATA: --memory, or what is free"
+        return EnvironmentCheck("memory bound", State.GOOD, f"{own}; of all of it by {group}" if group else own)
+    if group:
+        return EnvironmentCheck("memory bound", State.GOOD, group)
+    remedy = "analyse files you do not trust on Linux, or in a container with a limit"
+    return EnvironmentCheck("memory bound", State.LACKING, "none: the system has none for a process", remedy)
 
 
 def _disk(folder: Path) -> EnvironmentCheck:

@@ -10,7 +10,7 @@ from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.runner.memory import Memory
 from onnxcausal.pipeline.preparing.configuration import Configured
 from onnxcausal.pipeline.preparing.data import first_samples
-from onnxcausal.pipeline.preparing.machine import Machine
+from onnxcausal.pipeline.preparing.machine import Machine, bounded
 from onnxcausal.pipeline.preparing.opening import open_model
 from onnxcausal.pipeline.preparing.prepare import Prepared, prepare
 
@@ -20,6 +20,7 @@ BATCH_REPEATS = 3
 """Timed passes, the fastest of which counts: the first one allocates."""
 
 
+@bounded
 def estimate(path: Path, configured: Configured, machine: Machine) -> RunEstimate:
     """Return what an analysis would take.
 

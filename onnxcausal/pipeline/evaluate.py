@@ -11,7 +11,7 @@ from onnxcausal.errors import NothingToAnalyseError
 from onnxcausal.evaluation.maps import Explain
 from onnxcausal.pipeline.heldout.subject import Subject, open_subject
 from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
-from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.provenance import data_record, tool_record
 from onnxcausal.pipeline.progress import Progress, Silent
 from onnxcausal.pipeline.protocols.fidelity import fidelity
@@ -128,6 +128,7 @@ def evaluate(
     )
 
 
+@bounded
 def run(
     protocol: Protocol,
     path: Path,

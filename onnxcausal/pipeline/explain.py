@@ -30,7 +30,7 @@ from onnxcausal.pipeline.explaining.question import (
     targets_of,
 )
 from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
-from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.opening import open_model
 from onnxcausal.pipeline.preparing.saved_analysis import check_saved
 from onnxcausal.pipeline.progress import Progress, Silent
@@ -95,6 +95,7 @@ def explain(
     )
 
 
+@bounded
 def run(
     path: Path,
     configured: Configured,

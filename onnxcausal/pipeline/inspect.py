@@ -24,9 +24,10 @@ from onnxcausal.onnxgraph.inspecting.unmaskable import find_unmaskable
 from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.onnxgraph.network.network import CutModel, cut_model
 from onnxcausal.onnxgraph.runner.limits import Limits
-from onnxcausal.onnxgraph.sandbox.open_model import Job, answer, ask
+from onnxcausal.onnxgraph.sandbox.child import Job, answer, ask
 from onnxcausal.pipeline.preparing.compatibility import check_fixed
 from onnxcausal.pipeline.preparing.configuration import Configured
+from onnxcausal.pipeline.preparing.machine import Machine
 from onnxcausal.pipeline.preparing.opening import CAREFUL, Caution, check_unchanged, open_model
 
 INSPECTING = Job("onnxcausal.pipeline.inspect", "inspecting the model")
@@ -45,7 +46,11 @@ def inspect(path: Path, configured: Configured, *, run: bool = False, caution: C
         ModelError: the file cannot be read as a model, or not within the limits.
         ConfigError: a tensor or an input that was asked for does not exist.
     """
-    reading = configured.values.model
+    with Machine(caution=caution).bounds():
+        return _within_bounds(path, configured.values.model, run=run, caution=caution)
+
+
+def _within_bounds(path: Path, reading: Reading, *, run: bool, caution: Caution) -> Inspection:
     if caution.limits is not None and os.path.isfile(path):  # noqa: PTH113  # unlike Path, it takes any name
         tried = try_inspecting(path, reading, caution.limits, follow_links=caution.follow_links)
         found = _inspected(path, reading, run=run, caution=caution)

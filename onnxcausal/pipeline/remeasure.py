@@ -11,7 +11,7 @@ from onnxcausal.onnxgraph.runner.memory import free_memory
 from onnxcausal.pipeline.heldout.changes import side_effects
 from onnxcausal.pipeline.heldout.split import KEPT_SHARE, HeldOutSamples, decide_both
 from onnxcausal.pipeline.preparing.configuration import Configured
-from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.opening import open_original
 from onnxcausal.pipeline.preparing.prepare import prepare
 from onnxcausal.pipeline.repairing.assess import Assessed
@@ -20,6 +20,7 @@ from onnxcausal.pipeline.writing.held_means import as_made
 from onnxcausal.pipeline.writing.trial_file import costs_of, opened
 
 
+@bounded
 def remeasure(
     repaired: Path,
     against: Path,

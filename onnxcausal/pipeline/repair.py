@@ -15,7 +15,7 @@ from onnxcausal.onnxgraph.forms.masked_file import Repaired
 from onnxcausal.onnxgraph.original.original import Original, repairs
 from onnxcausal.pipeline.heldout.subject import Subject, subject_of
 from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
-from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.opening import open_original
 from onnxcausal.pipeline.progress import Progress, Silent
 from onnxcausal.pipeline.repairing.assess import Assessed, assess
@@ -123,6 +123,7 @@ def repair(
     return found
 
 
+@bounded
 def run(
     path: Path,
     configured: Configured,

@@ -17,7 +17,7 @@ from onnxcausal.onnxgraph.forms.masked_file import altered, without_masks
 from onnxcausal.onnxgraph.original.diff import first_difference
 from onnxcausal.onnxgraph.original.external_bytes import hash_beside, locations_in, model_sha256
 from onnxcausal.onnxgraph.original.original import Original, message_sha256, record_of
-from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.opening import Caution, open_original
 from onnxcausal.pipeline.writing.placing import check_place, files_of, has_content, put
 
@@ -48,6 +48,7 @@ class Unmasked:
         return self.sha256 == self.claimed
 
 
+@bounded
 def unmask(
     repaired: str | Path,
     out: str | Path,

@@ -16,7 +16,7 @@ from onnxcausal.onnxgraph.original.external_bytes import hash_beside, locations_
 from onnxcausal.onnxgraph.original.original import Original, record_of
 from onnxcausal.onnxgraph.original.spelling import hidden_in
 from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
-from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.opening import Caution, open_original
 from onnxcausal.pipeline.writing.held_means import HeldMeans, hold_means
 
@@ -57,6 +57,7 @@ def verify(
     return run(Path(repaired), against, configure, any_means=any_means, machine=machine)
 
 
+@bounded
 def run(
     repaired: Path, against: Path, configure: Callable[[], Configured], *, any_means: bool, machine: Machine
 ) -> VerificationFile:

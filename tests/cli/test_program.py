@@ -334,7 +334,7 @@ def loaded_by(code: str) -> set[str]:
 HEAVY = {"onnx", "onnxruntime", "onnx_graphsurgeon"}
 
 
-@pytest.mark.parametrize("package", ["causal", "samples.load", "analysis.formats.output_folder", "report.files"])
+@pytest.mark.parametrize("package", ["causal.graph", "samples.load", "analysis.formats.output_folder", "report.files"])
 def test_the_numerics_the_data_and_the_report_load_no_onnx(package: str) -> None:
     loaded = loaded_by(f"import onnxcausal.{package}")
     assert not loaded & (HEAVY | {"cv2"})

@@ -15,7 +15,8 @@ from typing import Any
 
 from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.errors import OnnxCausalError
-from onnxcausal.onnxgraph.sandbox.open_model import bound_process, open_and_run
+from onnxcausal.onnxgraph.sandbox.child import bound_process
+from onnxcausal.onnxgraph.sandbox.open_model import open_and_run
 from onnxcausal.pipeline.analyze import analyze
 from onnxcausal.pipeline.preparing.machine import Machine
 from tests.support.hostile import HOSTILE

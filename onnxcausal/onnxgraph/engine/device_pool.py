@@ -20,6 +20,7 @@ from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.onnxgraph.network.outcome import OutcomeTensor
 from onnxcausal.onnxgraph.network.wiring import Wiring, find_wiring
 from onnxcausal.onnxgraph.runner import Runner
+from onnxcausal.onnxgraph.runner.deadline import Watch, watched
 from onnxcausal.onnxgraph.runner.memory import Memory
 from onnxcausal.onnxgraph.runner.provider import Provider
 from onnxcausal.samples.source import Inputs, InputSpec
@@ -39,7 +40,7 @@ class Recipe:
         provider: execution provider, on the process's own device.
         memory: bound on memory in bytes.
         precision: of the arithmetic.
-        longest: seconds that any run may take; None for any time.
+        watch: how runs are watched; None for a file that is trusted.
     """
 
     model: Model
@@ -51,12 +52,12 @@ class Recipe:
     provider: Provider | None
     memory: int
     precision: Precision
-    longest: float | None = None
+    watch: Watch | None = None
 
     def open(self) -> SuffixEngine:
         """Return an engine."""
-        runner = Runner(self.proto, self.spec, self.model.name, self.provider, longest=self.longest)
-        network = Network(self.model, self.spec, self.outcome, self.proto, runner, longest=self.longest)
+        runner = Runner(self.proto, self.spec, self.model.name, self.provider)
+        network = Network(self.model, self.spec, self.outcome, self.proto, runner)
         return SuffixEngine(
             network,
             find_wiring(network, self.example),
@@ -166,6 +167,11 @@ def _ended(number: int) -> ModelError:
 def _serve(pipe: Connection, recipe: Recipe) -> None:
     """Answer until the other end closes: samples are held, interventions on them are run."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    with watched(recipe.watch):
+        _answer(pipe, recipe)
+
+
+def _answer(pipe: Connection, recipe: Recipe) -> None:
     engine: SuffixEngine | None = None
     x: Inputs | None = None
     known: Findings = {}

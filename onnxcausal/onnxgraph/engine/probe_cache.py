@@ -126,7 +126,6 @@ class Probers:
             swept=betas > 0,
             in_blocks=not self._on_device and precision is Precision.FP32,
             spins=shape.width * shape.height * route.work > HEAVY,
-            longest=self._network.longest,
         )
 
     def _size(self, prober: Prober) -> int:

@@ -42,7 +42,6 @@ class Prober:
         swept: bool = False,
         in_blocks: bool = False,
         spins: bool = False,
-        longest: float | None = None,
     ) -> None:
         """Build the graph and open the session.
 
@@ -57,7 +56,6 @@ class Prober:
             swept: take several values of beta in one run.
             in_blocks: keep maps in the layout that convolutions on CPUs like.
             spins: let threads that wait for work spin.
-            longest: seconds that a run may take; None for any time.
 
         Raises:
             ModelError: ONNX Runtime refuses the graph.
@@ -74,7 +72,7 @@ class Prober:
         proto = half_precision(self._graph.proto) if precision is Precision.FP16 else self._graph.proto
         self.bytes = sum(len(tensor.raw_data) for tensor in proto.graph.initializer)
         name = f"probe graph of {route.layer.name}"
-        self._session = BoundSession(proto, name, provider, spins=spins, longest=longest)
+        self._session = BoundSession(proto, name, provider, spins=spins)
 
     def bind(self, tensors: Mapping[str, NDArray[np.generic]], data: NDArray[np.generic], window: slice) -> None:
         """Make the tensors of some samples available to the runs that follow.

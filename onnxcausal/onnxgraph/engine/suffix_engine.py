@@ -25,6 +25,7 @@ from onnxcausal.onnxgraph.engine.reference import ReferenceEngine
 from onnxcausal.onnxgraph.graph.index import index_graph
 from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.onnxgraph.network.wiring import Wiring
+from onnxcausal.onnxgraph.runner.deadline import StoppedError
 from onnxcausal.onnxgraph.runner.memory import Memory
 from onnxcausal.onnxgraph.runner.provider import CUDA, DeviceMemoryError, Provider
 from onnxcausal.samples.source import Inputs
@@ -265,6 +266,8 @@ class SuffixEngine:
                 prober.release()
             except DeviceMemoryError:
                 self._probers.shrink(part.route)
+            except StoppedError:
+                raise
             except (ModelError, UnfaithfulError):
                 # A model that fixes its batch may have a suffix that does not: it is tried before it is kept to.
                 if not self._probers.fix_batch(part.route):

@@ -95,6 +95,12 @@ def is_external(tensor: onnx.TensorProto) -> bool:
     return bool(tensor.data_location == TensorProto.EXTERNAL)
 
 
+def weight_bytes(proto: onnx.ModelProto) -> int:
+    """Return how many bytes a model takes, with those of its weights that stay in their files."""
+    kept = (int(_noted(tensor)["length"]) for tensor in proto.graph.initializer if is_external(tensor))
+    return int(proto.ByteSize()) + sum(kept)
+
+
 def array_of(tensor: onnx.TensorProto) -> NDArray[np.generic]:
     """Return what a stored tensor holds; mapped from its file where it stands in one. Not to be written to.
 
@@ -105,10 +111,10 @@ def array_of(tensor: onnx.TensorProto) -> NDArray[np.generic]:
         return numpy_helper.to_array(tensor)
     entries = _noted(tensor)
     with opened_again(Path(entries["location"]), Identity.parse(entries[IDENTITY])) as content:
-        return np.memmap(  # changes, which nobody makes, would stay in memory
+        return np.memmap(  # read alone: it is no memory of this process, whose bound it does not count to
             content,
             MAPPED[tensor.data_type].newbyteorder("<"),
-            mode="c",
+            mode="r",
             offset=int(entries["offset"]),
             shape=tuple(tensor.dims),
         )

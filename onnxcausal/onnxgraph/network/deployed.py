@@ -16,6 +16,7 @@ from onnxcausal.onnxgraph.graph.edits import fresh, names_in
 from onnxcausal.onnxgraph.graph.index import GraphIndex, index_graph
 from onnxcausal.onnxgraph.graph.inliner import inlined
 from onnxcausal.onnxgraph.lowering.widen import holds_bfloat16, widened
+from onnxcausal.onnxgraph.network.data_dependent import led_by_values
 from onnxcausal.onnxgraph.network.extract import cut_at
 from onnxcausal.onnxgraph.network.feeds import SampleShapes, with_one_input
 from onnxcausal.onnxgraph.network.io_spec import Reading
@@ -28,7 +29,6 @@ from onnxcausal.onnxgraph.network.outcome import (
     walk_back,
 )
 from onnxcausal.onnxgraph.runner import Runner
-from onnxcausal.onnxgraph.runner.limits import Limits
 from onnxcausal.onnxgraph.runner.provider import Provider
 from onnxcausal.samples.source import InputSpec
 
@@ -72,8 +72,6 @@ class FileHead:
         reading: how its inputs are given.
         joined: inputs that the data gives side by side, by name, with the shape of one sample of each.
         coarse: whether it computes in whole numbers or half precision, so that rounding decides what is close.
-        limits: what a run on samples may take, where their values lead its work; else None.
-        longest: seconds that any run may take, where it may be endless; else None.
     """
 
     model: Model
@@ -81,8 +79,11 @@ class FileHead:
     reading: Reading
     joined: SampleShapes
     coarse: bool
-    limits: Limits | None = None
-    longest: float | None = None
+
+    @property
+    def is_led(self) -> bool:
+        """Whether the values of samples lead the work of the file's ops."""
+        return bool(led_by_values(inlined(self.part()[0])))
 
     def part(self) -> tuple[onnx.ModelProto, InputSpec, tuple[str, ...]]:
         """Return the file's ops as far as those outputs need them, its one input, and what each output is read from.
@@ -109,7 +110,7 @@ class FileHead:
         """
         proto, spec, read = self.part()
         try:
-            return Runner(proto, spec, self.model.name, provider, longest=self.longest), read
+            return Runner(proto, spec, self.model.name, provider), read
         except ModelError as error:
             raise self._not_run(error) from error
 

@@ -14,7 +14,6 @@ from onnxcausal.onnxgraph.file.model import Model, damage_told
 from onnxcausal.onnxgraph.graph.index import RANDOM
 from onnxcausal.onnxgraph.graph.inliner import inlined
 from onnxcausal.onnxgraph.lowering.lower import lower
-from onnxcausal.onnxgraph.network.data_dependent import ENDLESS, led_by_values
 from onnxcausal.onnxgraph.network.decision import decide_by
 from onnxcausal.onnxgraph.network.deployed import DecidingOutput, FileHead, deciding_outputs, is_coarse
 from onnxcausal.onnxgraph.network.extract import cut_at
@@ -47,9 +46,7 @@ class Network:
         batch: samples run at once where the model leaves that open.
         notes: what was done to the model before it is run, one sentence each.
         statistics: tensors that a rewrite knows to hold ranges of others, each with what it quantises.
-        limits: what a run on samples may take, where their values lead the work of a model that is not trusted; else
-            None.
-        longest: seconds that any run may take, where it may be endless on some samples; else None.
+        limits: what a first run on samples may take; None for a file that is trusted.
         head: the outputs of the file that decide by those scores; None where none does.
     """
 
@@ -63,11 +60,10 @@ class Network:
     notes: tuple[str, ...] = ()
     statistics: Mapping[str, str] = field(default_factory=dict)
     limits: Limits | None = None
-    longest: float | None = None
     head: FileHead | None = None
 
     def runner(self, proto: onnx.ModelProto, provider: Provider | None = None, spec: InputSpec | None = None) -> Runner:
-        """Return a session on another form of the model, whose runs are bounded as those of this one.
+        """Return a session on another form of the model.
 
         Args:
             proto: the form.
@@ -77,7 +73,7 @@ class Network:
         Raises:
             ModelError: ONNX Runtime refuses it.
         """
-        return Runner(proto, spec or self.spec, self.model.name, provider, longest=self.longest)
+        return Runner(proto, spec or self.spec, self.model.name, provider)
 
     def scores(self, x: Inputs, batch: int | None = None) -> NDArray[np.floating]:
         """Return the class scores, `[samples, classes]`.
@@ -167,7 +163,7 @@ def open_network(
         reading: which of its tensors are used, and how.
         joined: inputs that the data gives side by side, by name, with the shape of one sample of each.
         provider: execution provider.
-        limits: what a run may take where the samples' values lead its work; None for a file that is trusted.
+        limits: what a first run on samples may take; None for a file that is trusted.
 
     Raises:
         ModelError: the model is unsupported or broken.
@@ -184,13 +180,12 @@ def open_network(
     proto, spec = with_one_input(cut.proto, cut.model.name, reading, joined)
     if spec.shape and (spec.shape[0] or 0) > LARGEST_FIXED_BATCH:
         raise _batch_too_large(spec, cut.model.name)
-    watched, longest = _watched(proto, limits)
-    runner = Runner(proto, spec, cut.model.name, provider, longest=longest)
+    runner = Runner(proto, spec, cut.model.name, provider)
     decision = decide_by(
         proto, runner.output_shape, name=cut.model.name, spec=spec, outcome=cut.outcome, reading=reading
     )
     if decision.proto is not proto:
-        runner = Runner(decision.proto, spec, cut.model.name, provider, longest=longest)
+        runner = Runner(decision.proto, spec, cut.model.name, provider)
     return Network(
         model=cut.model,
         spec=spec,
@@ -199,21 +194,18 @@ def open_network(
         plain=runner,
         task=decision.task or Task.CLASSIFICATION,
         notes=(*cut.notes, *decision.notes, *_not_compared(cut, reading)),
-        limits=watched,
-        longest=longest,
-        head=_head(cut, reading, joined, limits),
+        limits=limits,
+        head=_head(cut, reading, joined),
     )
 
 
-def _head(cut: CutModel, reading: Reading, joined: SampleShapes, limits: Limits | None) -> FileHead | None:
+def _head(cut: CutModel, reading: Reading, joined: SampleShapes) -> FileHead | None:
     """Return what the file decides by; None where no output does, or its scores are reduced, which no file does."""
     if not cut.deciding or reading.reduce is not None or reading.task is Task.REGRESSION:
         return None
     head = FileHead(cut.model, cut.deciding, reading, joined, cut.coarse)
-    part = inlined(head.part()[0])
-    _refuse_chance(part, cut.model.name)
-    watched, longest = _watched(part, limits)
-    return replace(head, limits=watched, longest=longest)
+    _refuse_chance(inlined(head.part()[0]), cut.model.name)
+    return head
 
 
 def _not_compared(cut: CutModel, reading: Reading) -> tuple[str, ...]:
@@ -222,14 +214,6 @@ def _not_compared(cut: CutModel, reading: Reading) -> tuple[str, ...]:
         return ()
     told = f"no output of the file is the tensor {cut.outcome.tensor} or its softmax"
     return (f"{told}: what is measured was not compared with what the file itself decides",)
-
-
-def _watched(proto: onnx.ModelProto, limits: Limits | None) -> tuple[Limits | None, float | None]:
-    """Return the limits of runs and the seconds of any run, each where the model is such that they are needed."""
-    led = frozenset[str]() if limits is None else led_by_values(proto)
-    if limits is None or not led:
-        return None, None
-    return limits, None if led.isdisjoint(ENDLESS) else limits.seconds
 
 
 def _refuse_chance(proto: onnx.ModelProto, name: str) -> None:

@@ -20,6 +20,7 @@ from onnxcausal.onnxgraph.graph.trace import Rows
 from onnxcausal.onnxgraph.lowering.dynamic import quantise_by_sample
 from onnxcausal.onnxgraph.network.extract import cut_at
 from onnxcausal.onnxgraph.network.network import Network
+from onnxcausal.onnxgraph.runner.deadline import StoppedError
 from onnxcausal.onnxgraph.runner.provider import Provider
 from onnxcausal.onnxgraph.runner.rounding import FLOAT_NOISE
 from onnxcausal.samples.source import Inputs
@@ -52,6 +53,8 @@ def settle_batch(network: Network, x: Inputs, provider: Provider | None = None) 
     fixed = network.plain.batch
     try:
         alone = _scores(network, np.repeat(some, fixed or 1, axis=0), fixed or 1)[:: fixed or 1]
+    except StoppedError:
+        raise
     except ModelError:
         return network  # what fails is refused where it is used
     finite = alone.dtype.kind == "f" and bool(np.isfinite(alone).all())
@@ -190,6 +193,8 @@ def _agree(alone: NDArray[np.floating], network: Network, x: Inputs) -> bool:
     """Whether samples have the same scores together as one by one."""
     try:
         scores = _scores(network, x, len(x))
+    except StoppedError:
+        raise
     except ModelError:
         return False
     if scores.shape != alone.shape:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.graph.trace import Trace, rows_of
-from onnxcausal.onnxgraph.runner.deadline import ending, stopped
+from onnxcausal.onnxgraph.runner.deadline import StoppedError, ending
 from onnxcausal.onnxgraph.runner.memory import LARGEST_BATCH
 from onnxcausal.onnxgraph.runner.provider import CUDA, Provider
 from onnxcausal.onnxgraph.runner.sessions import HELD_TYPES, failing, numpy_type, open_session, provider_missing
@@ -34,8 +34,6 @@ class Runner:
         spec: InputSpec,
         name: str,
         provider: Provider | None = None,
-        *,
-        longest: float | None = None,
     ) -> None:
         """Open a session.
 
@@ -44,7 +42,6 @@ class Runner:
             spec: the input that takes the samples.
             name: the model's name, for errors.
             provider: default: CUDA where it runs, else CPU.
-            longest: seconds that a run may take; None for any time.
 
         Raises:
             ModelError: ONNX Runtime refuses the model.
@@ -52,7 +49,7 @@ class Runner:
         """
         self.spec = spec
         self.batch = spec.shape[0] if spec.shape else None
-        self._name, self.longest = name, longest
+        self._name = name
         self._session = open_session(proto, name, provider)
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
         self.dtype = numpy_type(next(i.type for i in self._session.get_inputs() if i.name == spec.name))
@@ -151,6 +148,8 @@ class Runner:
         """Return shapes in one more run; none where the model does not take this batch."""
         try:
             return {name: value.shape for name, value in self._held(x, tensors).items()}
+        except StoppedError:
+            raise
         except ModelError:
             return {}
 
@@ -186,9 +185,9 @@ class Runner:
         self, x: Inputs, outputs: Sequence[str], feeds: Mapping[str, NDArray[np.floating]]
     ) -> list[NDArray[np.floating]]:
         given = {self.spec.name: x.astype(self.dtype, copy=False), **feeds}
-        with ending(self.longest) as options:
-            try:
+        try:
+            with ending(self._name) as options:
                 results: list[NDArray[np.floating]] = self._session.run(list(outputs), given, options)
-            except Exception as error:  # ONNX Runtime's exceptions share no base class
-                raise stopped(self._name, self.longest, options) or failing(self._name, error) from error
+        except Exception as error:  # ONNX Runtime's exceptions share no base class
+            raise failing(self._name, error) from error
         return results

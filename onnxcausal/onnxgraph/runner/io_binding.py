@@ -5,7 +5,7 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from onnxcausal.onnxgraph.runner.deadline import ending, stopped
+from onnxcausal.onnxgraph.runner.deadline import ending
 from onnxcausal.onnxgraph.runner.provider import CUDA, Provider
 from onnxcausal.onnxgraph.runner.sessions import failing, open_session, out_of_memory
 
@@ -24,7 +24,6 @@ class BoundSession:
         provider: Provider | None = None,
         *,
         spins: bool = False,
-        longest: float | None = None,
     ) -> None:
         """Open a session.
 
@@ -33,13 +32,12 @@ class BoundSession:
             name: its name, for errors.
             provider: default: CUDA where it runs, else CPU.
             spins: let threads that wait for work spin.
-            longest: seconds that a run may take; None for any time.
 
         Raises:
             ModelError: ONNX Runtime refuses the model.
             ConfigError: the provider is not to be had.
         """
-        self._name, self._longest = name, longest
+        self._name = name
         self._session = open_session(proto, name, provider, spins=spins)
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
         options = self._session.get_provider_options().get(CUDA, {})
@@ -72,11 +70,10 @@ class BoundSession:
         """
         for name in self._outputs:
             self._binding.bind_output(name)
-        with ending(self._longest) as options:
-            try:
+        try:
+            with ending(self._name) as options:
                 self._session.run_with_iobinding(self._binding, options)
-                results: list[NDArray[np.floating]] = self._binding.copy_outputs_to_cpu()
-            except Exception as error:  # ONNX Runtime's exceptions share no base class
-                told = stopped(self._name, self._longest, options) or out_of_memory(error)
-                raise told or failing(self._name, error) from error
+            results: list[NDArray[np.floating]] = self._binding.copy_outputs_to_cpu()
+        except Exception as error:  # ONNX Runtime's exceptions share no base class
+            raise out_of_memory(error) or failing(self._name, error) from error
         return results

@@ -16,7 +16,7 @@ class Limits:
     """What a process that opens a model, or runs it on the first samples, may take.
 
     Attributes:
-        seconds: of time; where a model may be endless, of each run elsewhere too.
+        seconds: of time; of each run elsewhere too.
         memory: in bytes, beside what the process has before it opens the model; None for a share of what is free.
     """
 

@@ -2,11 +2,11 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
 from onnxcausal.errors import ConfigError
+from onnxcausal.onnxgraph.runner.control_groups import free_in_groups
 from onnxcausal.onnxgraph.runner.nvidia import free_device_memory
 
 LARGEST_BATCH = 64
@@ -14,11 +14,6 @@ LARGEST_BATCH = 64
 FREE_SHARE = 0.6
 """Share of the free memory that a run may take unless another bound is given."""
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
-CGROUPS = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-)
-"""Limit and usage of the container, of either version of control groups."""
 
 
 def parse_size(text: str, where: str = "--memory") -> int:
@@ -58,13 +53,8 @@ def shown_size(size: float) -> str:
 
 def free_memory() -> int:
     """Return the bytes that this process can still take: of the machine, and of its container."""
-    free = int(psutil.virtual_memory().available)
-    for limit, usage in CGROUPS:
-        try:
-            free = min(free, int(Path(limit).read_text()) - int(Path(usage).read_text()))
-        except (OSError, ValueError):
-            continue  # no such file, or no limit
-    return max(free, 0)
+    free, left = int(psutil.virtual_memory().available), free_in_groups()
+    return free if left is None else min(free, left)
 
 
 def resident_memory() -> int:

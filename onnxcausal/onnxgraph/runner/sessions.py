@@ -8,7 +8,9 @@ from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.file.external import array_of, is_external
 from onnxcausal.onnxgraph.file.model import serialise
 from onnxcausal.onnxgraph.runner.available import FATAL_ONLY, why_not
+from onnxcausal.onnxgraph.runner.deadline import StoppedError
 from onnxcausal.onnxgraph.runner.provider import CPU, CUDA, EXACT_CUDA, NVIDIA, DeviceMemoryError, Provider
+from onnxcausal.onnxgraph.runner.system_bound import room_for_threads
 
 HELD_TYPES = frozenset(
     f"tensor({name})"
@@ -66,19 +68,20 @@ def open_session(
             for tensor, value in zip(mapped, held, strict=True):
                 options.add_initializer(tensor.name, value)  # without it the weights would be copied
             options.add_session_config_entry("session.disable_prepacking", "1")  # it would copy them too
-        session = ort.InferenceSession(
-            serialise(proto, name),
-            options,
-            providers=_wanted(provider),
-            disabled_optimizers=INEXACT,
-            enable_fallback=0,  # a device that fails must not become a CPU in silence
-        )
+        with room_for_threads():
+            session = ort.InferenceSession(
+                serialise(proto, name),
+                options,
+                providers=_wanted(provider),
+                disabled_optimizers=INEXACT,
+                enable_fallback=0,  # a device that fails must not become a CPU in silence
+            )
         session.mapped = held  # they must live as long as the session
     except Exception as error:  # ONNX Runtime's exceptions share no base class
         raise out_of_memory(error) or ModelError(
             "ONNX Runtime refuses the model",
             where=name,
-            why=str(error).strip().splitlines()[0][:300],
+            why=_first_line(error) or "no message",
             remedy="check that the file is complete, and that onnxruntime is new enough for its operators",
         ) from error
     return session
@@ -92,11 +95,29 @@ def out_of_memory(error: Exception) -> DeviceMemoryError | None:
 
 def failing(where: str, error: Exception) -> ModelError:
     """Return the error for a model that fails while it runs."""
+    if isinstance(error, StoppedError):
+        return error
+    if out_of_memory(error) is not None:
+        return filling_memory(where, error)
     return ModelError(
         "the model fails while it runs",
         where=where,
-        why=str(error).strip().splitlines()[0][:300],
+        why=_first_line(error) or "no message",
         remedy="check the data's shape and type against the model's input",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:300]
+
+
+def filling_memory(where: str, error: Exception) -> ModelError:
+    """Return the error for a model that memory does not suffice for."""
+    return ModelError(
+        "the model takes more memory than it may",
+        where=where,
+        why=_first_line(error) or "an allocation failed",
+        remedy="if you trust the file, give it more: --memory SIZE, and --limits memory=SIZE",
     )
 
 

@@ -1,7 +1,7 @@
 """Models and ops that are run once."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -11,8 +11,16 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from onnxcausal.errors import ModelError
+from onnxcausal.onnxgraph.runner.deadline import StoppedError, ending
 from onnxcausal.onnxgraph.runner.provider import CPU, DeviceMemoryError, Provider
-from onnxcausal.onnxgraph.runner.sessions import HELD_TYPES, failing, numpy_type, open_session, out_of_memory
+from onnxcausal.onnxgraph.runner.sessions import (
+    HELD_TYPES,
+    failing,
+    filling_memory,
+    numpy_type,
+    open_session,
+    out_of_memory,
+)
 from onnxcausal.samples.source import Inputs
 
 OPEN_SIZE = 32
@@ -54,7 +62,8 @@ def run_op(op: onnx.NodeProto, inputs: Sequence[NDArray[np.generic] | None], ops
     types = tuple((name, helper.np_dtype_to_tensor_dtype(value.dtype)) for name, value in feeds.items())
     session = _session_of_op(named.SerializeToString(deterministic=True), types, opset)
     try:
-        results: list[NDArray[np.generic]] = session.run(None, feeds)
+        with ending(f"op {op.name or op.op_type}") as options:
+            results: list[NDArray[np.generic]] = session.run(None, feeds, options)
     except Exception as error:  # ONNX Runtime's exceptions share no base class
         raise failing(f"op {op.name or op.op_type}", error) from error
     return results
@@ -120,14 +129,15 @@ def run_feeds(
     found = []
     for given in feeds:
         try:
-            found.append(list(session.run(None, dict(given))))
+            with ending(name) as options:
+                found.append(list(session.run(None, dict(given), options)))
         except Exception as error:  # ONNX Runtime's exceptions share no base class
             raise failing(name, error) from error
     return found
 
 
-def run_samples(proto: onnx.ModelProto, name: str, given: str, x: Inputs, batch: int | None) -> None:
-    """Open a model on the CPU and run it on samples, one by one and together, to see that it ends.
+def run_samples(proto: onnx.ModelProto, name: str, given: str, parts: Iterable[Inputs]) -> None:
+    """Open a model on the CPU and run it on samples, to see that it ends.
 
     What it answers does not matter, nor that it fails: that is told where the answer is used.
 
@@ -135,18 +145,14 @@ def run_samples(proto: onnx.ModelProto, name: str, given: str, x: Inputs, batch:
         proto: the model.
         name: its name, for errors.
         given: the input that takes the samples.
-        x: samples, `[samples, ...]`.
-        batch: batch size the model is fixed to; None where it takes any.
+        parts: samples that are run together, `[samples, ...]` each.
 
     Raises:
         ModelError: ONNX Runtime refuses the model, or memory ran out.
     """
     session = _opened(proto, name)
     kind = numpy_type(next(entry.type for entry in session.get_inputs() if entry.name == given))
-    size = batch or len(x)
-    alone = [np.repeat(x[number : number + 1], batch or 1, axis=0) for number in range(len(x))]
-    filled = np.resize(x, (-(-len(x) // size) * size, *x.shape[1:]))
-    for part in (*alone, *np.split(filled, len(filled) // size)):
+    for part in parts:
         _run(session, {given: part.astype(kind, copy=False)}, name)
 
 
@@ -154,21 +160,15 @@ def _opened(proto: onnx.ModelProto, name: str) -> ort.InferenceSession:
     try:
         return open_session(proto, name, Provider(CPU))
     except DeviceMemoryError as error:
-        raise _filling_memory(name, error) from error
+        raise filling_memory(name, error) from error
 
 
 def _run(session: ort.InferenceSession, feeds: Mapping[str, NDArray[np.generic]], name: str) -> None:
     try:
-        session.run(None, feeds)
+        with ending(name) as options:
+            session.run(None, feeds, options)
+    except StoppedError:
+        raise
     except Exception as error:  # ONNX Runtime's exceptions share no base class
         if out_of_memory(error) is not None:
-            raise _filling_memory(name, error) from error
-
-
-def _filling_memory(name: str, error: Exception) -> ModelError:
-    return ModelError(
-        "the model takes more memory than it may",
-        where=name,
-        why=str(error).strip().splitlines()[0][:300],
-        remedy="if you trust the file, give it more: --limits memory=SIZE",
-    )
+            raise filling_memory(name, error) from error

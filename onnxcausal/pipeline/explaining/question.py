@@ -83,7 +83,7 @@ def open_for_inputs(
     open_ones = open_inputs(cut.proto, reading)
     if len(open_ones) > 1:
         raise _several_inputs([spec.name for spec in open_ones], model.name)
-    network = open_network(cut, reading, provider=machine.provider, limits=machine.caution.limits)
+    network = open_network(cut, reading, provider=machine.provider, limits=machine.first_run)
     names = _class_names(configuration, model, saved)
     named = load_inputs(
         paths,
@@ -92,7 +92,7 @@ def open_for_inputs(
         class_names=names,
         skip_bad=configuration.data.skip_bad,
     )
-    ready = make_ready(network, named.x[:EXAMPLES], machine)
+    ready = make_ready(network, named.x[:EXAMPLES], machine, len(named.x))
     network = replace(ready.network, task=saved.settings.task)
     routes = {route.target: route for route in routes_of(saved)}
     return Opened(network, ready.wiring, named, configuration, routes, names, "it is not in the analysis")

@@ -64,7 +64,7 @@ def open_with_data(
     cut = cut_as_read(model, reading)
     names = [spec.name for spec in open_inputs(cut.proto, reading)]
     given, joined_shapes = _one_input(_given(names, configuration, arrays, model), names, configuration)
-    network = open_network(cut, reading, joined=joined_shapes, provider=machine.provider, limits=machine.caution.limits)
+    network = open_network(cut, reading, joined=joined_shapes, provider=machine.provider, limits=machine.first_run)
     return network, given
 
 
@@ -151,7 +151,7 @@ def samples_of(
     if data.source is None:
         count, seed = configuration.analysis.samples * PROBES_PER_SAMPLE, configuration.analysis.seed
         if not network.spec.is_integer:
-            rehearse(network, probe_inputs(network.spec, min(EXAMPLES, count), seed))
+            rehearse(network, probe_inputs(network.spec, min(EXAMPLES, count), seed), min(network.batch, count))
         return synthetic_samples(network.spec, count, seed, network.scores)
     return load_samples(
         Path(data.source),

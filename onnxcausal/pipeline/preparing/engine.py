@@ -6,6 +6,7 @@ from onnxcausal.onnxgraph.engine.device_pool import PoolEngine, Recipe
 from onnxcausal.onnxgraph.engine.interface import Engine
 from onnxcausal.onnxgraph.engine.reference import ReferenceEngine
 from onnxcausal.onnxgraph.engine.suffix_engine import SuffixEngine
+from onnxcausal.onnxgraph.runner.deadline import Watch
 from onnxcausal.pipeline.preparing.machine import Machine
 from onnxcausal.pipeline.preparing.ready import Ready
 from onnxcausal.samples.source import Inputs
@@ -38,7 +39,7 @@ def open_engine(
                     provider=network.plain.on_device(device, machine.provider),
                     memory=memory.bound // (len(machine.devices) + 1),
                     precision=settings.precision,
-                    longest=network.longest,
+                    watch=None if network.limits is None else Watch(network.limits.seconds, ends_process=True),
                 )
                 for device in machine.devices
             ]

@@ -16,6 +16,7 @@ from onnxcausal.onnxgraph.network.deployed import DecidingOutput, Kind
 from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.onnxgraph.network.stated import Flags, Scores, Stated, Vocabulary, differing, stated_by, unreadable
 from onnxcausal.onnxgraph.runner import Runner
+from onnxcausal.onnxgraph.runner.deadline import StoppedError
 from onnxcausal.onnxgraph.runner.provider import Provider
 from onnxcausal.samples.source import Batch, Indices, Inputs
 
@@ -167,9 +168,9 @@ class OpenFile:
             given = np.concatenate([ahead, x[taken]])
             try:
                 values = runner.tensors(given, self._read)
+            except StoppedError:  # what may be endless is not tried again and again
+                raise
             except ModelError:
-                if runner.longest is not None:  # what may be endless is not tried again and again
-                    raise
                 yield _Run(taken, None)
                 continue
             rows = runner.batch or len(given)

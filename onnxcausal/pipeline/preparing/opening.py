@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onnxcausal.errors import ModelError
+from onnxcausal.onnxgraph.file.external import weight_bytes
 from onnxcausal.onnxgraph.file.model import Model, load_model
 from onnxcausal.onnxgraph.original.original import Original, read_original
 from onnxcausal.onnxgraph.runner.limits import Limits, parse_limits
+from onnxcausal.onnxgraph.runner.system_bound import allow_more
 from onnxcausal.onnxgraph.sandbox.open_model import try_loading, try_model
 
+COPIES = 16
+"""How often weights may be held beside what --memory bounds, in sessions and forms of the model: 11 times at most were
+seen."""
 USUAL = Limits()
 """Limits where none are given."""
 
@@ -19,8 +24,8 @@ class Caution:
     """How far a model file is trusted.
 
     Attributes:
-        limits: what opening it may take, in a process of its own, and running it where the samples' values decide what
-            it does; None opens and runs it here at once.
+        limits: what opening it, and running it on the first samples, may take in a process of its own, and each run
+            here of time; None opens and runs it here at once.
         follow_links: read weights behind symbolic and hard links.
     """
 
@@ -53,10 +58,17 @@ def open_model(path: Path, caution: Caution = CAREFUL, output: str | None = None
         OnnxCausalError: it cannot be opened, or not within the limits.
     """
     if caution.limits is None or not os.path.isfile(path):  # noqa: PTH113  # unlike Path, it takes any name
-        return load_model(path, follow_links=caution.follow_links)
+        return _loaded(path, caution)
     tried = try_model(path, caution.limits, output=output, follow_links=caution.follow_links)
-    model = load_model(path, follow_links=caution.follow_links)
+    model = _loaded(path, caution)
     check_unchanged(path, tried, model.sha256)
+    return model
+
+
+def _loaded(path: Path, caution: Caution) -> Model:
+    """Return a model that is loaded here, and leave room for copies of its weights."""
+    model = load_model(path, follow_links=caution.follow_links)
+    allow_more(COPIES * weight_bytes(model.proto))
     return model
 
 
@@ -75,9 +87,9 @@ def open_original(path: Path, caution: Caution = CAREFUL, output: str | None = N
     if run:
         return read_original(path, open_model(path, caution, output))
     if caution.limits is None or not os.path.isfile(path):  # noqa: PTH113  # unlike Path, it takes any name
-        return read_original(path, load_model(path, follow_links=caution.follow_links))
+        return read_original(path, _loaded(path, caution))
     tried = try_loading(path, caution.limits, follow_links=caution.follow_links)
-    model = load_model(path, follow_links=caution.follow_links)
+    model = _loaded(path, caution)
     check_unchanged(path, tried, model.sha256)
     return read_original(path, model)
 

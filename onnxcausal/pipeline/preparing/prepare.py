@@ -94,7 +94,7 @@ def prepare(
     network, given = open_with_data(model, configuration, arrays, machine)
     samples = samples_of(network, configuration, given, names_in_metadata(model.metadata))
     examples = first_samples(samples)
-    ready = make_ready(network, examples, machine)
+    ready = make_ready(network, examples, machine, len(samples), tried=samples.synthetic)
     scores = ready.network.scores(examples[:1])
     classes = scores.shape[1]
     if samples.names_from == METADATA and samples.class_names and len(samples.class_names) != classes:

@@ -26,24 +26,31 @@ class Ready:
     memory: Memory
 
 
-def make_ready(network: Network, examples: Inputs, machine: Machine) -> Ready:
+def make_ready(network: Network, examples: Inputs, machine: Machine, count: int, *, tried: bool = False) -> Ready:
     """Return a network ready for interventions.
 
     Args:
         network: the model in a session.
         examples: some samples, `[samples, ...]`, one at least: on them it is seen how the model takes them.
         machine: what of the machine may be used.
+        count: how many samples there are.
+        tried: such samples were run in a process of their own before, as many as are ever run together.
 
     Raises:
         ModelError: it cannot be run, it does not give one score per class, or its weights stand in no layer.
         NothingToAnalyseError: it has no layer.
     """
-    rehearse(network, examples)
-    if network.head is not None and network.head.limits is not None:
+    if not tried:
+        rehearse(network, examples)
+    if network.head is not None and network.head.is_led:
         whole, spec, _ = network.head.part()
-        rehearse(replace(network, proto=whole, spec=spec, limits=network.head.limits), examples)
-    network = settle_batch(network, examples, machine.provider)
+        rehearse(replace(network, proto=whole, spec=spec), examples)
+    given, network = network, settle_batch(network, examples, machine.provider)
     network.scores(examples[:1])  # what is no score is refused before layers are looked for
     wiring = find_wiring(network, examples[:1])
     memory = Memory.of(machine.memory, network.plain.device)
-    return Ready(replace(network, batch=batch_within(memory, wiring.row_bytes)), wiring, memory)
+    batch = batch_within(memory, wiring.row_bytes)
+    new = not tried or network.proto is not given.proto
+    if new and network.plain.batch is None and min(batch, count) > len(examples):
+        rehearse(network, examples, min(batch, count))
+    return Ready(replace(network, batch=batch), wiring, memory)

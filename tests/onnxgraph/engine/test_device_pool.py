@@ -14,6 +14,7 @@ from onnxcausal.causal.outcome import outcome_of
 from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.engine.device_pool import PoolEngine, Recipe
 from onnxcausal.onnxgraph.engine.path_probe import PathProbe
+from onnxcausal.onnxgraph.runner.deadline import Watch
 from onnxcausal.onnxgraph.runner.provider import CPU, CUDA, Provider
 from onnxcausal.pipeline.preparing.machine import Machine
 from tests.pipeline.inferring.test_measure import DIGITS
@@ -33,7 +34,7 @@ def pool(
     reference: np.ndarray | None = None,
     *,
     part: onnx.ModelProto | None = None,
-    longest: float | None = None,
+    watch: Watch | None = None,
 ) -> PoolEngine:
     network = opened.network
     recipe = Recipe(
@@ -46,7 +47,7 @@ def pool(
         provider=Provider(CPU),
         memory=2**33,
         precision=Precision.FP32,
-        longest=longest,
+        watch=watch,
     )
     return PoolEngine(network, opened.wiring, [recipe, recipe])
 
@@ -86,7 +87,7 @@ def test_a_run_that_never_ends_is_stopped_in_the_processes_too(tmp_path: Path) -
     opened = open_proto(onnx.load(endless.write(tmp_path)), x)
     layer = opened.layers[0]
     probe = PathProbe(layer, opened.wiring.flow.nodes[layer.name], np.arange(layer.children))
-    shared = pool(opened, x, longest=1)
+    shared = pool(opened, x, watch=Watch(1))
     x[0, 0, 0, 0] = 2 * LARGE
     with pytest.raises(ModelError, match="a run of the model was stopped"):
         shared.effects(probe, x, partial(outcome_of, target=0))

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import tempfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,20 @@ from onnxcausal.errors import ModelError
 from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.engine.suffix_engine import SuffixEngine
 from onnxcausal.onnxgraph.file.model import Model, load_model
-from onnxcausal.onnxgraph.network.network import WHOLE_MODEL, open_network
-from onnxcausal.onnxgraph.runner import BoundSession, Runner
+from onnxcausal.onnxgraph.network.network import open_network
+from onnxcausal.onnxgraph.runner import Runner
+from onnxcausal.onnxgraph.runner.deadline import Watch, watched
 from onnxcausal.onnxgraph.runner.limits import Limits
-from onnxcausal.onnxgraph.runner.provider import CPU, Provider
+from onnxcausal.onnxgraph.runner.memory import LARGEST_BATCH
 from onnxcausal.onnxgraph.sandbox import first_run
-from onnxcausal.onnxgraph.sandbox.first_run import rehearse
+from onnxcausal.onnxgraph.sandbox.first_run import rehearse, tried_together
 from onnxcausal.onnxgraph.sandbox.open_model import try_model
 from onnxcausal.pipeline.inspect import inspect, try_inspecting
+from onnxcausal.pipeline.preparing import machine
 from onnxcausal.pipeline.preparing.configuration import configure
-from onnxcausal.pipeline.preparing.machine import Machine
+from onnxcausal.pipeline.preparing.machine import HERE, Machine
 from onnxcausal.pipeline.preparing.opening import Caution
+from onnxcausal.pipeline.preparing.ready import make_ready
 from onnxcausal.samples.source import Inputs
 from tests.support.hostile import HOSTILE
 from tests.support.hostile_data import LARGE
@@ -92,14 +94,15 @@ def endings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 def limits_of_runs(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Return a list that takes the limit of every run in this process, which is made `SECONDS`."""
-    real, asked = threading.Timer, list[float]()
+    """Return a list that takes the limit of runs in this process, which is made `SECONDS`."""
+    asked: list[float] = []
 
-    def timer(interval: float, *given: Any) -> threading.Timer:
-        asked.append(interval)
-        return real(SECONDS, *given)
+    def watch(longest: float, *, ends_process: bool) -> Watch:
+        asked.append(longest)
+        assert not ends_process
+        return Watch(SECONDS)
 
-    monkeypatch.setattr("threading.Timer", timer)
+    monkeypatch.setattr(machine, "Watch", watch)
     return asked
 
 
@@ -135,8 +138,8 @@ def test_a_loop_that_is_endless_on_one_later_sample_is_stopped_and_told(
     with pytest.raises(ModelError, match="a run of the model was stopped") as raised:
         analyze(path, (x, y), machine=Machine.of(limits=f"time={PATIENT}"), samples=40)
     assert set(asked) == {PATIENT}
-    assert f"within {PATIENT} s" in raised.value.why
-    assert f"--limits time={10 * PATIENT}" in raised.value.remedy
+    assert f"within {SECONDS} s" in raised.value.why
+    assert f"--limits time={10 * SECONDS}" in raised.value.remedy
     assert raised.value.exit_code == 3
 
 
@@ -163,24 +166,64 @@ def test_inspecting_by_a_run_is_bounded_too(tmp_path: Path) -> None:
     assert not found.ran
 
 
-def test_only_models_led_by_values_are_watched_and_only_where_they_are_not_trusted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[object] = []
+def test_every_file_that_is_not_trusted_is_tried_on_the_first_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
     monkeypatch.setattr(first_run, "ask", lambda *given: asked.append(given))
-    model, limits = load_model(hostile(ABOVE, tmp_path)), Limits(seconds=7)
-    watched, trusted = open_network(model, limits=limits), open_network(model, limits=None)
-    assert (watched.limits, watched.longest) == (limits, 7)
-    assert (trusted.limits, trusted.longest) == (None, None)
-    bomb = open_network(load_model(hostile("memory bomb: Expand of a size", tmp_path)), limits=limits)
-    assert (bomb.limits, bomb.longest) == (limits, None)
-    plain = open_network(Model("m.onnx", sound(), "0" * 64), limits=limits)
-    assert (plain.limits, plain.longest) == (None, None)
-    for network in (trusted, plain):
-        rehearse(network, X[:5])
+    model, limits = Model("m.onnx", sound(), "0" * 64), Limits(seconds=7)
+    rehearse(open_network(model, limits=None), X[:5])
     assert not asked
-    rehearse(watched, X[:5])
-    assert len(asked) == 1
+    rehearse(open_network(model, limits=limits), X[:5], 64)
+    ((job, path, held, told),) = asked
+    assert (job, path, held) == (first_run.JOB, Path("m.onnx"), limits)
+    assert (told["input"], told["batch"], told["rows"]) == ("x", None, 64)
+
+
+def test_a_run_tries_the_first_samples_and_then_the_batch_it_will_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Any, Any]] = []
+
+    def asked_for(_: object, __: object, limits: Limits, told: dict[str, Any]) -> str:
+        asked.append((limits, told["rows"]))
+        return ""
+
+    monkeypatch.setattr(first_run, "ask", asked_for)
+    network = open_network(Model("m.onnx", sound(), "0" * 64), limits=Limits(seconds=7))
+    assert make_ready(network, X[:5], HERE, 1000).network.batch == LARGEST_BATCH
+    make_ready(network, X[:5], HERE, 20)
+    make_ready(network, X[:5], HERE, 5)
+    make_ready(network, X[:5], HERE, 1000, tried=True)
+    assert asked == [(Limits(seconds=7), rows) for rows in (None, LARGEST_BATCH, None, 20, None)]
+
+
+def test_a_model_whose_batch_was_opened_is_tried_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(first_run, "ask", lambda _, __, ___, told: asked.append((told["batch"], told["rows"])))
+    proto = sound()
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    network = open_network(Model("m.onnx", proto, "0" * 64), limits=Limits(seconds=7))
+    make_ready(network, X[:5], HERE, 1000, tried=True)
+    make_ready(network, X[:5], HERE, 1000)
+    assert asked == [(None, LARGEST_BATCH), (1, None), (None, LARGEST_BATCH)]
+
+
+@pytest.mark.parametrize(
+    ("batch", "rows", "sizes"),
+    [
+        (None, None, [1, 1, 1, 2, 3]),
+        (None, 64, [1, 1, 1, 2, 3, 64]),
+        (None, 2, [1, 1, 1, 2, 3]),
+        (2, None, [2, 2, 2, 2, 2]),
+        (4, None, [4, 4, 4, 4]),
+    ],
+)
+def test_the_sizes_that_are_tried(batch: int | None, rows: int | None, sizes: list[int]) -> None:
+    tried = list(tried_together(X[:3], batch, rows, PATIENT))
+    assert list(map(len, tried)) == sizes
+    np.testing.assert_array_equal(tried[-1][0], X[2] if batch == 2 else X[0])  # the last batch of two begins there
+
+
+def test_a_batch_that_would_take_too_long_is_not_tried() -> None:
+    parts = tried_together(X[:3], None, 64, 0.0)
+    assert list(map(len, parts)) == [1, 1, 1, 2, 3]
 
 
 def test_what_samples_make_fail_is_told_where_they_are_used(tmp_path: Path) -> None:
@@ -190,32 +233,7 @@ def test_what_samples_make_fail_is_told_where_they_are_used(tmp_path: Path) -> N
         network.scores(np.zeros((2, 1, 4, 5), np.float32))
 
 
-def test_plain_and_bound_runs_end_in_time_and_go_on_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = load_model(hostile(ABOVE, tmp_path))
-    network = open_network(model, WHOLE_MODEL, provider=Provider(CPU), limits=Limits(PATIENT))
-    endless = X[:3].copy()
-    endless[:, 0, 0, 0] = 2 * LARGE
-    bound = BoundSession(network.proto, "m.onnx", Provider(CPU), longest=PATIENT)
-    real, asked = threading.Timer, list[float]()
-
-    def at_once(interval: float, *given: Any) -> threading.Timer:
-        asked.append(interval)
-        return real(1, *given)
-
-    for _ in range(2):
-        with monkeypatch.context() as hurried:
-            hurried.setattr("threading.Timer", at_once)
-            with pytest.raises(ModelError, match="a run of the model was stopped"):
-                network.scores(endless)
-            bound.put("x", endless)
-            with pytest.raises(ModelError, match="a run of the model was stopped"):
-                bound.run()
-        bound.put("x", X[:3])
-        np.testing.assert_array_equal(bound.run()[0], network.scores(X[:3]))
-    assert asked == [PATIENT] * 4
-
-
-def test_an_intervention_that_makes_a_loop_endless_is_stopped(tmp_path: Path, limits_of_runs: list[float]) -> None:
+def test_an_intervention_that_makes_a_loop_endless_is_stopped(tmp_path: Path) -> None:
     # The loop looks at the samples in the file; here it is made to look at what the layer before it gives.
     proto = load_model(hostile(ABOVE, tmp_path)).proto
     body = proto.graph.node[-1].attribute[0].g
@@ -226,6 +244,5 @@ def test_an_intervention_that_makes_a_loop_endless_is_stopped(tmp_path: Path, li
     layer = wiring.flow.layers[-1]
     assert layer.parents == 8
     probe = PathProbe(layer, wiring.flow.nodes[layer.name], np.arange(layer.children), -1e6)
-    with pytest.raises(ModelError, match="a run of the model was stopped"):
+    with watched(Watch(SECONDS)), pytest.raises(ModelError, match="a run of the model was stopped"):
         SuffixEngine(network, wiring).effects(probe, X, lambda scores: scores[:, 0].astype(np.float64))
-    assert set(limits_of_runs) == {PATIENT}

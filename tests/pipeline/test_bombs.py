@@ -1,0 +1,69 @@
+"""Files that do no harm when they are tried, and take memory or time in the run: the command ends within its bounds."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.hostile_sizes import WHAT, write_bomb
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="no bound on the memory of a process"),
+]
+PATIENT, SHORT, GIB = 3600, 6, 2**30
+OVERHEAD = 3 * GIB // 4
+"""What the program takes beside the model, generously."""
+EARLY = ["two samples or more", "samples of height four", "samples of differing values"]
+"""Conditions that the first samples meet, each of them or a batch."""
+TIME = ["a Loop", "400 MatMul", "one NonMaxSuppression"]
+CASES = [
+    *((EARLY[number % len(EARLY)], what) for number, what in enumerate(WHAT)),
+    *(("seven samples", what) for what in ("ConstantOfShape", "NonZero", "StringConcat", *TIME)),
+    ("more rows of a layer than a batch has samples", "400 MatMul"),
+]
+COUNTS = {"seven samples": 7}
+"""Samples of each class that are asked for."""
+
+
+def command_of(path: Path, when: str, what: str) -> list[str | Path]:
+    """Return the command that analyses the file within bounds; what takes memory gets all the time it needs."""
+    limits = ["--limits", f"time={SHORT if what in TIME else PATIENT},memory=1GiB", "--memory", "1GiB"]
+    data: list[str | Path] = ["--data", path.with_name("samples.npz"), "--samples", str(COUNTS.get(when, 100))]
+    return [
+        sys.executable,
+        "-m",
+        "onnxcausal",
+        "analyze",
+        path,
+        *data,
+        *limits,
+        "--quiet",
+        "--out",
+        path.with_name("out"),
+    ]
+
+
+@pytest.mark.parametrize(("when", "what"), CASES)
+def test_a_bomb_ends_with_3_and_within_its_bounds(when: str, what: str, tmp_path: Path) -> None:
+    path = write_bomb(tmp_path, when, what)
+    with (tmp_path / "err").open("wb") as err:
+        started = subprocess.Popen(command_of(path, when, what), stdout=subprocess.DEVNULL, stderr=err)
+        _, status, used = os.wait4(started.pid, 0)  # of it and of the processes that it waited for
+    started.returncode = os.waitstatus_to_exitcode(status)
+    told = (tmp_path / "err").read_text()
+    assert started.returncode == 3, told
+    begins = [line.split(":")[0].strip() for line in told.splitlines()]
+    assert begins == ["error", "where", "why", "do"]
+    expected = "too long|was stopped" if what in TIME else "more memory|crashes"
+    assert any(part in told for part in expected.split("|"))
+    assert used.ru_maxrss * 1024 < GIB + OVERHEAD
+
+
+def test_a_bomb_that_only_many_rows_set_off_is_avoided_by_smaller_runs(tmp_path: Path) -> None:
+    when = "more rows of a layer than a batch has samples"
+    path = write_bomb(tmp_path, when, "Expand")
+    subprocess.run(command_of(path, when, "Expand"), check=True, capture_output=True)
+    assert (tmp_path / "out" / "analysis.json").is_file()
