@@ -35,8 +35,8 @@ if sys.platform == "linux":
 DIGITS = Path(__file__).parents[3] / "models" / "digits_lenet.onnx"
 GIB = 2**30
 JOBS = (
-    *(analyze.run, compress.run, evaluate.run, explain.run, repair.run),
-    *(apply.apply, compare.compare, estimate.estimate, remeasure.remeasure, unmask.unmask, verify.verify),
+    *(analyze.run, apply.run, compare.run, compress.run, evaluate.run, explain.run, repair.run, verify.run),
+    *(estimate.estimate, remeasure.remeasure, unmask.unmask),
 )
 needs_bound = pytest.mark.skipif(not has_bound(), reason="the system has no bound on memory")
 
