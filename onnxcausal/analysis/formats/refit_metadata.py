@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 from onnxcausal.analysis.formats.masks import MasksFile, to_record
 from onnxcausal.analysis.formats.record import Record
 from onnxcausal.analysis.formats.repair_metadata import OriginalRecord
+from onnxcausal.filesystem.json_text import parse_json
 
 REFIT_KEY: Final = "onnxcausal.compress"
 """Key of the text among the model's metadata."""
@@ -47,6 +48,6 @@ def model_of_text(text: str) -> str:
     ''
     """
     try:
-        return str(json.loads(text)["masks"]["model"]["sha256"])
+        return str(parse_json(text.encode())["masks"]["model"]["sha256"])
     except (ValueError, TypeError, LookupError):
         return ""

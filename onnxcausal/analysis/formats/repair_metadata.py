@@ -8,8 +8,10 @@ from pydantic import Field, ValidationError
 
 from onnxcausal.analysis.formats.analysis_file import Sha256
 from onnxcausal.analysis.formats.masks import MasksFile, in_order, to_record
+from onnxcausal.analysis.formats.reading import first_problem
 from onnxcausal.analysis.formats.record import Record
 from onnxcausal.errors import ConfigError, ModelError
+from onnxcausal.filesystem.json_text import parse_json
 
 KEY: Final = "onnxcausal.repair"
 """Key of the text among the model's metadata."""
@@ -71,11 +73,12 @@ def from_text(text: str, where: str) -> RepairRecord:
     """
     cause: Exception
     try:
-        found = RepairRecord.model_validate_json(text)
+        found = RepairRecord.model_validate(parse_json(text.encode()))
         return found.model_copy(update={"masks": in_order(found.masks)})
     except ValidationError as error:
-        first = error.errors()[0]
-        why, cause = f"{'.'.join(map(str, first['loc']))}: {first['msg']}", error
+        why, cause = first_problem(error), error
+    except ValueError as error:
+        why, cause = f"it is no JSON: {error}", error
     except ConfigError as error:
         why, cause = f"{error.what}, {error.why}", error
     raise ModelError(
