@@ -31,8 +31,12 @@ STRIP = 2**22
 """Pixels of an image whose levels are taken at once: beside a large image there is no second one in memory."""
 LEAST_PART = 2**21
 """Pixels that every image counts for at least, of those in memory at once."""
+BLOCK = 2**26
+"""Bytes that Pillow asks for at once: smaller blocks of large images stay with the thread that decoded them."""
 OPENING = Lock()
 """Held while warnings are errors, which is so for the whole process."""
+
+Image.core.set_block_size(BLOCK)  # type: ignore[attr-defined]  # documented, and not declared
 
 Kind = TypeVar("Kind", np.uint8, np.float32)
 
