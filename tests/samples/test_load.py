@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from onnxcausal.errors import ConfigError, SamplesError
-from onnxcausal.samples.decode import MOST_PIXELS, read_image
+from onnxcausal.samples.decode import read_image
 from onnxcausal.samples.inputs import load_inputs
 from onnxcausal.samples.load import load_samples
 from onnxcausal.samples.preprocess import Preprocess, image_to_input
-from onnxcausal.samples.resize import MOST_MADE, center_crop
+from onnxcausal.samples.resize import MOST_MADE, MOST_PIXELS, center_crop
 from onnxcausal.samples.source import InputSpec
 from onnxcausal.samples.synthetic import synthetic_samples
 from tests.support.hostile_samples import SAMPLES, pictures, png
