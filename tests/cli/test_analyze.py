@@ -68,6 +68,7 @@ def is_error(told: str) -> bool:
     return lines and all(line.isprintable() for line in told.splitlines()) and "Warning" not in told
 
 
+@pytest.mark.attack("data", "refused with four lines, exit code 4")
 @pytest.mark.parametrize("name", TOLD)
 def test_hostile_data_end_with_code_4(
     model: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
@@ -80,6 +81,7 @@ def test_hostile_data_end_with_code_4(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.attack("places of output", "refused, nothing written")
 @pytest.mark.parametrize(("file", "place"), OWN)
 def test_hostile_places_end_with_code_2(
     model: Path, tmp_path: Path, file: str, place: str, capsys: pytest.CaptureFixture[str]
@@ -94,6 +96,7 @@ def test_hostile_places_end_with_code_2(
     assert model.exists()
 
 
+@pytest.mark.attack("sidecars and projects", "refused, exit code 2")
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -114,6 +117,7 @@ def test_hostile_settings_end_with_code_2(
     assert is_error(err)
 
 
+@pytest.mark.attack("data", "not waited for")
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes have names on this system")
 @pytest.mark.parametrize("file", ["model.toml", "data.npz"])
 def test_hostile_pipes_are_not_waited_for(model: Path, file: str) -> None:

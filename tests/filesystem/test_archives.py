@@ -52,6 +52,7 @@ def test_other_spellings_of_a_header_are_read(tmp_path: Path, spelled: str) -> N
         assert found.read("x").shape == (2, 1)
 
 
+@pytest.mark.attack("archives of arrays", "refused")
 @pytest.mark.parametrize("name", ARCHIVES)
 def test_hostile_archives_give_nothing_but_an_error(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -63,6 +64,7 @@ def test_hostile_archives_give_nothing_but_an_error(tmp_path: Path, name: str, m
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name], "something was unpickled"
 
 
+@pytest.mark.attack("archives of arrays", "refused")
 def test_hostile_members_that_share_bytes_are_not_all_read(tmp_path: Path) -> None:
     whole = archive(Member("a.npy", array(np.random.default_rng(0).normal(size=1000))), Member("b.npy"))
     at = whole.index(b"PK\x01\x02")
@@ -75,6 +77,7 @@ def test_hostile_members_that_share_bytes_are_not_all_read(tmp_path: Path) -> No
         assert held.names == ("a", "b")
 
 
+@pytest.mark.attack("archives of arrays", "refused")
 def test_hostile_members_that_burst_together_are_counted_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +118,7 @@ except ValueError:
 """
 
 
+@pytest.mark.attack("archives of arrays", "refused in little memory")
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted in other units")
 @pytest.mark.parametrize("name", ["bomb of 2 GiB", "claims 16 TB", "header of 1 GiB", "directory of 4 GB"])
 def test_hostile_archives_take_no_memory(tmp_path: Path, name: str) -> None:

@@ -30,6 +30,7 @@ def test_a_byte_order_mark_and_the_deepest_nesting_are_read(tmp_path: Path) -> N
     assert parse_json(b"[" * DEEPEST + b"]" * DEEPEST)
 
 
+@pytest.mark.attack("own formats", "refused")
 @pytest.mark.parametrize("name", JSON)
 def test_hostile_json_is_a_value_error(name: str) -> None:
     text, why = JSON[name]
@@ -38,6 +39,7 @@ def test_hostile_json_is_a_value_error(name: str) -> None:
     assert len(str(caught.value)) < 500
 
 
+@pytest.mark.attack("own formats", "refused")
 @pytest.mark.parametrize("name", PLACES)
 def test_hostile_places_of_json_are_an_os_error(tmp_path: Path, name: str) -> None:
     PLACES[name](tmp_path / "a.json")

@@ -17,6 +17,7 @@ def test_honest_settings_are_read(tmp_path: Path) -> None:
     assert read_toml(tmp_path / "a.toml") == {"a": {"b": {"c": [1, [2.5]]}, "d": [{"e": "x.y.z"}]}}
 
 
+@pytest.mark.attack("sidecars and projects", "refused")
 @pytest.mark.parametrize("name", TOML)
 def test_hostile_toml_is_refused_in_no_time(tmp_path: Path, name: str) -> None:
     text, why = TOML[name]
@@ -27,6 +28,7 @@ def test_hostile_toml_is_refused_in_no_time(tmp_path: Path, name: str) -> None:
     assert time.monotonic() - began < GENEROUS
 
 
+@pytest.mark.attack("sidecars and projects", "refused")
 @pytest.mark.parametrize("name", PLACES)
 def test_hostile_places_of_toml_are_an_os_error(tmp_path: Path, name: str) -> None:
     PLACES[name](tmp_path / "a.toml")

@@ -46,6 +46,7 @@ def command_of(path: Path, when: str, what: str) -> list[str | Path]:
     ]
 
 
+@pytest.mark.attack("time and memory", "stopped within its bounds, exit code 3")
 @pytest.mark.parametrize(("when", "what"), CASES)
 def test_a_bomb_ends_with_3_and_within_its_bounds(when: str, what: str, tmp_path: Path) -> None:
     path = write_bomb(tmp_path, when, what)
@@ -62,6 +63,7 @@ def test_a_bomb_ends_with_3_and_within_its_bounds(when: str, what: str, tmp_path
     assert used.ru_maxrss * 1024 < GIB + OVERHEAD
 
 
+@pytest.mark.attack("time and memory", "avoided by smaller runs")
 def test_a_bomb_that_only_many_rows_set_off_is_avoided_by_smaller_runs(tmp_path: Path) -> None:
     when = "more rows of a layer than a batch has samples"
     path = write_bomb(tmp_path, when, "Expand")

@@ -27,6 +27,7 @@ SPARE = 400 * 2**10
 """KiB of memory that reading hostile data may take, far below what it claims."""
 
 
+@pytest.mark.attack("data", "refused with four lines, exit code 4")
 @pytest.mark.parametrize("name", SAMPLES)
 def test_hostile_data_give_an_error_of_the_samples(tmp_path: Path, name: str) -> None:
     source = SAMPLES[name](tmp_path)
@@ -39,6 +40,7 @@ def test_hostile_data_give_an_error_of_the_samples(tmp_path: Path, name: str) ->
     assert all(line.isprintable() and len(line) < 2100 for line in lines)
 
 
+@pytest.mark.attack("data", "left out where that was asked for")
 @pytest.mark.parametrize("place", [place for place in PLACES if place != "folder"])
 def test_hostile_pictures_can_be_left_out(tmp_path: Path, place: str) -> None:
     data = pictures(tmp_path)
@@ -63,6 +65,7 @@ def test_pictures_whose_names_are_no_text_are_samples_like_others(tmp_path: Path
     assert json.dumps(named.names, ensure_ascii=False).encode()
 
 
+@pytest.mark.attack("data", "told as text")
 def test_hostile_names_of_unreadable_pictures_are_told_as_text(tmp_path: Path) -> None:
     data = pictures(tmp_path)
     with open(os.path.join(os.fsencode(data / "0"), b"\xff.png"), "wb") as file:  # noqa: PTH118, PTH123  # as above
@@ -71,12 +74,14 @@ def test_hostile_names_of_unreadable_pictures_are_told_as_text(tmp_path: Path) -
     assert [Path(name).name for name in batch.unreadable] == ["\N{REPLACEMENT CHARACTER}.png"]
 
 
+@pytest.mark.attack("data", "left out where that was asked for")
 def test_a_hostile_picture_is_explained_as_little(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
     with pytest.raises(SamplesError, match="an input cannot be read"):
         load_inputs([tmp_path / "a.png"], ANYTHING, SETTINGS)
 
 
+@pytest.mark.attack("data", "refused with four lines, exit code 4")
 @pytest.mark.parametrize("settings", [Preprocess(resize=256), Preprocess(resize=(2, 2), center_crop=3000)])
 def test_a_hostile_thin_picture_is_not_made_a_large_one(tmp_path: Path, settings: Preprocess) -> None:
     (tmp_path / "a.png").write_bytes(png(1, 80_000_000, 1))
@@ -105,6 +110,7 @@ def test_a_picture_that_does_not_fit_is_told_of_before_all_are_floats(tmp_path: 
         samples.read(np.arange(6))
 
 
+@pytest.mark.attack("data", "refused with four lines, exit code 4")
 @pytest.mark.parametrize("size", [10**9, (10**9, 10**9), (1, MOST_MADE + 1), 4097])
 @pytest.mark.parametrize("key", ["resize", "center_crop"])
 def test_hostile_sizes_are_no_settings(key: str, size: object) -> None:
@@ -112,6 +118,7 @@ def test_hostile_sizes_are_no_settings(key: str, size: object) -> None:
         Preprocess(**{key: size})  # type: ignore[arg-type]  # either key
 
 
+@pytest.mark.attack("data", "refused with four lines, exit code 4")
 @pytest.mark.parametrize("settings", [Preprocess(rescale=1e300), Preprocess(mean=(1e308,)), Preprocess(std=(1e-320,))])
 def test_hostile_factors_give_an_error_and_no_warning(settings: Preprocess) -> None:
     (spec, x) = InputSpec("x", (None, 4)), np.arange(24).reshape(6, 4)
@@ -143,6 +150,7 @@ except SamplesError:
 """
 
 
+@pytest.mark.attack("data", "refused in little memory")
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted in other units")
 @pytest.mark.parametrize(
     "name",

@@ -29,6 +29,7 @@ def test_shares_of_the_most_samples_are_compared_in_time(tmp_path: Path) -> None
     assert contrast(old, read_snapshot(folder)).tests > 2
 
 
+@pytest.mark.attack("own formats", "refused")
 @pytest.mark.parametrize("name", ANALYSES)
 def test_hostile_analyses_are_refused(tmp_path: Path, name: str) -> None:
     change, why = ANALYSES[name]
@@ -42,6 +43,7 @@ def test_hostile_analyses_are_refused(tmp_path: Path, name: str) -> None:
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.attack("own formats", "refused")
 @pytest.mark.parametrize("name", EFFECTS)
 def test_hostile_effects_are_refused(tmp_path: Path, name: str) -> None:
     content, why = EFFECTS[name]
@@ -52,6 +54,7 @@ def test_hostile_effects_are_refused(tmp_path: Path, name: str) -> None:
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.attack("own formats", "refused")
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("file", ["effects.npz", "analysis.json"])
 def test_hostile_places_of_results_are_refused(tmp_path: Path, place: str, file: str) -> None:

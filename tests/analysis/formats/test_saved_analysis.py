@@ -24,6 +24,7 @@ READERS: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.attack("own formats", "refused")
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("name", JSON)
 def test_hostile_texts_are_no_results(tmp_path: Path, name: str, reader: str) -> None:
@@ -36,6 +37,7 @@ def test_hostile_texts_are_no_results(tmp_path: Path, name: str, reader: str) ->
     assert all(line.isprintable() for line in str(caught.value).splitlines())
 
 
+@pytest.mark.attack("own formats", "refused")
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("place", PLACES)
 def test_hostile_places_are_no_results(tmp_path: Path, place: str, reader: str) -> None:
@@ -44,6 +46,7 @@ def test_hostile_places_are_no_results(tmp_path: Path, place: str, reader: str) 
         READERS[reader](tmp_path / "a.json")
 
 
+@pytest.mark.attack("own formats", "refused")
 @pytest.mark.parametrize("name", JSON)
 def test_hostile_texts_belong_to_no_model(tmp_path: Path, name: str) -> None:
     text = JSON[name][0]

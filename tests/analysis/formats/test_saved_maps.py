@@ -28,6 +28,7 @@ def test_arrays_that_belong_to_nothing_are_not_read(tmp_path: Path) -> None:
     assert list(read_maps(tmp_path / "a.npz").classes) == [3]
 
 
+@pytest.mark.attack("own formats", "refused")
 @pytest.mark.parametrize("name", MAPS)
 def test_hostile_maps_are_refused(tmp_path: Path, name: str) -> None:
     np.savez(tmp_path / "a.npz", allow_pickle=True, **maps(**MAPS[name]))
@@ -36,6 +37,7 @@ def test_hostile_maps_are_refused(tmp_path: Path, name: str) -> None:
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.attack("own formats", "refused")
 @pytest.mark.parametrize("name", ARCHIVES)
 def test_hostile_archives_are_no_maps(tmp_path: Path, name: str) -> None:
     path = write(tmp_path, name)
@@ -44,6 +46,7 @@ def test_hostile_archives_are_no_maps(tmp_path: Path, name: str) -> None:
     assert read_archive(path) == ("", ())
 
 
+@pytest.mark.attack("own formats", "refused")
 @pytest.mark.parametrize("place", PLACES)
 def test_hostile_places_of_maps_are_refused(tmp_path: Path, place: str) -> None:
     PLACES[place](tmp_path / "a.npz")

@@ -84,6 +84,7 @@ def test_an_unknown_argument_of_the_python_call_has_a_suggestion() -> None:
     assert "samples" in caught.value.remedy
 
 
+@pytest.mark.attack("sidecars and projects", "refused, exit code 2")
 @pytest.mark.parametrize("name", TOML)
 def test_hostile_settings_are_refused(tmp_path: Path, name: str) -> None:
     text, why = TOML[name]
@@ -94,6 +95,7 @@ def test_hostile_settings_are_refused(tmp_path: Path, name: str) -> None:
     assert all(line.isprintable() for line in str(caught.value).splitlines())
 
 
+@pytest.mark.attack("sidecars and projects", "refused, exit code 2")
 @pytest.mark.parametrize("place", [place for place in PLACES if place != "folder"])
 @pytest.mark.parametrize("file", ["model.toml", "other.toml", "pyproject.toml"])
 def test_hostile_places_of_settings_are_refused(tmp_path: Path, file: str, place: str) -> None:
@@ -103,6 +105,7 @@ def test_hostile_places_of_settings_are_refused(tmp_path: Path, file: str, place
         project_gates(tmp_path) if file == "pyproject.toml" else configure(tmp_path / "model.onnx", named, {})
 
 
+@pytest.mark.attack("sidecars and projects", "refused, exit code 2")
 @pytest.mark.parametrize(
     "text",
     [
