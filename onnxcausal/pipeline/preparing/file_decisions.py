@@ -188,7 +188,14 @@ class OpenFile:
                     samples,
                     None
                     if value is None
-                    else stated_by(output, value, own[samples], held.network.task, held.vocabulary),
+                    else stated_by(
+                        output,
+                        value,
+                        own[samples],
+                        held.network.task,
+                        held.vocabulary,
+                        decided_at=held.network.decided_at,
+                    ),
                 )
                 for samples, value in _joined(parts)
             ]
