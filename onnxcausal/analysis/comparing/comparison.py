@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from onnxcausal.analysis.comparing.localisation import Localisation
 from onnxcausal.analysis.formats.analysis_file import DataRecord, Index, ModelRecord, Share
 from onnxcausal.analysis.formats.record import Record
 from onnxcausal.causal.alignment import MatchedBy
@@ -144,7 +145,8 @@ class ComparisonFile(Record):
     `same_model`: both are of the same file and data, so that nothing but sampling can differ. `differs`: the models
     differ beyond sampling, or in their layers. Classes that differ beyond sampling stand first, those with the largest
     `distance` before others. `nodes_listed`: each layer lists every node that changed its role or its effect, or only
-    those with the strongest changes beyond sampling, at most 10.
+    those with the strongest changes beyond sampling, at most 10. `localisation`, by which layers the models differ, is
+    there where it was measured.
     """
 
     format: Literal["onnxcausal-comparison/1"] = FORMAT
@@ -159,6 +161,7 @@ class ComparisonFile(Record):
     classes: list[ClassChange]
     not_compared: list[Index]
     notes: list[str]
+    localisation: Localisation | None = None
 
 
 def strongest_only(comparison: ComparisonFile) -> ComparisonFile:
@@ -174,7 +177,8 @@ def strongest_only(comparison: ComparisonFile) -> ComparisonFile:
 
 def to_json(comparison: ComparisonFile) -> str:
     """Return the content of the file, ending in a newline; what holds no other list or record stands on one line."""
-    return "".join(_laid_out(comparison.model_dump(mode="json"), "\n")) + "\n"
+    unset = {"localisation"} if comparison.localisation is None else None
+    return "".join(_laid_out(comparison.model_dump(mode="json", exclude=unset), "\n")) + "\n"
 
 
 def schema() -> str:
