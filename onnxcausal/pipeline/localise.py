@@ -187,9 +187,13 @@ def _half(prepared: Prepared, indices: NDArray[np.int64], batch: int, machine: M
 
 def _pairs(here: Sequence[Layer], there: Sequence[Layer], left_out: list[LeftOut]) -> list[tuple[Layer, Layer]]:
     """Return the layers that are the same; those of the reference that have no partner are left out."""
+    names = [[layer.name for layer in layers] for layers in (here, there)]
     outlines = [
-        [LayerOutline(layer.name, layer.op_type, layer.parents, layer.children, layer.groups) for layer in layers]
-        for layers in (here, there)
+        [
+            LayerOutline(name, layer.op_type, layer.parents, layer.children, layer.groups)
+            for name, layer in zip(plain_names(named), layers, strict=True)
+        ]
+        for named, layers in zip(names, (here, there), strict=True)
     ]
     matches = match_layers(*outlines)
     matched = {match.old for match in matches}
@@ -199,6 +203,16 @@ def _pairs(here: Sequence[Layer], there: Sequence[Layer], left_out: list[LeftOut
         if number not in matched
     ]
     return [(here[match.old], there[match.new]) for match in matches]
+
+
+def plain_names(names: Sequence[str]) -> list[str]:
+    """Return names of layers without what ONNX Runtime's quantiser appends to them, where they stay different.
+
+    >>> plain_names(["fc", "conv_quant", "head_MatMul_quant"])
+    ['fc', 'conv', 'head']
+    """
+    plain = [name.removesuffix("_quant").removesuffix("_MatMul") if name.endswith("_quant") else name for name in names]
+    return plain if len(set(plain)) == len(plain) else list(names)
 
 
 def _measure(host: _Half, swap: Swap, layer: Layer, labels: NDArray[np.generic]) -> _Measured:

@@ -1,17 +1,19 @@
 """Where a layer begins and ends among the ops of its own file: from float numbers to float numbers.
 
 A quantised layer reads float numbers that it rounds, and makes whole numbers that stand for floats. Its span begins
-at the float tensor before its input is rounded, where the file has one, and ends behind what belongs to it alone: bias,
-batch normalisation, activation, rounding. So the spans of a layer in two files take and give the same numbers but for
-what the files compute differently, whichever of those ops either has fused or folded into the layer. What follows an
-activation is no part of the layer; where one file has fused the activation, the other file tells where it was.
+before its input is rounded, where what is there is what the other file's layer reads, and ends behind what belongs to
+it alone: bias, batch normalisation, activation, rounding. So the spans of a layer in two files take and give the same
+numbers but for what the files compute differently, whichever of those ops either has fused or folded into the layer.
+What follows an activation is no part of the layer; where one file has fused the activation, the other file tells where
+it was.
 """
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx
+from onnx import numpy_helper
 
 from onnxcausal.onnxgraph.flow.layers import Layer
 from onnxcausal.onnxgraph.graph.index import GraphIndex, index_graph
@@ -30,6 +32,8 @@ ON_INTEGERS = frozenset(["ConvInteger", "MatMulInteger", "MatMulIntegerToFloat"]
 """Ops on whole numbers whose scales other ops hold."""
 OUTPUT_SCALE = {"QLinearConv": 6, "QLinearMatMul": 6, "QGemm": 7}
 """Where the scale of the output stands among the inputs; its zero point is the next."""
+ROUNDING = frozenset(["DynamicQuantizeLinear", "QuantizeLinear"])
+"""Ops that make whole numbers of floats."""
 PARTS = 3
 """Inputs that an operand of an op with scales takes: itself, scale, zero point."""
 
@@ -58,10 +62,12 @@ class Span:
     Attributes:
         entry: what it reads.
         exit: what it makes.
+        rectified: rounding does the work of a ReLU that the other file has: it makes no negative numbers.
     """
 
     entry: Port
     exit: Port
+    rectified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +75,16 @@ class _Chain:
     """A layer and the ops behind it that belong to it, or may.
 
     Attributes:
-        entry: what the layer reads.
+        entry: what the layer reads, rounded where that is rounded.
+        unrounded: the same before it is rounded.
+        source: type of the op that makes that; empty for an input of the model.
         ops: types of those ops, in order, but for those that round.
         ports: what the layer makes, and each of them, rounded where that is rounded.
     """
 
     entry: Port
+    unrounded: Port
+    source: str
     ops: tuple[str, ...]
     ports: tuple[Port, ...]
 
@@ -100,12 +110,18 @@ def spans_of(network: Network, layer: Layer, other: Network, others: Layer) -> t
         for side, (chain, end) in enumerate(zip((here, there), ends, strict=True))
     ]
     if all(alone):
-        return f"{_listed(here)} belong to it in one file, {_listed(there)} in the other"
-    return Span(here.entry, here.ports[ends[0]]), Span(there.entry, there.ports[ends[1]])
-
-
-def _listed(chain: _Chain) -> str:
-    return ", ".join(chain.ops)
+        return f"{', '.join(here.ops)} belong to it in one file, {', '.join(there.ops)} in the other"
+    # Where rounding does the work of an activation, what is there before it is not what the other file's layer reads.
+    same = here.source == there.source
+    first, second = (
+        Span(
+            chain.unrounded if same else chain.entry,
+            chain.ports[ends[side]],
+            rectified=any(chains.ops[place] == "Relu" for place in alone[1 - side]),
+        )
+        for side, (chain, chains) in enumerate(((here, there), (there, here)))
+    )
+    return first, second
 
 
 def _pairs(here: Sequence[str], there: Sequence[str]) -> list[tuple[int, int]]:
@@ -133,10 +149,14 @@ def _chain(network: Network, layer: Layer) -> _Chain | str:
     entry = _entry(op, layer, original)
     if entry is None:
         return "what its input stands for cannot be told"
-    if entry.tensor not in lowered.producer and entry.tensor != network.spec.name:
+    maker = original.producing(entry.tensor)
+    rounds = entry.scale and maker is not None and maker.op_type == "QuantizeLinear"
+    unrounded = Port(maker.input[0]) if rounds and maker is not None else entry
+    source = original.producing(unrounded.tensor)
+    if any(p.tensor not in lowered.producer and p.tensor != network.spec.name for p in (entry, unrounded)):
         return "its input is joined from several"
     ops, ports = _behind(lowered, _made(op), network.outcome.tensor, _scales(lowered, original, entry))
-    return _Chain(entry, ops, ports)
+    return _Chain(entry, unrounded, source.op_type if source is not None else "", ops, ports)
 
 
 def _in_file(op: onnx.NodeProto, layer: Layer, original: GraphIndex) -> onnx.NodeProto | None:
@@ -149,24 +169,17 @@ def _in_file(op: onnx.NodeProto, layer: Layer, original: GraphIndex) -> onnx.Nod
 
 
 def _entry(op: onnx.NodeProto, layer: Layer, original: GraphIndex) -> Port | None:
-    """Return the tensor that a layer reads, before it is rounded where the file has it."""
+    """Return the tensor that a layer reads, whole numbers where it has been rounded to a fixed range."""
     data = 1 - layer.weight_input
     if op.op_type in WITH_SCALES:
         first = PARTS * data
-        return _before_rounding(_port(op.input[first : first + PARTS]), original)
+        return _port(op.input[first : first + PARTS])
     maker = original.producing(op.input[data])
     if op.op_type in ON_INTEGERS:
-        if maker is None or maker.op_type not in ("DynamicQuantizeLinear", "QuantizeLinear"):
-            return None
-        return Port(maker.input[0])
+        return None if maker is None or maker.op_type not in ROUNDING else Port(maker.input[0])
     if maker is not None and maker.op_type == "DequantizeLinear":
-        return _before_rounding(_port(maker.input, maker.domain), original)
+        return _port(maker.input, maker.domain)
     return Port(op.input[data])
-
-
-def _before_rounding(port: Port, original: GraphIndex) -> Port:
-    maker = original.producing(port.tensor)
-    return Port(maker.input[0]) if maker is not None and maker.op_type == "QuantizeLinear" else port
 
 
 def _made(op: onnx.NodeProto) -> Port:
@@ -212,6 +225,10 @@ def _behind(
             break
         if op.op_type == "DequantizeLinear":
             port = ports[-1] = Port(op.output[0])
+        elif port.scale and op.op_type == "Relu" and _is_zero(index, port.zero):
+            port = replace(port, tensor=op.output[0])
+            ops.append(op.op_type)
+            ports.append(port)
         elif port.scale:
             break
         elif op.op_type == "QuantizeLinear":
@@ -225,3 +242,9 @@ def _behind(
         else:
             break
     return tuple(ops), tuple(ports)
+
+
+def _is_zero(index: GraphIndex, zero: str) -> bool:
+    """Whether a zero point is stored and 0: a ReLU on whole numbers is then one on what they stand for."""
+    stored = index.initializers.get(zero)
+    return not zero or (stored is not None and not numpy_helper.to_array(stored).any())

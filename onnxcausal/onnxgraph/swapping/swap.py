@@ -82,6 +82,7 @@ class Swap:
         if isinstance(found, str):
             raise NotSwappableError(found)
         here, there = found
+        self._rectified = here.rectified, there.rectified
         self._host, self._span = host, here
         front, self._reads = before(host.network, here, host.types)
         self._front = host.network.runner(front, host.provider)
@@ -109,9 +110,13 @@ class Swap:
                 part = np.concatenate([part, np.repeat(part[-1:], fixed - count, axis=0)])
             given = self._front.tensors(part, [self._reads])[0]
             own, others = self._own.run(given), self._others.run(given)
+            if any(
+                held and made.min(initial=0.0) < 0 for held, made in zip(self._rectified, (own, others), strict=True)
+            ):
+                raise NotSwappableError("an activation belongs to it in one file alone")
             if own.shape != others.shape:
                 raise NotSwappableError(f"it makes {list(own.shape)} in one file, {list(others.shape)} in the other")
-            scores = [self._back.run(made, part)[:count] for made in (own, others)]
+            scores = [self._back.run(values, part)[:count] for values in (own, others)]
             flat = [held.reshape(count, -1) for held in scores]
             yield Swapped(self._of(own, count), self._of(others, count), *flat)
 
