@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from onnxcausal.analysis.comparing.localisation import Localisation
 from onnxcausal.analysis.formats.analysis_file import DataRecord, Index, ModelRecord, Share
@@ -163,6 +163,14 @@ class ComparisonFile(Record):
     notes: list[str]
     localisation: Localisation | None = None
 
+    @model_serializer(mode="wrap")
+    def _as_held(self, held: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Return what is written: no localisation where none was measured."""
+        written: dict[str, object] = held(self)
+        if self.localisation is None:
+            written.pop("localisation", None)
+        return written
+
 
 def strongest_only(comparison: ComparisonFile) -> ComparisonFile:
     """Return a comparison that lists the strongest changes of each layer alone, so that it stays small."""
@@ -177,8 +185,7 @@ def strongest_only(comparison: ComparisonFile) -> ComparisonFile:
 
 def to_json(comparison: ComparisonFile) -> str:
     """Return the content of the file, ending in a newline; what holds no other list or record stands on one line."""
-    unset = {"localisation"} if comparison.localisation is None else None
-    return "".join(_laid_out(comparison.model_dump(mode="json", exclude=unset), "\n")) + "\n"
+    return "".join(_laid_out(comparison.model_dump(mode="json"), "\n")) + "\n"
 
 
 def schema() -> str:

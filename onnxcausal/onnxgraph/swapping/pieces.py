@@ -6,7 +6,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from onnxcausal.onnxgraph.graph.edits import fresh, names_in
-from onnxcausal.onnxgraph.graph.index import index_graph
+from onnxcausal.onnxgraph.graph.index import attribute, index_graph
 from onnxcausal.onnxgraph.network.extract import cut_at
 from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.onnxgraph.swapping.spans import Port, Span
@@ -34,7 +34,7 @@ def itself(network: Network, span: Span, types: Mapping[str, int]) -> tuple[onnx
     None where what it makes depends on anything else.
     """
     part = _copy(network.proto)
-    given = _giving(part, span.entry, types)
+    given, _ = _put(part, span.entry, types)
     name = _reading(part, span.exit, types)
     alone = cut_at(part, [name])
     return (alone, given, name) if [value.name for value in alone.graph.input] == [given] else None
@@ -43,13 +43,15 @@ def itself(network: Network, span: Span, types: Mapping[str, int]) -> tuple[onnx
 def after(network: Network, span: Span, types: Mapping[str, int]) -> tuple[onnx.ModelProto, str, str] | None:
     """Return the part that computes the scores from what a layer makes, the name of that, and of the scores.
 
-    None where the body of an op reads it.
+    What it makes is not rounded again where what follows reads it in a float type. None where an op's body reads it.
     """
     uses = index_graph(network.proto, network.model.opset).uses.get(span.exit.tensor, ())
     if any(use.position is None for use in uses):
         return None
     part = _copy(network.proto)
-    given = _giving(part, span.exit, types)
+    given, place = _put(part, span.exit, types)
+    if span.exit.scale:
+        _unrounded(part, span.exit, given, place)
     scores = network.outcome.tensor
     if scores == span.exit.tensor:
         name = _add(part, "Identity", [given])
@@ -69,13 +71,15 @@ def _reading(part: onnx.ModelProto, port: Port, types: Mapping[str, int]) -> str
     if port.scale:
         tensor = _add(part, "DequantizeLinear", [tensor, port.scale, port.zero], port.domain)
     elif types.get(tensor, TensorProto.FLOAT) != TensorProto.FLOAT:
-        tensor = _add(part, "Cast", [tensor])
-        part.graph.node[-1].attribute.append(helper.make_attribute("to", TensorProto.FLOAT))
+        tensor = _cast(part, tensor)
     return _add(part, "Identity", [tensor], output=READ)
 
 
-def _giving(part: onnx.ModelProto, port: Port, types: Mapping[str, int]) -> str:
-    """Put a new input of float32 in the place of a tensor, wherever it is used; return its name."""
+def _put(part: onnx.ModelProto, port: Port, types: Mapping[str, int]) -> tuple[str, str]:
+    """Put a new input of float32 in the place of a tensor, wherever it is used.
+
+    Return its name, and that of what is read there, in the tensor's own type.
+    """
     taken = names_in(part.graph)
     given = fresh(GIVEN, taken)
     place = fresh(f"{GIVEN}/{port.tensor}", taken)
@@ -96,7 +100,31 @@ def _giving(part: onnx.ModelProto, port: Port, types: Mapping[str, int]) -> str:
     value = onnx.ValueInfoProto(name=given)
     value.type.tensor_type.elem_type = TensorProto.FLOAT
     part.graph.input.append(value)
-    return given
+    return given, place
+
+
+def _unrounded(part: onnx.ModelProto, port: Port, given: str, place: str) -> None:
+    """Give floats that stand for whole numbers as they are, in place of rounded, to what reads them as floats."""
+    shifted = ""
+    for op in list(part.graph.node):
+        if op.op_type == "DequantizeLinear" and op.input[0] == place and op.input[1] == port.scale:
+            op.CopyFrom(helper.make_node("Identity", [given], [op.output[0]]))
+        elif op.op_type == "Cast" and op.input[0] == place and attribute(op, "to", 0) == TensorProto.FLOAT:
+            shifted = shifted or _shifted(part, port, given)
+            op.CopyFrom(helper.make_node("Identity", [shifted], [op.output[0]]))
+
+
+def _shifted(part: onnx.ModelProto, port: Port, given: str) -> str:
+    """Return floats by the scale and zero point of whole numbers, not rounded."""
+    scaled = _add(part, "Div", [given, port.scale])
+    return _add(part, "Add", [scaled, _cast(part, port.zero)]) if port.zero else scaled
+
+
+def _cast(part: onnx.ModelProto, tensor: str) -> str:
+    """Append what casts a tensor to float32; return the name of its output."""
+    name = _add(part, "Cast", [tensor])
+    part.graph.node[-1].attribute.append(helper.make_attribute("to", TensorProto.FLOAT))
+    return name
 
 
 def _add(part: onnx.ModelProto, op_type: str, inputs: list[str], domain: str = "", *, output: str = READ) -> str:
