@@ -18,9 +18,9 @@ COLUMNS = (
     Column("deviation"),
     Column("typical"),
     Column("worst channels", "left"),
-    Column("this layer alone", "left"),
+    Column("accuracy, it alone", "left"),
     Column("same"),
-    Column("all but this layer", "left"),
+    Column("accuracy, all but it", "left"),
 )
 
 
@@ -58,7 +58,7 @@ def _layer(record: LayerDeviation) -> list[str]:
 
 def _change(change: DecisionChange) -> str:
     low, high = (100 * end for end in change.interval)
-    return f"{100 * (change.after - change.before):+.1f} ({low:+.1f} to {high:+.1f})"
+    return f"{change.after:.1%} ({low:+.1f} to {high:+.1f})"
 
 
 def _size(value: float | None) -> str:
