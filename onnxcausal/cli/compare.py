@@ -43,6 +43,7 @@ def compare_command(
     target: options.Target = None,
     samples: options.Samples = None,
     seed: options.Seed = None,
+    which_layer: options.WhichLayer = None,
     provider: options.Provider = None,
     memory: options.Memory = None,
     limits: options.Limits = None,
@@ -71,6 +72,7 @@ def compare_command(
             criterion=Criterion(level, margin),
             config=config,
             flags=given_settings(arguments),
+            which_layer=which_layer,
             machine=machine_by(arguments),
             progress=progress,
         )

@@ -319,6 +319,14 @@ Reports = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+WhichLayer = Annotated[
+    bool | None,
+    typer.Option(
+        "--which-layer/--no-which-layer",
+        help="By which layers two files differ; default: where one is quantised.",
+        rich_help_panel=RUN,
+    ),
+]
 EveryNode = Annotated[
     bool,
     typer.Option(

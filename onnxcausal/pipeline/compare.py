@@ -1,19 +1,23 @@
 """The job `compare`: two models, or analyses of them, and what differs beyond sampling."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 
 from onnxcausal.analysis.comparing.comparison import ComparisonFile
 from onnxcausal.analysis.comparing.contrast import USUAL, Criterion, contrast, targets_of
+from onnxcausal.analysis.comparing.localisation import Localisation
 from onnxcausal.analysis.comparing.snapshot import Snapshot, read_snapshot, snapshot_of
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile
 from onnxcausal.analysis.formats.saved_analysis import analysis_sha256, check_settings
 from onnxcausal.analysis.gating.checks import not_compared
 from onnxcausal.analysis.result.settings import Method
-from onnxcausal.errors import ConfigError, GateError
+from onnxcausal.errors import ConfigError, GateError, ModelError, SamplesError
+from onnxcausal.onnxgraph.runner.deadline import StoppedError
 from onnxcausal.pipeline import analyze
 from onnxcausal.pipeline.gating.policy import settings_of_files
+from onnxcausal.pipeline.localise import localise
 from onnxcausal.pipeline.preparing.configuration import Configured, as_json, configure
 from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.saved_analysis import is_analysis
@@ -43,6 +47,7 @@ def compare(
     criterion: Criterion = USUAL,
     config: Path | None = None,
     flags: Mapping[str, tuple[str, object]] | None = None,
+    which_layer: bool | None = None,
     machine: Machine = HERE,
     progress: Progress | None = None,
 ) -> ComparisonFile:
@@ -54,6 +59,8 @@ def compare(
         criterion: when a difference counts.
         config: a configuration file in place of the sidecar of a model that is analysed.
         flags: settings of such a model, as for `configure`.
+        which_layer: also tell by which layers two model files differ; default: where one alone is quantised or in half
+            precision, and there are data.
         machine: what of the machine may be used.
         progress: told what happens.
 
@@ -61,7 +68,14 @@ def compare(
         OnnxCausalError: a side cannot be read or analysed, or the two are not comparable.
     """
     return run(
-        Path(old), Path(new), criterion=criterion, config=config, flags=flags, machine=machine, progress=progress
+        Path(old),
+        Path(new),
+        criterion=criterion,
+        config=config,
+        flags=flags,
+        which_layer=which_layer,
+        machine=machine,
+        progress=progress,
     ).comparison
 
 
@@ -73,6 +87,7 @@ def run(
     criterion: Criterion = USUAL,
     config: Path | None = None,
     flags: Mapping[str, tuple[str, object]] | None = None,
+    which_layer: bool | None = None,
     machine: Machine = HERE,
     progress: Progress | None = None,
 ) -> Compared:
@@ -86,10 +101,17 @@ def run(
     if not models and (given or config is not None):
         raise _nothing_to_analyse(next(iter(given.values()))[0] if given else "--config")
     told = progress or Silent()
+    if which_layer and len(models) < len((old, new)):
+        raise _no_file_to_exchange(next(side for side in (old, new) if side not in models))
+    located: Localisation | None = None
     if len(models) == len((old, new)):
         configured = _of_both(old, new, config, given)
         sides = [_analysed(side, configured, machine, told) for side in (old, new)]
         notes = list(settings_of_files(configured))
+        if which_layer or (which_layer is None and not sides[0].record.data.synthetic):
+            files = ((old, sides[0].record.model.sha256), (new, sides[1].record.model.sha256))
+            locate = partial(localise, files, configured, asked=bool(which_layer), machine=machine, progress=told)
+            located = locate() if which_layer else _if_possible(locate, notes)
     else:
         held = {side: read_snapshot(side) for side in (old, new) if is_analysis(side)}
         notes = [f"{side} was read (sha256 {analysis_sha256(side)}) and not measured" for side in held]
@@ -99,7 +121,8 @@ def run(
             held[side] = _analysed(side, configured, machine, told)
             notes += settings_of_files(configured)
         sides = [held[side] for side in (old, new)]
-    return Compared(contrast(sides[0], sides[1], criterion), tuple(notes))
+    comparison = contrast(sides[0], sides[1], criterion)
+    return Compared(comparison.model_copy(update={"localisation": located}), tuple(notes))
 
 
 def check_same(comparison: ComparisonFile) -> None:
@@ -168,6 +191,26 @@ def _as_analysed(configured: Configured, saved: AnalysisFile, asked: set[str]) -
 def _analysed(path: Path, configured: Configured, machine: Machine, progress: Progress) -> Snapshot:
     analysis = analyze.run(path, configured, machine=machine, progress=progress)
     return snapshot_of(analysis, path.name)
+
+
+def _if_possible(locate: Callable[[], Localisation | None], notes: list[str]) -> Localisation | None:
+    """Return by which layers two files differ; None where that cannot be measured, and a note that says why."""
+    try:
+        return locate()
+    except StoppedError:
+        raise
+    except (ModelError, SamplesError) as error:
+        notes.append(f"by which layers the models differ was not measured: {error.what} ({error.why})")
+        return None
+
+
+def _no_file_to_exchange(side: Path) -> ConfigError:
+    return ConfigError(
+        "layers of an analysis cannot be exchanged",
+        where=f"--which-layer, {side}",
+        why="a layer is computed by both model files, and an analysis holds none",
+        remedy="name two model files, or leave it out",
+    )
 
 
 def _nothing_to_analyse(flag: str) -> ConfigError:

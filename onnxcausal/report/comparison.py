@@ -6,6 +6,7 @@ from onnxcausal.analysis.comparing.comparison import ClassChange, ComparisonFile
 from onnxcausal.analysis.gating.checks import what_changed
 from onnxcausal.analysis.result.analysis import titled
 from onnxcausal.report.columns import Column, set_in_columns
+from onnxcausal.report.localisation import localised
 from onnxcausal.report.text import printable, shortened
 
 NAME_WIDTH = 27
@@ -44,6 +45,8 @@ def table(comparison: ComparisonFile) -> str:
         lines.append(f"  in one of the two only: {', '.join(map(str, comparison.not_compared))}")
     for found in [found for found in comparison.classes if found.beyond_sampling][:DETAILED]:
         lines += ["", *_detail(found)]
+    if comparison.localisation is not None:
+        lines += ["", *localised(comparison, comparison.localisation)]
     return "\n".join(lines) + "\n"
 
 

@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from onnxcausal.analysis.comparing.localisation import Localisation
 from onnxcausal.analysis.formats.analysis_file import DataRecord, Index, ModelRecord, Share
 from onnxcausal.analysis.formats.record import Record
 from onnxcausal.causal.alignment import MatchedBy
@@ -144,7 +145,8 @@ class ComparisonFile(Record):
     `same_model`: both are of the same file and data, so that nothing but sampling can differ. `differs`: the models
     differ beyond sampling, or in their layers. Classes that differ beyond sampling stand first, those with the largest
     `distance` before others. `nodes_listed`: each layer lists every node that changed its role or its effect, or only
-    those with the strongest changes beyond sampling, at most 10.
+    those with the strongest changes beyond sampling, at most 10. `localisation`, by which layers the models differ, is
+    there where it was measured.
     """
 
     format: Literal["onnxcausal-comparison/1"] = FORMAT
@@ -159,6 +161,15 @@ class ComparisonFile(Record):
     classes: list[ClassChange]
     not_compared: list[Index]
     notes: list[str]
+    localisation: Localisation | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_held(self, held: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Return what is written: no localisation where none was measured."""
+        written: dict[str, object] = held(self)
+        if self.localisation is None:
+            written.pop("localisation", None)
+        return written
 
 
 def strongest_only(comparison: ComparisonFile) -> ComparisonFile:

@@ -4,7 +4,7 @@ What is measured is the tensor before the softmax. Whoever uses the file sees it
 change the decision. So the outputs are run beside it (docs/method.md, "What the file itself decides").
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import onnx
@@ -153,6 +153,19 @@ def is_coarse(model: Model) -> bool:
     """Whether a model without local functions computes in whole numbers or half precision."""
     quantises = any("Quantize" in op.op_type for op in model.proto.graph.node)
     return quantises or any(tensor.data_type in COARSE_TYPES for tensor in model.proto.graph.initializer)
+
+
+def computes_coarsely(model: Model) -> bool:
+    """Whether a model computes in whole numbers or half precision, or holds its weights so."""
+    flat = replace(model, proto=inlined(model.proto))
+    packed = any(op.op_type == "MatMulNBits" for op in flat.proto.graph.node)
+    halves = any(
+        entry.t.data_type in COARSE_TYPES
+        for op in flat.proto.graph.node
+        if op.op_type == "Constant"
+        for entry in op.attribute
+    )
+    return packed or halves or is_coarse(flat)
 
 
 def _label_kind(index: GraphIndex, value: onnx.ValueInfoProto) -> Kind | None:

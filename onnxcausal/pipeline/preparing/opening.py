@@ -65,6 +65,17 @@ def open_model(path: Path, caution: Caution = CAREFUL, output: str | None = None
     return model
 
 
+def open_unchanged(path: Path, known: str, caution: Caution = CAREFUL) -> Model:
+    """Return the model in a file that was opened before, with the same SHA-256.
+
+    Raises:
+        OnnxCausalError: it cannot be opened, or is another file now.
+    """
+    model = _loaded(path, caution)
+    check_unchanged(path, known, model.sha256)
+    return model
+
+
 def _loaded(path: Path, caution: Caution) -> Model:
     """Return a model that is loaded here, and leave room for copies of its weights."""
     model = load_model(path, follow_links=caution.follow_links)
