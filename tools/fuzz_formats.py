@@ -20,6 +20,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -266,7 +267,7 @@ def _change(held: Any, rng: random.Random) -> None:
         case 3 if isinstance(inside[key], int | float) and not isinstance(inside[key], bool):
             inside[key] = rng.choice((-inside[key], inside[key] + 1, inside[key] * 10**6, inside[key] * 0))
         case _:
-            inside[key] = rng.choice(VALUES)
+            inside[key] = deepcopy(rng.choice(VALUES))  # later changes may go on inside
 
 
 if __name__ == "__main__":

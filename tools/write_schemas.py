@@ -1,9 +1,7 @@
-"""Write the JSON Schemas of all file formats anew, each beside the module of its format.
+"""Write the JSON Schemas of all file formats anew, where they are shipped.
 
 python tools/write_schemas.py
 """
-
-from pathlib import Path
 
 from onnxcausal.analysis.comparing import comparison
 from onnxcausal.analysis.formats import (
@@ -15,6 +13,7 @@ from onnxcausal.analysis.formats import (
     side_effects,
     verification,
 )
+from onnxcausal.analysis.formats.record import SCHEMAS
 
 FORMATS = (analysis_file, comparison, compression, evaluation, inspection_file, masks, side_effects, verification)
 
@@ -22,8 +21,7 @@ FORMATS = (analysis_file, comparison, compression, evaluation, inspection_file, 
 def main() -> None:
     """Write them."""
     for module in FORMATS:
-        assert module.__file__ is not None
-        Path(module.__file__).with_name(module.SCHEMA_FILE).write_text(module.schema())
+        (SCHEMAS / module.SCHEMA_FILE).write_text(module.schema())
 
 
 if __name__ == "__main__":

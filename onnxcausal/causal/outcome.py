@@ -22,7 +22,13 @@ class OutcomeKind(StrEnum):
     @property
     def depends_on_every_class(self) -> bool:
         """Whether the scores of classes other than the target enter the outcome."""
-        return self is not OutcomeKind.LOGIT
+        match self:
+            case OutcomeKind.LOGIT:
+                return False
+            case OutcomeKind.MARGIN | OutcomeKind.LOG_PROB:
+                return True
+            case _:
+                assert_never(self)
 
 
 def outcome_of(scores: NDArray[np.floating], target: int, kind: OutcomeKind = OutcomeKind.LOGIT) -> Floats:

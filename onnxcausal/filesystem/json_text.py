@@ -41,11 +41,12 @@ def read_json(path: Path, most: int = OWN_FORMAT) -> Any:  # noqa: ANN401  # JSO
     return parse_json(read_plain(path, most))
 
 
-def parse_json(text: bytes) -> Any:  # noqa: ANN401  # as above
+def parse_json(text: bytes, deepest: int = DEEPEST) -> Any:  # noqa: ANN401  # as above
     """Return what a JSON text holds.
 
     Args:
         text: UTF-8.
+        deepest: how deep lists and objects may stand in one another.
 
     Raises:
         ValueError: it is no JSON, or is beyond a bound.
@@ -56,7 +57,7 @@ def parse_json(text: bytes) -> Any:  # noqa: ANN401  # as above
     Traceback (most recent call last):
     ValueError: the key 'a' is there twice
     """
-    _check_bounds(text)
+    _check_bounds(text, deepest)
     written = text.decode("utf-8-sig")
     held = json.loads(
         written,
@@ -70,7 +71,7 @@ def parse_json(text: bytes) -> Any:  # noqa: ANN401  # as above
     return held
 
 
-def _check_bounds(text: bytes) -> None:
+def _check_bounds(text: bytes, deepest: int) -> None:
     """Refuse a text with too many values, or that is too deep, before anything is made of it.
 
     Raises:
@@ -84,8 +85,8 @@ def _check_bounds(text: bytes) -> None:
         opened = np.isin(part, list(OPENING)) & outside
         depths = depth + np.cumsum(opened.astype(np.int64) - (np.isin(part, list(CLOSING)) & outside))
         values += int(opened.sum() + ((part == COMMA) & outside).sum())
-        if depths.max() > DEEPEST:
-            raise ValueError(f"its values stand more than {DEEPEST} deep in one another")
+        if depths.max() > deepest:
+            raise ValueError(f"its values stand more than {deepest} deep in one another")
         depth, inside = int(depths[-1]), not outside[-1]
     if values > MOST_VALUES + len(text) // BYTES_A_VALUE:
         raise ValueError(f"it has {values:,} values in {len(text):,} bytes")

@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from onnxcausal.errors import SamplesError
 from onnxcausal.filesystem.reading import plain_file, why_unread
+from onnxcausal.samples.resize import MOST_PIXELS
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "SUN", "AVIF")
 """What is decoded, whatever the file's ending says.
@@ -22,16 +23,20 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "SUN", "AVIF")
 Of Pillow's other formats some start programs, and of JPEG 2000 it wraps white in 16-bit colours around to black.
 """
 SIXTEEN_BITS = 2**16 - 1
-MOST_PIXELS = 2**28 // 3
-"""Pixels that an image may have: a quarter of a GiB in colours, as Pillow has it."""
 MOST_BYTES = 2**29
 """Bytes that an image's file may have."""
 READ_WHOLE = 2**24
 """Bytes of a file that is read before it is opened, as all but the largest are."""
+STRIP = 2**22
+"""Pixels of an image whose levels are taken at once: beside a large image there is no second one in memory."""
 LEAST_PART = 2**21
 """Pixels that every image counts for at least, of those in memory at once."""
+BLOCK = 2**26
+"""Bytes that Pillow asks for at once: smaller blocks of large images stay with the thread that decoded them."""
 OPENING = Lock()
 """Held while warnings are errors, which is so for the whole process."""
+
+Image.core.set_block_size(BLOCK)  # type: ignore[attr-defined]  # documented, and not declared
 
 Kind = TypeVar("Kind", np.uint8, np.float32)
 
@@ -76,19 +81,22 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     return read_prepared(path, lambda levels: levels)
 
 
-def read_prepared(path: Path, prepare: Callable[[NDArray[np.uint8]], NDArray[Kind]]) -> NDArray[Kind]:
+def read_prepared(
+    path: Path, prepare: Callable[[NDArray[np.uint8]], NDArray[Kind]], most: int = MOST_PIXELS
+) -> NDArray[Kind]:
     """Return what is made of an image's grey levels, which are gone from memory before another large image is read.
 
     Args:
         path: the file.
         prepare: takes the levels, `[height, width, 1 or 3]`.
+        most: pixels that the image may have.
 
     Raises:
         SamplesError: as for `read_image`, or what is made of it is too large.
     """
     try:
         with plain_file(path, MOST_BYTES) as file:
-            return _read(file, path, prepare)
+            return _read(file, path, prepare, min(most, MOST_PIXELS))
     except OSError as error:
         raise unreadable(path, why_unread(error)) from error
 
@@ -114,7 +122,9 @@ def unreadable(path: Path, why: str, mend: str = "repair") -> SamplesError:
     )
 
 
-def _read(file: BufferedReader, path: Path, prepare: Callable[[NDArray[np.uint8]], NDArray[Kind]]) -> NDArray[Kind]:
+def _read(
+    file: BufferedReader, path: Path, prepare: Callable[[NDArray[np.uint8]], NDArray[Kind]], most: int
+) -> NDArray[Kind]:
     """Return what is made of an open image."""
     size = os.fstat(file.fileno()).st_size
     if not size:
@@ -126,8 +136,8 @@ def _read(file: BufferedReader, path: Path, prepare: Callable[[NDArray[np.uint8]
     except Exception as error:  # a damaged file may raise anything
         raise _damaged(path) from error
     pixels = image.width * image.height
-    if pixels > MOST_PIXELS:
-        raise unreadable(path, f"it has {pixels:,} pixels, of at most {MOST_PIXELS:,}", "shrink")
+    if pixels > most:
+        raise unreadable(path, f"it has {pixels:,} pixels, of at most {most:,}", "shrink")
     with PIXELS.part(pixels):
         try:
             levels = _levels(image, path)
@@ -155,8 +165,24 @@ def _opened(source: BytesIO | BufferedReader) -> Image.Image:
 
 
 def _levels(image: Image.Image, path: Path) -> NDArray[np.uint8]:
-    """Return the grey levels of an opened image, `[height, width, 1 or 3]`, upright."""
-    image = ImageOps.exif_transpose(image)
+    """Return the grey levels of an opened image, `[height, width, 1 or 3]`, upright; of a large one strip by strip."""
+    ImageOps.exif_transpose(image, in_place=True)
+    image.load()
+    image.info.pop("transparency", None)  # of a palette, which is dropped
+    rows = max(1, STRIP // image.width)
+    if rows >= image.height:
+        return _of_strip(image, path)
+    levels = np.empty((0, 0, 0), np.uint8)
+    for top in range(0, image.height, rows):
+        strip = _of_strip(image.crop((0, top, image.width, min(top + rows, image.height))), path)
+        if not top:
+            levels = np.empty((image.height, *strip.shape[1:]), np.uint8)
+        levels[top : top + rows] = strip
+    return levels
+
+
+def _of_strip(image: Image.Image, path: Path) -> NDArray[np.uint8]:
+    """Return the grey levels of an image that is upright."""
     if image.mode == "I" or image.mode.startswith("I;16"):
         levels = np.asarray(image).astype(np.int32)
         if not 0 <= levels.min() <= levels.max() <= SIXTEEN_BITS:
@@ -166,7 +192,6 @@ def _levels(image: Image.Image, path: Path) -> NDArray[np.uint8]:
         return levels.astype(np.uint8)[:, :, None]
     if image.mode == "F":
         raise unreadable(path, "its levels are fractions, of which no range is known", "convert")
-    image.info.pop("transparency", None)  # of a palette, which is dropped
     if image.mode in ("1", "L", "LA"):
-        return np.asarray(image.convert("L"))[:, :, None]
-    return np.asarray(image.convert("RGB"))
+        return np.asarray(image if image.mode == "L" else image.convert("L"))[:, :, None]
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))

@@ -117,7 +117,7 @@ def _image_files(folder: Path) -> list[Path]:
 def _read(paths: list[Path], wanted: Indices, spec: InputSpec, settings: Preprocess, *, skip_bad: bool) -> Batch:
     def read_one(index: int) -> NDArray[np.float32] | OnnxCausalError:
         try:
-            x = read_prepared(paths[index], lambda image: image_to_input(image, settings))
+            x = read_prepared(paths[index], lambda image: image_to_input(image, settings), settings.most_pixels)
         except SamplesError as error:
             return error
         return x if fits(x.shape, spec) else np.broadcast_to(np.float32(0), x.shape)  # of which the shape is told

@@ -129,7 +129,7 @@ def _part(
     for file in files:
         try:
             with without_warnings():
-                image = read_prepared(file, lambda levels: image_to_input(levels, prepared))
+                image = read_prepared(file, lambda levels: image_to_input(levels, prepared), prepared.most_pixels)
             x.append(fit_to_input(image[None], spec, file.name)[0])
             kept.append(file)
         except SamplesError as error:

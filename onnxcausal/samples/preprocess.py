@@ -10,12 +10,14 @@ from annotated_types import Ge, Gt, MinLen
 from numpy.typing import NDArray
 
 from onnxcausal.errors import ConfigError
-from onnxcausal.samples.resize import MOST_MADE, center_crop, check_size, resize, resize_shorter_side
+from onnxcausal.samples.resize import MOST_MADE, MOST_PIXELS, center_crop, check_size, resize, resize_shorter_side
 from onnxcausal.samples.source import Inputs, InputSpec
 
 Size: TypeAlias = Annotated[int, Ge(1)]
 """Pixels of a side."""
 MOST_SIDE = math.isqrt(MOST_MADE)
+GREY_AT_ONCE = 2**20
+"""Pixels of which the luminance is computed at once."""
 GREY_WEIGHTS = (0.299, 0.587, 0.114)
 """Luminance of red, green and blue (ITU-R BT.601), as used by Pillow and OpenCV."""
 
@@ -80,6 +82,11 @@ class Preprocess:
                     remedy="give the size that the model's input takes",
                 )
 
+    @property
+    def most_pixels(self) -> int:
+        """Pixels that an image may have: fewer where nothing makes it smaller."""
+        return MOST_MADE if self.resize is None and self.center_crop is None else MOST_PIXELS
+
     def for_input(self, spec: InputSpec) -> "Preprocess":
         """Return these settings with channels and layout filled in from the model's input."""
         layout = self.layout or _layout_of(spec)
@@ -130,10 +137,19 @@ def _with_channels(image: NDArray[np.uint8], channels: ChannelOrder) -> NDArray[
     if channels is ChannelOrder.GRAY:
         if image.shape[2] == 1:
             return image
-        return np.asarray(np.floor(image @ np.asarray(GREY_WEIGHTS) + 0.5), np.uint8)[:, :, None]
+        return _grey(image)
     if image.shape[2] == 1:
         image = np.repeat(image, 3, axis=2)
     return image if channels is ChannelOrder.RGB else image[:, :, ::-1]
+
+
+def _grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the luminance, `[height, width, 1]`, some rows after the others: on the way a level takes eight bytes."""
+    levels = np.empty((*image.shape[:2], 1), np.uint8)
+    rows = max(1, GREY_AT_ONCE // image.shape[1])
+    for top in range(0, len(image), rows):
+        levels[top : top + rows, :, 0] = np.floor(image[top : top + rows] @ np.asarray(GREY_WEIGHTS) + 0.5)
+    return levels
 
 
 def _resized(image: NDArray[np.uint8], settings: Preprocess) -> NDArray[np.uint8]:

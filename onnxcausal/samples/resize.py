@@ -10,6 +10,8 @@ from PIL import Image
 
 from onnxcausal.errors import SamplesError
 
+MOST_PIXELS = 2**28 // 3
+"""Pixels that an image may have: a quarter of a GiB in colours, as Pillow has it."""
 MOST_MADE = 2**24
 """Pixels to which an image may be enlarged, and with which it may go into a model."""
 

@@ -6,13 +6,15 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxcausal.errors import SamplesError
+from onnxcausal.errors import ConfigError, SamplesError
 from onnxcausal.samples.source import Batch, Indices, Inputs, InputSpec, Samples
 
 SOURCE = "synthetic probe inputs"
 """Name of the source wherever it is shown."""
 FREE_SIZE = 32
 """Size taken for an axis that the model leaves open."""
+MOST_PROBES = 10**5
+"""Inputs that are made up, at most."""
 CHUNK = 64
 """Inputs made and labelled at once: bounds memory."""
 
@@ -33,7 +35,15 @@ def synthetic_samples(
 
     Raises:
         SamplesError: the input takes integers, for which no probe is defined.
+        ConfigError: too many are asked for.
     """
+    if count > MOST_PROBES:
+        raise ConfigError(
+            "too many probe inputs are asked for",
+            where="samples, [analysis]",
+            why=f"{count:,} would be made, of at most {MOST_PROBES:,}, and the model run on each",
+            remedy="ask for fewer with --samples, or supply data with --data",
+        )
     if spec.is_integer:
         raise SamplesError(
             "no probe inputs can be made up for an integer input",

@@ -21,7 +21,7 @@ from onnxcausal.pipeline.gating.ci_reports import OF_ANALYSIS, Format
 from onnxcausal.pipeline.protocols.maps import METHODS
 from onnxcausal.samples.preprocess import ChannelOrder, Layout
 
-ABOUT = Path(__file__).parents[2] / "onnxcausal" / "report" / "page" / "web" / "about.js"
+ABOUT = Path(__file__).parents[2] / "onnxcausal" / "report" / "page" / "web" / "panels" / "about.js"
 CHOICES: dict[str, type[StrEnum]] = {
     "Channels": ChannelOrder,
     "Layout": Layout,

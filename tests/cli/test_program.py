@@ -306,6 +306,7 @@ def test_ctrl_c_stops_with_130_keeps_what_is_done_and_says_how_to_go_on(tmp_path
 import os, signal
 from onnxcausal.analysis.formats.journal import Journal
 from onnxcausal.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started with Ctrl-C ignored
 keep = Journal.keep
 def kept(journal, *chunk):
     keep(journal, *chunk)

@@ -13,13 +13,13 @@ import numpy as np
 import onnx
 import pytest
 
-import onnxcausal.analysis.comparing.comparison as comparison_format
 from onnxcausal import analyze
 from onnxcausal.analysis.comparing.comparison import SCHEMA_FILE, ComparisonFile, LayerChange, schema, to_json
 from onnxcausal.analysis.comparing.contrast import contrast
 from onnxcausal.analysis.comparing.snapshot import Snapshot, read_snapshot, snapshot_of
 from onnxcausal.analysis.formats.analysis_file import LayerRecord
 from onnxcausal.analysis.formats.output_folder import save
+from onnxcausal.analysis.formats.record import SCHEMAS
 from onnxcausal.causal.alignment import MatchedBy
 from onnxcausal.causal.significance import Role
 from onnxcausal.errors import ConfigError, GateError
@@ -368,7 +368,7 @@ def test_settings_have_no_place_where_nothing_is_analysed(folder: Path, tmp_path
 
 
 def test_the_shipped_schema_is_current_and_holds_a_comparison(folder: Path) -> None:
-    shipped = Path(comparison_format.__file__).with_name(SCHEMA_FILE).read_text()
+    shipped = (SCHEMAS / SCHEMA_FILE).read_text()
     assert shipped == schema()
     written_out = to_json(contrast(snapshot(folder / "first.onnx"), snapshot(folder / "poisoned.onnx")))
     jsonschema.Draft202012Validator(json.loads(shipped)).validate(json.loads(written_out))

@@ -15,6 +15,7 @@ from onnxcausal import analyze, apply, compress, verify
 from onnxcausal.analysis.formats.compression import SCHEMA_FILE, schema, to_json
 from onnxcausal.analysis.formats.masks import MaskRecord
 from onnxcausal.analysis.formats.masks import to_json as masks_json
+from onnxcausal.analysis.formats.record import SCHEMAS
 from onnxcausal.analysis.formats.refit_metadata import REFIT_KEY
 from onnxcausal.analysis.formats.repair_metadata import KEY
 from onnxcausal.cli import main
@@ -101,7 +102,7 @@ def test_the_record_is_of_its_format_and_stands_beside_the_file(found: Compressi
     written = json.loads((place / f"small{RECORD}").read_text())
     assert written == json.loads(to_json(found.record))
     jsonschema.validate(written, json.loads(schema()))
-    assert (ROOT / "onnxcausal" / "analysis" / "formats" / SCHEMA_FILE).read_text() == schema()
+    assert (SCHEMAS / SCHEMA_FILE).read_text() == schema()
     assert (place / f"small{FIGURE}").read_bytes() == figure(found.record)
     assert [cost.bytes for cost in found.record.cost] == [
         MODEL.stat().st_size,

@@ -10,6 +10,7 @@ import pytest
 
 from onnxcausal import analyze, evaluate
 from onnxcausal.analysis.formats.evaluation import SCHEMA_FILE, Evaluation, Protocol, schema, to_json
+from onnxcausal.analysis.formats.record import SCHEMAS
 from onnxcausal.analysis.formats.saved_analysis import read_analysis
 from onnxcausal.errors import ConfigError, OutputError, SamplesError
 from onnxcausal.onnxgraph.file.model import load_model
@@ -69,7 +70,7 @@ def test_every_protocol_is_recorded_on_held_out_samples(
 
 
 def test_the_schema_shipped_is_current() -> None:
-    assert (ROOT / "onnxcausal" / "analysis" / "formats" / SCHEMA_FILE).read_text() == schema()
+    assert (SCHEMAS / SCHEMA_FILE).read_text() == schema()
 
 
 def test_the_same_evaluation_gives_the_same_bytes(analysis: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from onnxcausal import analyze, apply, repair, verify
 from onnxcausal.analysis.formats.masks import read_masks
+from onnxcausal.analysis.formats.record import SCHEMAS
 from onnxcausal.analysis.formats.repair_metadata import KEY, Form
 from onnxcausal.analysis.formats.saved_analysis import read_analysis, routes_of
 from onnxcausal.analysis.formats.side_effects import SCHEMA_FILE, schema, to_json
@@ -85,7 +86,7 @@ def test_the_record_is_of_its_format_and_stands_beside_the_file(found: Repair, p
     written = json.loads((place / f"fixed{RECORD}").read_text())
     assert written == json.loads(to_json(found.record))
     jsonschema.validate(written, json.loads(schema()))
-    assert (ROOT / "onnxcausal" / "analysis" / "formats" / SCHEMA_FILE).read_text() == schema()
+    assert (SCHEMAS / SCHEMA_FILE).read_text() == schema()
     assert (place / f"fixed{FIGURE}").read_bytes() == figure(found.record)
     assert [cost.bytes for cost in found.record.cost] == [
         DEFECT.stat().st_size,

@@ -11,8 +11,8 @@ import onnx
 import pytest
 from onnx import helper
 
-from onnxcausal.analysis.formats import inspection_file
 from onnxcausal.analysis.formats.inspection_file import SCHEMA_FILE, InspectionFile, schema, to_json
+from onnxcausal.analysis.formats.record import SCHEMAS
 from onnxcausal.analysis.result.inspection import Inspection
 from onnxcausal.pipeline.inspect import inspect
 from onnxcausal.pipeline.preparing.configuration import configure
@@ -21,7 +21,7 @@ from onnxcausal.report.inspection import as_text
 from tests.support.networks import classifier, convolutional, mlp
 
 DIGITS = Path(__file__).parent.parent.parent / "models" / "digits_lenet.onnx"
-SCHEMA = Path(inspection_file.__file__).with_name(SCHEMA_FILE)
+SCHEMA = SCHEMAS / SCHEMA_FILE
 RED, ESCAPE = "\x1b[31m", "\x1b"
 PICTURE_RED = (0xC0 / 255, 0x39 / 255, 0x2B / 255)
 

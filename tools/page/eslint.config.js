@@ -25,7 +25,7 @@ export default [
     },
   },
   {
-    files: ["onnxcausal/report/page/web/*.js"],
+    files: ["onnxcausal/report/page/web/**/*.js"],
     languageOptions: { ecmaVersion: 2022, globals: { ...globals.browser, cytoscape: "readonly" } },
   },
 ];

@@ -14,7 +14,7 @@ from onnxcausal.causal.significance import Role
 
 FORMAT: Final = "onnxcausal-comparison/1"
 SCHEMA_FILE = "comparison-1.schema.json"
-"""The shipped JSON Schema, beside this module."""
+"""The shipped JSON Schema, in `SCHEMAS`."""
 
 STRONGEST = 10
 """Nodes of a layer that a short comparison lists."""

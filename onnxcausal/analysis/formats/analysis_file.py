@@ -23,7 +23,7 @@ FORMAT: Final = "onnxcausal-analysis/2"
 EARLIER: Final = ("onnxcausal-analysis/1",)
 """Formats of earlier versions, whose content is one of this version too."""
 SCHEMA_FILE = "analysis-2.schema.json"
-"""The shipped JSON Schema, beside this module."""
+"""The shipped JSON Schema, in `SCHEMAS`."""
 
 Index = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -20,7 +20,7 @@ from onnxcausal.analysis.formats.side_effects import (
 
 FORMAT: Final = "onnxcausal-compression/1"
 SCHEMA_FILE = "compression-1.schema.json"
-"""The shipped JSON Schema, beside this module."""
+"""The shipped JSON Schema, in `SCHEMAS`."""
 
 
 class LostRecord(Record):

@@ -24,7 +24,7 @@ from onnxcausal.filesystem.json_text import read_json
 
 FORMAT: Final = "onnxcausal-evaluation/1"
 SCHEMA_FILE = "evaluation-1.schema.json"
-"""The shipped JSON Schema, beside this module."""
+"""The shipped JSON Schema, in `SCHEMAS`."""
 
 
 class Protocol(StrEnum):

@@ -19,7 +19,7 @@ from onnxcausal.analysis.result.inspection import (
 
 FORMAT: Final = "onnxcausal-inspection/1"
 SCHEMA_FILE = "inspection-1.schema.json"
-"""The shipped JSON Schema, beside this module."""
+"""The shipped JSON Schema, in `SCHEMAS`."""
 
 
 class InspectionFile(Record):

@@ -21,7 +21,7 @@ from onnxcausal.errors import ConfigError
 
 FORMAT: Final = "onnxcausal-masks/1"
 SCHEMA_FILE = "masks-1.schema.json"
-"""The shipped JSON Schema, beside this module."""
+"""The shipped JSON Schema, in `SCHEMAS`."""
 
 Indices = Annotated[list[Index], Field(min_length=1)]
 

@@ -1,6 +1,11 @@
 """What all records in files have in common."""
 
+from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict
+
+SCHEMAS = Path(__file__).with_name("schemas")
+"""Where the JSON Schemas of all formats stand that are shipped."""
 
 
 class Record(BaseModel):

@@ -49,5 +49,5 @@ def model_of_text(text: str) -> str:
     """
     try:
         return str(parse(text)["masks"]["model"]["sha256"])
-    except (ValueError, TypeError, LookupError, RecursionError):
+    except (ValueError, TypeError, LookupError):
         return ""

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from onnxcausal.analysis.formats.analysis_file import Sha256
 from onnxcausal.analysis.formats.masks import MasksFile, in_order, to_record
 from onnxcausal.analysis.formats.metadata_text import parse
+from onnxcausal.analysis.formats.reading import first_problem
 from onnxcausal.analysis.formats.record import Record
 from onnxcausal.errors import ConfigError, ModelError
 
@@ -84,8 +85,7 @@ def from_text(text: str, where: str) -> RepairRecord:
         _check_version(found.onnxcausal)
         return found.model_copy(update={"masks": in_order(found.masks)})
     except ValidationError as error:
-        first = error.errors()[0]
-        why, cause = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:MOST_TOLD], error
+        why, cause = first_problem(error), error
     except ConfigError as error:
         why, cause = f"{error.what}, {error.why}", error
     except (ValueError, RecursionError) as error:

@@ -15,7 +15,7 @@ FORMAT: Final = "onnxcausal-sideeffects/1"
 RECORDS: Final = "*.repair.json"
 """Names of such files: each stands beside the model file that was written, or that masks were planned for."""
 SCHEMA_FILE = "sideeffects-1.schema.json"
-"""The shipped JSON Schema, beside this module."""
+"""The shipped JSON Schema, in `SCHEMAS`."""
 
 Count = Annotated[int, Field(ge=0)]
 

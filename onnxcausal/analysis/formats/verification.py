@@ -11,7 +11,7 @@ from onnxcausal.analysis.formats.record import Record
 
 FORMAT: Final = "onnxcausal-verification/1"
 SCHEMA_FILE = "verification-1.schema.json"
-"""The shipped JSON Schema, beside this module."""
+"""The shipped JSON Schema, in `SCHEMAS`."""
 
 Size = Annotated[float, Field(ge=0)]
 

@@ -11,6 +11,8 @@ from onnxcausal.causal.outcome import OutcomeKind
 from onnxcausal.causal.significance import Rule
 from onnxcausal.causal.task import Task
 
+LARGEST = 2**63 - 1
+"""Whole number that files hold."""
 FEWEST_IN_BUDGET = 2
 """One intervention on a node, one on all others jointly."""
 
@@ -62,11 +64,11 @@ class Method:
     beta: Annotated[float, Ge(0), Le(1)] = 0.0
     replace: Replace = Replace.ZERO
     outcome: OutcomeKind = OutcomeKind.LOGIT
-    samples: Annotated[int, Ge(2)] = 100
-    seed: Annotated[int, Ge(0)] = 0
+    samples: Annotated[int, Ge(2), Le(LARGEST)] = 100
+    seed: Annotated[int, Ge(0), Le(LARGEST)] = 0
     engine: EngineKind = EngineKind.SUFFIX
     adaptive: bool = False
-    budget: Annotated[int, Ge(FEWEST_IN_BUDGET)] | None = None
+    budget: Annotated[int, Ge(FEWEST_IN_BUDGET), Le(LARGEST)] | None = None
     precision: Precision = Precision.FP32
 
 

@@ -7,20 +7,27 @@ import onnx
 
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError
+from onnxcausal.onnxgraph.file.model import opset_of
+from onnxcausal.onnxgraph.graph.index import index_graph
 from onnxcausal.onnxgraph.network.heads import (
     axis_of_classes,
     with_batch_axis,
     with_both_scores,
+    with_lowered_scores,
     with_reduced_scores,
 )
 from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.onnxgraph.network.outcome import OutcomeTensor
+from onnxcausal.onnxgraph.network.ranges import stays_within_unit
 from onnxcausal.samples.source import InputSpec
 
 OpenShape: TypeAlias = tuple[int | None, ...]
 """Sizes of a tensor, None where one is left open."""
 LEAST_REDUCED = 3
 """Axes of scores at many places: samples, places, classes."""
+HALF = 0.5
+ONE_AT_HALF = "the score is a probability p, decided at 0.5: the scores of the two classes are 1 - p and p"
+EACH_AT_HALF = "the scores are probabilities, each decided at 0.5: effects are on the probability, shown less 0.5"
 BINARY_SCORES = 2
 """Scores that a single one is made into."""
 
@@ -35,6 +42,7 @@ class Decision:
         shape: its sizes; None where they are not known.
         task: what the scores decide; None where neither was it set nor do their sizes tell.
         notes: what was done to the scores, one sentence each.
+        decided_at: what the file's own score of a class is held to, where each is decided by itself.
     """
 
     proto: onnx.ModelProto
@@ -42,6 +50,7 @@ class Decision:
     shape: OpenShape | None
     task: Task | None = None
     notes: tuple[str, ...] = ()
+    decided_at: float = 0.0
 
 
 def decide_by(
@@ -52,8 +61,11 @@ def decide_by(
     spec: InputSpec,
     outcome: OutcomeTensor,
     reading: Reading,
+    as_probability: bool = False,
 ) -> Decision:
     """Return a model with a head that gives one score per class.
+
+    A score by itself is decided by its sign; one that is a probability, by its range, at a half.
 
     Args:
         proto: the model, cut at its scores.
@@ -62,6 +74,7 @@ def decide_by(
         spec: the input that takes the samples.
         outcome: the tensor of the scores as it was found.
         reading: how the scores are read.
+        as_probability: take scores that are decided by themselves for probabilities whatever their range is.
 
     Raises:
         ConfigError: the scores cannot be read that way.
@@ -69,15 +82,30 @@ def decide_by(
     decision = _by_sample(Decision(proto, outcome.tensor, shape), spec)
     if reading.reduce is not None:
         decision = _reduced(decision, reading, name)
-    task = reading.task or _task(decision.shape, outcome)
+    probability = as_probability or _is_probability(decision, reading)
+    task = reading.task or _task(decision.shape, outcome, probability=probability)
+    if task is Task.MULTILABEL and probability:
+        lowered, tensor = with_lowered_scores(decision.proto, HALF)
+        notes = (*decision.notes, EACH_AT_HALF)
+        return replace(decision, proto=lowered, tensor=tensor, task=task, decided_at=HALF, notes=notes)
     if task is not Task.BINARY:
         return replace(decision, task=task)
     sizes = decision.shape
     if sizes is not None and not _single(sizes) and sizes[-1] is not None:
         raise _not_binary(decision, name, sizes[-1])
-    both, tensor = with_both_scores(decision.proto)
+    both, tensor = with_both_scores(decision.proto, probability=probability)
     after = None if sizes is None else (sizes[0], BINARY_SCORES)
-    return replace(decision, proto=both, tensor=tensor, shape=after, task=task)
+    decision = replace(decision, proto=both, tensor=tensor, shape=after, task=task)
+    return replace(decision, decided_at=HALF, notes=(*decision.notes, ONE_AT_HALF)) if probability else decision
+
+
+def _is_probability(decision: Decision, reading: Reading) -> bool:
+    """Whether scores that may be decided by themselves stay between 0 and 1, whatever the samples hold."""
+    shape = decision.shape
+    alone = reading.task in (Task.BINARY, Task.MULTILABEL)
+    if not alone and (reading.task is not None or shape is None or not _single(shape)):
+        return False
+    return stays_within_unit(index_graph(decision.proto, opset_of(decision.proto)), decision.tensor)
 
 
 def _by_sample(decision: Decision, spec: InputSpec) -> Decision:
@@ -104,13 +132,13 @@ def _reduced(decision: Decision, reading: Reading, name: str) -> Decision:
     return replace(decision, proto=proto, tensor=tensor, shape=(shape[0], shape[axis]), notes=notes)
 
 
-def _task(shape: OpenShape | None, outcome: OutcomeTensor) -> Task | None:
+def _task(shape: OpenShape | None, outcome: OutcomeTensor, *, probability: bool) -> Task | None:
     """Return what scores decide, by their number and by what follows them."""
     if shape is None:
         return None
     if not _single(shape):
         return Task.CLASSIFICATION
-    return Task.BINARY if outcome.squashed_by.startswith("Sigmoid") else Task.REGRESSION
+    return Task.BINARY if probability or outcome.squashed_by.startswith("Sigmoid") else Task.REGRESSION
 
 
 def _single(shape: OpenShape) -> bool:

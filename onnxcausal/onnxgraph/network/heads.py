@@ -29,20 +29,34 @@ def axis_of_classes(rank: int, asked: int | None) -> int | None:
     return asked % rank if -rank <= asked < rank and asked % rank else None
 
 
-def with_both_scores(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
-    """Return a model whose single score `s` became the scores `-s, s` of two classes, and their tensor."""
+def with_both_scores(proto: onnx.ModelProto, *, probability: bool = False) -> tuple[onnx.ModelProto, str]:
+    """Return a model whose single score `s` became the scores `-s, s` of two classes, and their tensor.
+
+    Args:
+        proto: the model; its one output has the score.
+        probability: whether the score is the probability `p` of the second class: the scores are `1 - p, p` then.
+    """
     changed, single, taken = _copied(proto)
     column, negated, both = (fresh(f"onnxcausal/{name}", taken) for name in ("score", "other_score", "scores"))
     shape = numpy_helper.from_array(np.array([-1, 1], np.int64), fresh("onnxcausal/column", taken))
     changed.graph.initializer.append(shape)
-    changed.graph.node.extend(
-        [
-            helper.make_node("Reshape", [single, shape.name], [column]),
-            helper.make_node("Neg", [column], [negated]),
-            helper.make_node("Concat", [negated, column], [both], axis=1),
-        ]
-    )
+    changed.graph.node.append(helper.make_node("Reshape", [single, shape.name], [column]))
+    if probability:
+        column = _as_float(changed, column, taken)
+        changed.graph.node.append(helper.make_node("Sub", [_number(changed, 1.0, taken), column], [negated]))
+    else:
+        changed.graph.node.append(helper.make_node("Neg", [column], [negated]))
+    changed.graph.node.append(helper.make_node("Concat", [negated, column], [both], axis=1))
     return _ending_in(changed, both)
+
+
+def with_lowered_scores(proto: onnx.ModelProto, threshold: float) -> tuple[onnx.ModelProto, str]:
+    """Return a model whose scores are less by a threshold, so that they are decided by their sign, and their tensor."""
+    changed, scores, taken = _copied(proto)
+    lowered = fresh("onnxcausal/lowered_scores", taken)
+    probability = _as_float(changed, scores, taken)
+    changed.graph.node.append(helper.make_node("Sub", [probability, _number(changed, threshold, taken)], [lowered]))
+    return _ending_in(changed, lowered)
 
 
 def with_reduced_scores(
@@ -76,6 +90,20 @@ def with_batch_axis(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
     row = fresh("onnxcausal/scores", taken)
     changed.graph.node.append(helper.make_node("Reshape", [scores, shape.name], [row]))
     return _ending_in(changed, row)
+
+
+def _as_float(proto: onnx.ModelProto, tensor: str, taken: set[str]) -> str:
+    """Let a model make a tensor's values as float32, and return their tensor."""
+    cast = fresh("onnxcausal/probability", taken)
+    proto.graph.node.append(helper.make_node("Cast", [tensor], [cast], to=onnx.TensorProto.FLOAT))
+    return cast
+
+
+def _number(proto: onnx.ModelProto, value: float, taken: set[str]) -> str:
+    """Store a number, and return its name."""
+    stored = numpy_helper.from_array(np.array(value, np.float32), fresh("onnxcausal/number", taken))
+    proto.graph.initializer.append(stored)
+    return str(stored.name)
 
 
 def _copied(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, str, set[str]]:

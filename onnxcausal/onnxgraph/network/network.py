@@ -47,6 +47,7 @@ class Network:
         notes: what was done to the model before it is run, one sentence each.
         statistics: tensors that a rewrite knows to hold ranges of others, each with what it quantises.
         limits: what a first run on samples may take; None for a file that is trusted.
+        decided_at: what the file's own score of a class is held to, where each is decided by itself.
         head: the outputs of the file that decide by those scores; None where none does.
     """
 
@@ -60,6 +61,7 @@ class Network:
     notes: tuple[str, ...] = ()
     statistics: Mapping[str, str] = field(default_factory=dict)
     limits: Limits | None = None
+    decided_at: float = 0.0
     head: FileHead | None = None
 
     def runner(self, proto: onnx.ModelProto, provider: Provider | None = None, spec: InputSpec | None = None) -> Runner:
@@ -155,6 +157,7 @@ def open_network(
     joined: SampleShapes = NOT_JOINED,
     provider: Provider | None = None,
     limits: Limits | None = None,
+    as_probability: bool = False,
 ) -> Network:
     """Return the model in a session, with one score per class.
 
@@ -164,6 +167,7 @@ def open_network(
         joined: inputs that the data gives side by side, by name, with the shape of one sample of each.
         provider: execution provider.
         limits: what a first run on samples may take; None for a file that is trusted.
+        as_probability: take scores that are decided by themselves for probabilities.
 
     Raises:
         ModelError: the model is unsupported or broken.
@@ -182,7 +186,13 @@ def open_network(
         raise _batch_too_large(spec, cut.model.name)
     runner = Runner(proto, spec, cut.model.name, provider)
     decision = decide_by(
-        proto, runner.output_shape, name=cut.model.name, spec=spec, outcome=cut.outcome, reading=reading
+        proto,
+        runner.output_shape,
+        name=cut.model.name,
+        spec=spec,
+        outcome=cut.outcome,
+        reading=reading,
+        as_probability=as_probability,
     )
     if decision.proto is not proto:
         runner = Runner(decision.proto, spec, cut.model.name, provider)
@@ -195,6 +205,7 @@ def open_network(
         task=decision.task or Task.CLASSIFICATION,
         notes=(*cut.notes, *decision.notes, *_not_compared(cut, reading)),
         limits=limits,
+        decided_at=decision.decided_at,
         head=_head(cut, reading, joined),
     )
 

@@ -16,6 +16,8 @@ TRANSPARENT = frozenset({"Identity", "Cast", "ZipMap", "Dropout"})
 """Ops that hand the scores on."""
 RESHAPING = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "QuantizeLinear", "DequantizeLinear"})
 """Ops that a probability may pass after its softmax."""
+BOUNDING = frozenset({"Clip"})
+"""Ops that keep a probability off 0 and 1."""
 LABEL_TYPES = frozenset({onnx.TensorProto.INT32, onnx.TensorProto.INT64, onnx.TensorProto.STRING})
 """Element types of outputs that name classes."""
 SHOWN = 6
@@ -83,7 +85,7 @@ def find_outcome(model: Model, name: str | None = None, *, as_it_is: bool = Fals
 
 def walk_back(index: GraphIndex, output: str) -> OutcomeTensor | None:
     """Return the scores behind an output of a graph, None where it is a label."""
-    op = index.producing(behind(index, output, TRANSPARENT | RESHAPING))
+    op = index.producing(behind(index, output, TRANSPARENT | RESHAPING | BOUNDING))
     if op is not None and op.op_type in DECIDING:
         return None
     if op is not None and op.op_type in SQUASHING:

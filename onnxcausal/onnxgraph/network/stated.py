@@ -74,7 +74,13 @@ class Vocabulary:
 
 
 def stated_by(
-    output: DecidingOutput, value: object, scores: Scores, task: Task, vocabulary: Vocabulary
+    output: DecidingOutput,
+    value: object,
+    scores: Scores,
+    task: Task,
+    vocabulary: Vocabulary,
+    *,
+    decided_at: float = 0.0,
 ) -> Stated | None:
     """Return what an output says of the samples that were run, None where it cannot be told sample by sample.
 
@@ -84,13 +90,14 @@ def stated_by(
         scores: measured scores of the samples, `[samples, classes]`.
         task: what scores decide.
         vocabulary: names of the classes.
+        decided_at: what a score by itself is held to, where no op made a probability of it.
     """
     if isinstance(value, list):
         return _of_maps(value, scores, vocabulary)
     assert isinstance(value, np.ndarray)
     rows = _rows(value, *scores.shape)
     if output.kind is Kind.SCORES:
-        return None if rows is None else _of_scores(rows, output.squashed_by, scores, task)
+        return None if rows is None else _of_scores(rows, output.squashed_by, scores, task, decided_at)
     if task is Task.MULTILABEL:
         return None if rows is None else _of_flags(rows)
     if output.kind is Kind.RANKING:
@@ -143,9 +150,9 @@ def _rows(value: NDArray[np.generic], samples: int, classes: int) -> Scores | No
     return np.asarray(kept).reshape(samples, width)
 
 
-def _of_scores(rows: Scores, squashed_by: str, scores: Scores, task: Task) -> Stated | None:
+def _of_scores(rows: Scores, squashed_by: str, scores: Scores, task: Task, decided_at: float) -> Stated | None:
     resolution = STEPS * np.finfo(rows.dtype).eps
-    threshold = HALF if squashed_by else 0.0
+    threshold = HALF if squashed_by else decided_at
     competing = squashed_by.startswith(("Softmax", "LogSoftmax")) and rows.shape[1] > 1
     if task is Task.MULTILABEL and not competing:
         if rows.shape != scores.shape:
@@ -180,7 +187,7 @@ def _of_one_hot(rows: Scores, scores: Scores, task: Task) -> Stated | None:
     """Return what rows of a single 1 say; other whole numbers say nothing of a class."""
     if rows.shape != scores.shape or not (((rows == 0) | (rows == 1)).all() and (rows.sum(axis=1) == 1).all()):
         return None
-    return _of_scores(rows, "", scores, task)
+    return _of_scores(rows, "", scores, task, 0.0)
 
 
 def _of_maps(maps: list[Mapping[object, float]], scores: Scores, vocabulary: Vocabulary) -> Stated | None:

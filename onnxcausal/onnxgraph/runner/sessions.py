@@ -87,6 +87,10 @@ def open_session(
     return session
 
 
+class FilledMemoryError(ModelError):
+    """A run of the model took more memory than it may."""
+
+
 def out_of_memory(error: Exception) -> DeviceMemoryError | None:
     """Return the error as one of memory, if it is one."""
     signs = any(sign in str(error).lower() for sign in OUT_OF_MEMORY) or isinstance(error, MemoryError)
@@ -111,9 +115,9 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [""])[0][:300]
 
 
-def filling_memory(where: str, error: Exception) -> ModelError:
+def filling_memory(where: str, error: Exception) -> FilledMemoryError:
     """Return the error for a model that memory does not suffice for."""
-    return ModelError(
+    return FilledMemoryError(
         "the model takes more memory than it may",
         where=where,
         why=_first_line(error) or "an allocation failed",

@@ -26,8 +26,9 @@ UNLIMITED = 2**60
 """From here on a stack's limit is none."""
 TRIED = 2**24
 """Bytes that are left when the bound is tried, and a part of those that are asked for then."""
-LIBRARIES = 2**27
-"""Bytes that libraries which are loaded on the way may take beside the work."""
+LIBRARIES, GAPS = 2**28, 4
+"""Bytes that libraries which are loaded on the way may take beside the work, and the part of the work that is added:
+memory that was given back stays in the heap, between what is in use, and counts."""
 
 
 @dataclass(slots=True)
@@ -83,7 +84,8 @@ def memory_bound(allowed: int | None, free: int) -> Iterator[None]:
     with _LOCK:
         _HELD.jobs += 1
         if _HELD.jobs == 1:
-            _begin(allowed + LIBRARIES, max(allowed, free) + LIBRARIES)
+            most = allowed + allowed // GAPS + LIBRARIES
+            _begin(most, max(most, free + LIBRARIES))
     try:
         yield
     finally:

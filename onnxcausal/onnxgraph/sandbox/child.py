@@ -70,7 +70,8 @@ def answer(job: Callable[[Path, dict[str, Any]], str]) -> None:
         told = {"answer": job(Path(asked["path"]), asked)}
     except OnnxCausalError as error:
         lines = {"what": error.what, "where": error.where, "why": error.why, "remedy": error.remedy}
-        told = {"kind": type(error).__name__, **lines}
+        kind = next(held.__name__ for held in type(error).__mro__ if getattr(errors, held.__name__, None) is held)
+        told = {"kind": kind, **lines}
     print(json.dumps(told))  # noqa: T201  # to the process that asked
 
 

@@ -26,7 +26,7 @@ from onnxcausal.pipeline.preparing.configuration import (
 )
 
 DECISIVE = (
-    *(f"model.{key}" for key in ("task", "output", "reduce", "class_axis")),
+    *(f"model.{key}" for key in ("input", "output", "reduce", "class_axis", "task", "fixed")),
     *(f"analysis.{key}" for key in ("rule", "alpha", "coverage", "beta", "replace", "outcome", "budget", "precision")),
 )
 """Settings that decide what is measured: a sidecar that changes them must be confirmed."""

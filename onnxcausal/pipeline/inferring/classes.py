@@ -80,7 +80,8 @@ def infer_classes(prepared: Prepared, progress: Progress, ledger: Checkpoint) ->
 def _notes(prepared: Prepared) -> list[str]:
     """Return what a reader must know before the first number."""
     notes = [*prepared.samples.notes, *prepared.network.notes]
-    if remark := TASKS.get(prepared.settings.task):
+    remark = TASKS.get(prepared.settings.task)
+    if remark and not prepared.network.decided_at:  # else a note of the network says how it decides
         notes.append(remark)
     if prepared.samples.synthetic:
         notes.append(f"{SOURCE}: no data was given, so effects are those on noise that the model labelled itself")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from onnxcausal.analysis.result.settings import Settings
-from onnxcausal.causal.outcome import OutcomeKind
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError, ModelError, SamplesError
 from onnxcausal.onnxgraph.network.io_spec import Reading
@@ -70,7 +69,7 @@ def check_outcome(settings: Settings) -> None:
     Raises:
         ConfigError: the outcome makes no sense for what the model decides.
     """
-    if settings.outcome is not OutcomeKind.LOGIT and not settings.task.compares:
+    if settings.outcome.depends_on_every_class and not settings.task.compares:
         raise ConfigError(
             f"the outcome {settings.outcome} makes no sense here",
             where="outcome and task",

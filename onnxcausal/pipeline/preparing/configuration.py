@@ -220,7 +220,7 @@ def project_gates(folder: Path) -> GatesSection:
     """
     for place in (folder, *folder.parents):
         path = place / PROJECT_FILE
-        if not path.is_file():
+        if not os.path.lexists(path) or path.is_dir():
             continue
         held = _read_toml(path).get("tool", {}).get("onnxcausal")
         if held is None:

@@ -57,14 +57,34 @@ class GivenData:
 
 
 def open_with_data(
-    model: Model, configuration: Configuration, arrays: Arrays | None, machine: Machine
+    model: Model,
+    configuration: Configuration,
+    arrays: Arrays | None,
+    machine: Machine,
+    *,
+    as_probability: bool = False,
 ) -> tuple[Network, GivenData | None]:
-    """Return the model in a session, and the data where that had to be read to know its inputs."""
+    """Return the model in a session, and the data where that had to be read to know its inputs.
+
+    Args:
+        model: the model.
+        configuration: how it is read, and where the data are.
+        arrays: data in memory, in place of what is configured.
+        machine: what of the machine may be used.
+        as_probability: take scores that are decided by themselves for probabilities.
+    """
     reading = configuration.model
     cut = cut_as_read(model, reading)
     names = [spec.name for spec in open_inputs(cut.proto, reading)]
     given, joined_shapes = _one_input(_given(names, configuration, arrays, model), names, configuration)
-    network = open_network(cut, reading, joined=joined_shapes, provider=machine.provider, limits=machine.first_run)
+    network = open_network(
+        cut,
+        reading,
+        joined=joined_shapes,
+        provider=machine.provider,
+        limits=machine.first_run,
+        as_probability=as_probability,
+    )
     return network, given
 
 

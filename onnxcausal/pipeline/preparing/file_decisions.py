@@ -18,6 +18,7 @@ from onnxcausal.onnxgraph.network.stated import Flags, Scores, Stated, Vocabular
 from onnxcausal.onnxgraph.runner import Runner
 from onnxcausal.onnxgraph.runner.deadline import StoppedError
 from onnxcausal.onnxgraph.runner.provider import Provider
+from onnxcausal.onnxgraph.runner.sessions import FilledMemoryError
 from onnxcausal.samples.source import Batch, Indices, Inputs
 
 MOST_EXCUSED = 0.1
@@ -168,7 +169,7 @@ class OpenFile:
             given = np.concatenate([ahead, x[taken]])
             try:
                 values = runner.tensors(given, self._read)
-            except StoppedError:  # what may be endless is not tried again and again
+            except (StoppedError, FilledMemoryError):  # a bound that was reached is told, and not tried again and again
                 raise
             except ModelError:
                 yield _Run(taken, None)
@@ -187,7 +188,14 @@ class OpenFile:
                     samples,
                     None
                     if value is None
-                    else stated_by(output, value, own[samples], held.network.task, held.vocabulary),
+                    else stated_by(
+                        output,
+                        value,
+                        own[samples],
+                        held.network.task,
+                        held.vocabulary,
+                        decided_at=held.network.decided_at,
+                    ),
                 )
                 for samples, value in _joined(parts)
             ]

@@ -93,6 +93,11 @@ def prepare(
     machine = machine.on_first_device()
     network, given = open_with_data(model, configuration, arrays, machine)
     samples = samples_of(network, configuration, given, names_in_metadata(model.metadata))
+    if network.task is Task.CLASSIFICATION and samples.labels.ndim > 1:  # which only the labels tell
+        reading = replace(
+            configuration.model, task=task_of(network.task, configuration.model.task, samples.labels.ndim)
+        )
+        network, _ = open_with_data(model, replace(configuration, model=reading), arrays, machine)
     examples = first_samples(samples)
     ready = make_ready(network, examples, machine, len(samples), tried=samples.synthetic)
     scores = ready.network.scores(examples[:1])

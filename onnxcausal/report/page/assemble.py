@@ -28,6 +28,7 @@ KEPT = (None, 256, 128, 64, 32, 16, 8, 4)
 LEAST_PER_NODE = 6
 """Bytes that the numbers of a node take at the least, compressed."""
 LIBRARY = "cytoscape.min.js"
+FOLDERS = ("graph", "panels")
 """Drawing of graphs; a script of its own."""
 MODEL_META = "onnxcausal-model"
 """Name of the entry that tells which model a page is of."""
@@ -186,8 +187,15 @@ def _parts() -> tuple[str, str, str, str]:
     def text(name: str) -> str:
         return (web / name).read_text(encoding="utf-8")
 
-    modules = sorted(entry.name for entry in web.iterdir() if entry.name.endswith(".js") and entry.name != LIBRARY)
-    return text("page.css"), text(LIBRARY), joined({name: text(name) for name in modules}), text("page.html")
+    return text("page.css"), text(LIBRARY), joined(modules()), text("page.html")
+
+
+def modules() -> dict[str, str]:
+    """Return the page's scripts by their names, whatever folder they stand in."""
+    web = files("onnxcausal.report.page") / "web"
+    entries = [entry for place in (web, *(web / folder for folder in FOLDERS)) for entry in place.iterdir()]
+    scripts = [entry for entry in entries if entry.name.endswith(".js") and entry.name != LIBRARY]
+    return {entry.name: entry.read_text(encoding="utf-8") for entry in scripts}
 
 
 def _source(text: str) -> str:

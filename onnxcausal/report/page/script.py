@@ -2,8 +2,8 @@
 
 The page is one file and its policy names its scripts by their hashes, so that a browser can load no module of it. What
 is joined is what a browser would run as modules, as long as no two of them give the same name to different things,
-which is checked. Of the language's ways to import and export, two are taken: `import { a, b } from "./x.js";`, and
-`export` in front of a function, a constant or a class.
+which is checked. A module is known by its name, whatever folder it stands in. Of the language's ways to import and
+export, two are taken: `import { a, b } from "./x.js";`, and `export` in front of a function, a constant or a class.
 """
 
 import re
@@ -13,7 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 
 MAIN = "main.js"
 """The module that no other imports: it begins."""
-IMPORT = re.compile(r'^import \{([^{}]*)\} from "\./([^"/]+)";\n', re.MULTILINE)
+IMPORT = re.compile(r'^import \{([^{}]*)\} from "\.{1,2}/(?:[a-z]+/)?([^"/]+)";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?:async function|function|const|class) ([\w$]+)(?=[ (])", re.MULTILINE)
 DECLARATION = re.compile(r"^(?:async function|function|const|let|class) ([\w$]+)(?=[ (;])", re.MULTILINE)
 BEGINNING = re.compile(r"^(?:async|function|const|let|var|class)\b.*", re.MULTILINE)

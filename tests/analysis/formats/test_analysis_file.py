@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from onnxcausal import analyze
-from onnxcausal.analysis.formats import analysis_file
 from onnxcausal.analysis.formats.analysis_file import SCHEMA_FILE, AnalysisFile, schema, to_json
 from onnxcausal.analysis.formats.output_folder import effects_archive
+from onnxcausal.analysis.formats.record import SCHEMAS
 from onnxcausal.analysis.result.analysis import Analysis
 
 SHIPPED = Path(__file__).parents[3] / "models"
-SCHEMA = Path(analysis_file.__file__).with_name(SCHEMA_FILE)
+SCHEMA = SCHEMAS / SCHEMA_FILE
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from typing import Any
 import jsonschema
 import pytest
 
-import onnxcausal.analysis.formats.masks as masks_file
 from onnxcausal.analysis.formats.analysis_file import ModelRecord
 from onnxcausal.analysis.formats.masks import (
     SCHEMA_FILE,
@@ -19,9 +18,10 @@ from onnxcausal.analysis.formats.masks import (
     schema,
     to_json,
 )
+from onnxcausal.analysis.formats.record import SCHEMAS
 from onnxcausal.errors import ConfigError
 
-SCHEMA = Path(masks_file.__file__).with_name(SCHEMA_FILE)
+SCHEMA = SCHEMAS / SCHEMA_FILE
 MODEL = ModelRecord(file="model.onnx", sha256="a" * 64)
 ENTRY = {"layer": "fc", "parents": [1], "beta": 0.0}
 VALID = {"format": "onnxcausal-masks/1", "model": {"file": "model.onnx", "sha256": "a" * 64}, "masks": [ENTRY]}

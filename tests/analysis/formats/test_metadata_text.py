@@ -24,14 +24,14 @@ def test_what_is_within_bounds_is_read() -> None:
     [
         (levels(DEEPEST + 1), "more than 32 deep"),
         ("[" * 100_000, "more than 32 deep"),
-        ('{"a":' + "9" * 33 + "}", "a number of 33 digits"),
-        ('{"a":' + "9" * 5000 + "}", "a number of 5000 digits"),
-        ('{"a":1e999}', "1e999 is no number"),
-        ('{"a":-1e999}', "-1e999 is no number"),
+        ('{"a":' + "9" * 33 + "}", "beyond 64 bits"),
+        ('{"a":' + "9" * 5000 + "}", "beyond 64 bits"),
+        ('{"a":1e999}', "1e999 is beyond"),
+        ('{"a":-1e999}', "-1e999 is beyond"),
         ('{"a":NaN}', "NaN is no number"),
         ('{"a":Infinity}', "Infinity is no number"),
-        ('{"a":1,"a":2}', "a key stands twice"),
-        ('{"b":{"a":1,"a":2}}', "a key stands twice"),
+        ('{"a":1,"a":2}', "the key .a. is there twice"),
+        ('{"b":{"a":1,"a":2}}', "the key .a. is there twice"),
         ('{"a":"\\ud800"}', "surrogates not allowed"),
         ("[1]", "it is no object"),
         ("1", "it is no object"),
@@ -51,5 +51,5 @@ def test_what_is_free_in_a_record_has_bounds_of_its_own() -> None:
     check_free({"settings": {"seed": 1}})
     check_free(json.loads(levels(DEEPEST_FREE)))
     for held in (json.loads(levels(DEEPEST_FREE + 1)), {"a": "b" * MOST_FREE}, {"a": 10**40}, {"a": float("nan")}):
-        with pytest.raises(ValueError, match=r"deep|letters|digits|no number"):
+        with pytest.raises(ValueError, match=r"deep|letters|64 bits|no number"):
             check_free(held)

@@ -72,7 +72,7 @@ def test_more_is_allowed_as_far_as_it_is_free() -> None:
         allow_more(GIB // 2)
         assert limit() == first + GIB // 2
         allow_more(4 * GIB)
-        assert limit() == first + GIB
+        assert limit() == first + GIB - GIB // 4  # a part of what is free was allowed beside it
 
 
 def test_stacks_of_threads_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,16 @@
 """No data, no class, and no word of a file that came with the model lets a model pass; each is an attempt."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from onnxcausal.analysis.gating.checks import Status
+from onnxcausal.analysis.result.settings import Method
 from onnxcausal.errors import ConfigError, GateError
+from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.pipeline.gating.gates import check_passed
-from onnxcausal.pipeline.gating.policy import Given, check_settings_of_sidecar, decide
+from onnxcausal.pipeline.gating.policy import DECISIVE, Given, check_settings_of_sidecar, decide
 from onnxcausal.pipeline.preparing.configuration import GatesSection, configure
 from tests.support.gated import Try, failed, held_to_gates, lay_out, message
 
@@ -101,6 +104,7 @@ CLASSES, DATA, SETTINGS = ("classes", None), ("data", None), ("settings", None)
                 ("analysis", "samples = 19"),
                 ("model", 'task = "multilabel"'),
                 ("model", 'output = "gemm_2"'),
+                ("model", 'input = "x"'),
             )
         ),
         attempt("fewer samples than the baseline", Try(AGAINST, sidecar="[analysis]\nsamples = 29\n"), SETTINGS),
@@ -296,3 +300,11 @@ def test_the_label_column_of_a_sidecar_does_not_choose_the_labels_of_other_data(
         refused = check_settings_of_sidecar(configure(tmp_path / "m.onnx", None, flags), None)
         assert len(refused) == count
         assert all('label_column = "said"' in found.message for found in refused)
+
+
+def test_every_setting_is_decisive_or_known_not_to_be() -> None:
+    settings = {f"analysis.{key.name}" for key in fields(Method)} | {f"model.{key.name}" for key in fields(Reading)}
+    # Samples have a rule of their own; chance and the engine that runs do not choose what is measured.
+    harmless = {f"analysis.{name}" for name in ("samples", "seed", "engine", "adaptive")}
+    assert set(DECISIVE) | harmless == settings
+    assert not set(DECISIVE) & harmless

@@ -8,7 +8,8 @@ import pytest
 from onnxcausal import analyze
 from onnxcausal.causal.significance import Rule
 from onnxcausal.errors import ConfigError
-from onnxcausal.pipeline.preparing.configuration import configure, show
+from onnxcausal.pipeline.preparing.configuration import configure, project_gates, show
+from tests.support.hostile_texts import PLACES, TOML
 
 
 def sidecar(tmp_path: Path, text: str) -> Path:
@@ -81,3 +82,57 @@ def test_an_unknown_argument_of_the_python_call_has_a_suggestion() -> None:
     with pytest.raises(ConfigError, match="unknown key 'sampels'") as caught:
         analyze("model.onnx", sampels=3)
     assert "samples" in caught.value.remedy
+
+
+@pytest.mark.attack("sidecars and projects", "refused, exit code 2")
+@pytest.mark.parametrize("name", TOML)
+def test_hostile_settings_are_refused(tmp_path: Path, name: str) -> None:
+    text, why = TOML[name]
+    with pytest.raises(ConfigError, match="configuration file cannot be read") as caught:
+        configure(sidecar(tmp_path, text), None, {})
+    assert why in caught.value.why
+    assert caught.value.exit_code == 2
+    assert all(line.isprintable() for line in str(caught.value).splitlines())
+
+
+@pytest.mark.attack("sidecars and projects", "refused, exit code 2")
+@pytest.mark.parametrize("place", [place for place in PLACES if place != "folder"])
+@pytest.mark.parametrize("file", ["model.toml", "other.toml", "pyproject.toml"])
+def test_hostile_places_of_settings_are_refused(tmp_path: Path, file: str, place: str) -> None:
+    PLACES[place](tmp_path / file)
+    named = tmp_path / file if file == "other.toml" else None
+    with pytest.raises(ConfigError, match="configuration file cannot be read"):
+        project_gates(tmp_path) if file == "pyproject.toml" else configure(tmp_path / "model.onnx", named, {})
+
+
+@pytest.mark.attack("sidecars and projects", "refused, exit code 2")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[preprocess]\nresize = [1000000000, 1000000000]",
+        "[preprocess]\nresize = 4097",
+        "[preprocess]\ncenter_crop = [1, 16777217]",
+        "[preprocess]\nmean = [nan]",
+        "[preprocess]\nstd = [0.0]",
+        "[analysis]\nalpha = 1e400",
+        "[analysis]\nsamples = -9223372036854775808",
+        "[analysis]\ntargets = []",
+        "[gates]\nmargin = inf",
+        f"[data]\nsource = {'[' * 20}{']' * 20}",
+        f"[analysis]\nrule = '{'x' * 10**6}'",
+        f"[{'y' * 10**6}]",
+    ],
+    ids=lambda text: text[:40].replace("\n", " "),
+)
+def test_hostile_values_of_settings_are_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        configure(sidecar(tmp_path, text), None, {})
+    assert caught.value.exit_code == 2
+    assert len(str(caught.value)) < 10_000
+
+
+@pytest.mark.parametrize("key", ["samples", "seed", "budget"])
+def test_a_number_that_no_file_holds_is_no_setting(tmp_path: Path, key: str) -> None:
+    with pytest.raises(ConfigError, match=f"value of {key} is not allowed"):
+        configure(tmp_path / "model.onnx", None, {f"analysis.{key}": (f"--{key}", 2**63)})
+    assert configure(tmp_path / "model.onnx", None, {f"analysis.{key}": (f"--{key}", 2**63 - 1)}).values

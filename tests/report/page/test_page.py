@@ -23,7 +23,7 @@ from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.causal.graph import LayerResult
 from onnxcausal.causal.significance import Role
 from onnxcausal.errors import ConfigError
-from onnxcausal.report.page.assemble import LIBRARY, model_of_page, page
+from onnxcausal.report.page.assemble import LIBRARY, model_of_page, modules, page
 from onnxcausal.report.page.found import Found
 from onnxcausal.report.page.images import map_record, picture_uri
 from onnxcausal.report.page.strongest import strongest_samples
@@ -153,8 +153,7 @@ def test_every_function_of_the_scripts_is_in_the_page_once() -> None:
         for attributes, held in reversed(Tags(page(Found(large_analysis(1, [4]))).decode()).blocks)
         if attributes["tag"] == "script"
     )
-    texts = [entry.read_text() for entry in WEB.iterdir() if entry.name.endswith(".js") and entry.name != LIBRARY]
-    functions = re.findall(r"^(?:export )?(?:async )?function (\w+)", "\n".join(texts), re.MULTILINE)
+    functions = re.findall(r"^(?:export )?(?:async )?function (\w+)", "\n".join(modules().values()), re.MULTILINE)
     assert len(functions) > 100
     assert sorted(re.findall(r"^(?:async )?function (\w+)", script, re.MULTILINE)) == sorted(functions)
 
@@ -304,7 +303,7 @@ def test_maps_keep_their_extremes() -> None:
 
 
 def test_the_sources_keep_to_the_width_and_length_of_the_others() -> None:
-    for entry in WEB.iterdir():
+    for entry in Path(str(WEB)).rglob("*"):
         if entry.name.endswith((".js", ".ts", ".css", ".html")) and entry.name != LIBRARY:
             lines = entry.read_text(encoding="utf-8").splitlines()
             assert max(map(len, lines)) <= 120, entry.name

@@ -1,19 +1,19 @@
 // The page is set up part by part, then shows its first class.
 
-import { setUpAbout } from "./about.js";
-import { setUpClasses } from "./classes.js";
+import { setUpAbout } from "./panels/about.js";
+import { setUpClasses } from "./panels/classes.js";
 import { ROLES, overview } from "./data.js";
-import { pictureOfGraph } from "./drawing.js";
+import { pictureOfGraph } from "./graph/drawing.js";
 import { byId, el, ofKind } from "./dom.js";
-import { setUpEvaluation } from "./evaluation.js";
-import { setUpGraph } from "./graph.js";
-import { setUpHeatMap } from "./heatmap.js";
-import { setUpInputs } from "./inputs.js";
-import { setUpKeyboard } from "./keyboard.js";
-import { MEANING, mark } from "./kinds.js";
-import { setUpNode } from "./node.js";
-import { setUpTables } from "./nodetable.js";
-import { setUpSearch } from "./search.js";
+import { setUpEvaluation } from "./panels/evaluation.js";
+import { setUpGraph } from "./graph/graph.js";
+import { setUpHeatMap } from "./panels/heatmap.js";
+import { setUpInputs } from "./panels/inputs.js";
+import { setUpKeyboard } from "./graph/keyboard.js";
+import { MEANING, mark } from "./graph/kinds.js";
+import { setUpNode } from "./panels/node.js";
+import { setUpTables } from "./panels/nodetable.js";
+import { setUpSearch } from "./graph/search.js";
 import { drawRole, onChange, showClass, state } from "./state.js";
 import { putOnPaper, setUpTheme } from "./theme.js";
 

@@ -1,10 +1,10 @@
 // The drawing that Cytoscape.js keeps: what is seen of it, and what is told beside it.
 
-import { overview } from "./data.js";
-import { byId, el, fill } from "./dom.js";
+import { overview } from "../data.js";
+import { byId, el, fill } from "../dom.js";
 import { styleOfGraph } from "./graphstyle.js";
-import { colour } from "./theme.js";
-import { toldOf } from "./told.js";
+import { colour } from "../theme.js";
+import { toldOf } from "../told.js";
 
 /** @type {cytoscape.Core | null} */
 let begun = null;

@@ -1,12 +1,12 @@
 // The graph by keyboard.
 
-import { overview } from "./data.js";
-import { byId, say } from "./dom.js";
+import { overview } from "../data.js";
+import { byId, say } from "../dom.js";
 import { drawing, tip, zoom } from "./drawing.js";
 import { fit, tapped } from "./graph.js";
 import { LINE } from "./layout.js";
-import { letGo } from "./state.js";
-import { toldOf } from "./told.js";
+import { letGo } from "../state.js";
+import { toldOf } from "../told.js";
 
 /** @type {Record<string, [across: number, down: number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };

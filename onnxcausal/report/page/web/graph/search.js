@@ -1,11 +1,11 @@
 // Finding nodes by layer and number.
 
-import { nodeOf, nodesOf, overview } from "./data.js";
-import { button, byId, el, fill, ofKind, say } from "./dom.js";
-import { counted, signed } from "./format.js";
-import { choose, shownGraph, state } from "./state.js";
+import { nodeOf, nodesOf, overview } from "../data.js";
+import { button, byId, el, fill, ofKind, say } from "../dom.js";
+import { counted, signed } from "../format.js";
+import { choose, shownGraph, state } from "../state.js";
 
-/** @import {LayerNode} from "./records.d.ts" */
+/** @import {LayerNode} from "../records.d.ts" */
 
 const MOST_FOUND = 12;
 

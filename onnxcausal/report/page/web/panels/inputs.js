@@ -1,11 +1,11 @@
 // Inputs that were explained: themselves, their map, the nodes that respond most.
 
-import { overview, picturesOf, titleOf } from "./data.js";
-import { blockText, byId, el, fill, focusOn, showPart } from "./dom.js";
+import { overview, picturesOf, titleOf } from "../data.js";
+import { blockText, byId, el, fill, focusOn, showPart } from "../dom.js";
 import { drawMap } from "./maps.js";
-import { onChange, shownGraphs } from "./state.js";
+import { onChange, shownGraphs } from "../state.js";
 
-/** @import {ExplainedInput, Graph} from "./records.d.ts" */
+/** @import {ExplainedInput, Graph} from "../records.d.ts" */
 
 const MOST_NAMED = 12;
 /** Inputs of a class that are shown until all are asked for. */

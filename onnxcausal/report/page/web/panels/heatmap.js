@@ -1,15 +1,15 @@
 // The heat map of effects: a row for each layer, a cell for each node.
 
-import { ROLES, heldNodes, nodeOf, overview } from "./data.js";
-import { byId, el, fill, svg } from "./dom.js";
-import { short, signed } from "./format.js";
+import { ROLES, heldNodes, nodeOf, overview } from "../data.js";
+import { byId, el, fill, svg } from "../dom.js";
+import { short, signed } from "../format.js";
 import { pen } from "./maps.js";
-import { choose, onChange, shownGraphs, state } from "./state.js";
+import { choose, onChange, shownGraphs, state } from "../state.js";
 import { table } from "./tables.js";
-import { colour } from "./theme.js";
-import { toldOf } from "./told.js";
+import { colour } from "../theme.js";
+import { toldOf } from "../told.js";
 
-/** @import {Graph, Layer, LayerNode} from "./records.d.ts" */
+/** @import {Graph, Layer, LayerNode} from "../records.d.ts" */
 /** @import {Column} from "./tables.js" */
 
 /** @typedef {{at: number, graph: Graph}} HeatRow */

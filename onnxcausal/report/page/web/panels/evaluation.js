@@ -1,13 +1,13 @@
 // Results of evaluations: a table and a chart for each measure.
 
 import { curves, whiskers } from "./charts.js";
-import { overview, unpacked } from "./data.js";
-import { byId, el, fill, showPart } from "./dom.js";
-import { counted, percent, short, shown } from "./format.js";
-import { onChange, shownGraph } from "./state.js";
+import { overview, unpacked } from "../data.js";
+import { byId, el, fill, showPart } from "../dom.js";
+import { counted, percent, short, shown } from "../format.js";
+import { onChange, shownGraph } from "../state.js";
 import { table } from "./tables.js";
 
-/** @import {Evaluation, EvaluationRecord} from "./records.d.ts" */
+/** @import {Evaluation, EvaluationRecord} from "../records.d.ts" */
 /** @import {Column} from "./tables.js" */
 
 /**

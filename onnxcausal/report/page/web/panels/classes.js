@@ -1,13 +1,13 @@
 // The list of classes and the choice among them.
 
 import { comparedTold } from "./compare.js";
-import { ROLES, overview } from "./data.js";
-import { button, byId, el, fill, ofKind } from "./dom.js";
-import { counted, percent, short, shown } from "./format.js";
-import { onChange, showClass, shownGraph, state } from "./state.js";
+import { ROLES, overview } from "../data.js";
+import { button, byId, el, fill, ofKind } from "../dom.js";
+import { counted, percent, short, shown } from "../format.js";
+import { onChange, showClass, shownGraph, state } from "../state.js";
 import { longTable } from "./tables.js";
 
-/** @import {ClassInfo} from "./records.d.ts" */
+/** @import {ClassInfo} from "../records.d.ts" */
 /** @import {Column} from "./tables.js" */
 
 /** Sets up the list, the two choices and what they say. */

@@ -1,18 +1,18 @@
 // The drawing of the graph, by Cytoscape.js.
 
-import { COMPARED, comparedScene, comparedWords } from "./compare.js";
-import { OUTCOME, ROLES, overview } from "./data.js";
-import { byId, el, fill } from "./dom.js";
+import { COMPARED, comparedScene, comparedWords } from "../panels/compare.js";
+import { OUTCOME, ROLES, overview } from "../data.js";
+import { byId, el, fill } from "../dom.js";
 import { drawing, startDrawing, tip, zoom } from "./drawing.js";
-import { counted } from "./format.js";
+import { counted } from "../format.js";
 import { styleOfGraph } from "./graphstyle.js";
 import { SHAPES, mark } from "./kinds.js";
 import { placed } from "./layout.js";
 import { edgesOfChosen, idOf, sceneOf } from "./scene.js";
-import { choose, letGo, onChange, shownGraph, state, toggle, toggleAll } from "./state.js";
+import { choose, letGo, onChange, shownGraph, state, toggle, toggleAll } from "../state.js";
 
 /** @import {PlacedBand, PlacedScene} from "./layout.js" */
-/** @import {Kind} from "./records.d.ts" */
+/** @import {Kind} from "../records.d.ts" */
 
 const MARGIN = 16;
 const LOWEST = 240;

@@ -1,9 +1,9 @@
 // Maps as pictures.
 
-import { bytesOf } from "./data.js";
-import { el } from "./dom.js";
+import { bytesOf } from "../data.js";
+import { el } from "../dom.js";
 
-/** @import {MapRecord} from "./records.d.ts" */
+/** @import {MapRecord} from "../records.d.ts" */
 
 const GLOW = [
   [0, 0, 4],

@@ -1,18 +1,18 @@
 // What is told of one node: its effects, its samples, its maps, what it is joined to.
 
 import { box } from "./charts.js";
-import { NECESSARY, OUTCOME, nodeOf, overview, picturesOf } from "./data.js";
-import { button, byId, el, fill, say } from "./dom.js";
-import { interval, percent, short, shown, signed } from "./format.js";
-import { MEANING, mark } from "./kinds.js";
-import { childrenOf, fedBy, leadsTo } from "./links.js";
+import { NECESSARY, OUTCOME, nodeOf, overview, picturesOf } from "../data.js";
+import { button, byId, el, fill, say } from "../dom.js";
+import { interval, percent, short, shown, signed } from "../format.js";
+import { MEANING, mark } from "../graph/kinds.js";
+import { childrenOf, fedBy, leadsTo } from "../graph/links.js";
 import { drawMap } from "./maps.js";
-import { choose, letGo, onChange, shownGraph, shownGraphs, state } from "./state.js";
+import { choose, letGo, onChange, shownGraph, shownGraphs, state } from "../state.js";
 import { facts } from "./tables.js";
-import { toldOf } from "./told.js";
+import { toldOf } from "../told.js";
 
-/** @import {Child} from "./dom.js" */
-/** @import {End, Graph, LayerNode} from "./records.d.ts" */
+/** @import {Child} from "../dom.js" */
+/** @import {End, Graph, LayerNode} from "../records.d.ts" */
 
 const MOST_LINKS = 12;
 

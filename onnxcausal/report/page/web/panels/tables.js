@@ -1,9 +1,9 @@
 // Tables: with headings that sort, and pages where there are many rows.
 
-import { button, el, fill, focusOn, say } from "./dom.js";
-import { counted } from "./format.js";
+import { button, el, fill, focusOn, say } from "../dom.js";
+import { counted } from "../format.js";
 
-/** @import {Child} from "./dom.js" */
+/** @import {Child} from "../dom.js" */
 
 const PAGE = 50;
 

@@ -1,12 +1,12 @@
 // What a reader must know: warnings, limits, provenance, settings, and what a repair recorded.
 
-import { overview } from "./data.js";
-import { byId, el, fill, showPart } from "./dom.js";
-import { counted, percent, short, shown } from "./format.js";
-import { DEEP } from "./state.js";
+import { overview } from "../data.js";
+import { byId, el, fill, showPart } from "../dom.js";
+import { counted, percent, short, shown } from "../format.js";
+import { DEEP } from "../state.js";
 import { facts } from "./tables.js";
 
-/** @import {Json} from "./records.d.ts" */
+/** @import {Json} from "../records.d.ts" */
 
 /** @type {Record<string, string>} */
 const OTHER_SCORES = {

@@ -1,8 +1,8 @@
 // How nodes are joined: what each leads to, and what feeds it.
 
-import { NECESSARY, OUTCOME, nodesOf } from "./data.js";
+import { NECESSARY, OUTCOME, nodesOf } from "../data.js";
 
-/** @import {End, Graph, LayerNode, Wires} from "./records.d.ts" */
+/** @import {End, Graph, LayerNode, Wires} from "../records.d.ts" */
 
 /**
  * Returns what a necessary node leads to.

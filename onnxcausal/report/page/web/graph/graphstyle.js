@@ -1,7 +1,7 @@
 // How the graph is drawn: shapes, colours and lines, by the classes of its elements.
 
 import { SHAPES } from "./kinds.js";
-import { colour } from "./theme.js";
+import { colour } from "../theme.js";
 
 /**
  * Returns the style of the graph, in the colours of the theme.

@@ -1,14 +1,14 @@
 // The graph as tables: its layers, and its nodes.
 
 import { comparedNodes } from "./compare.js";
-import { NECESSARY, NOISY, ROLES, nodeOf, nodesOf, overview } from "./data.js";
-import { button, byId, el, fill, focusOn, ofKind } from "./dom.js";
-import { interval, short, shown, signed } from "./format.js";
-import { choose, onChange, shownGraph, shownGraphs, state, toggle } from "./state.js";
+import { NECESSARY, NOISY, ROLES, nodeOf, nodesOf, overview } from "../data.js";
+import { button, byId, el, fill, focusOn, ofKind } from "../dom.js";
+import { interval, short, shown, signed } from "../format.js";
+import { choose, onChange, shownGraph, shownGraphs, state, toggle } from "../state.js";
 import { longTable, table } from "./tables.js";
 
-/** @import {Child} from "./dom.js" */
-/** @import {Graph, Layer, LayerNode, Role} from "./records.d.ts" */
+/** @import {Child} from "../dom.js" */
+/** @import {Graph, Layer, LayerNode, Role} from "../records.d.ts" */
 /** @import {Column, Drawn} from "./tables.js" */
 
 /** @typedef {{at: number, index: number, of: (LayerNode | null)[]}} NodeRow A node, and what it is for each class. */

@@ -1,12 +1,12 @@
 // Two classes beside each other: the nodes that are necessary for one, for the other, for both.
 
-import { NECESSARY, nodesOf, overview } from "./data.js";
-import { short } from "./format.js";
-import { MOST_EDGES, MOST_NODES, edgesOf, idOf } from "./scene.js";
-import { state } from "./state.js";
+import { NECESSARY, nodesOf, overview } from "../data.js";
+import { short } from "../format.js";
+import { MOST_EDGES, MOST_NODES, edgesOf, idOf } from "../graph/scene.js";
+import { state } from "../state.js";
 
-/** @import {Graph} from "./records.d.ts" */
-/** @import {Scene} from "./scene.js" */
+/** @import {Graph} from "../records.d.ts" */
+/** @import {Scene} from "../graph/scene.js" */
 
 /** @typedef {"own" | "others" | "shared"} ComparedKind */
 /** @typedef {{at: number, index: number, kind: ComparedKind, strength: number}} ComparedNode */

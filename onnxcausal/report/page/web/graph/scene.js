@@ -1,11 +1,11 @@
 // What the graph shows of one class: layers open or closed, their nodes, the strongest edges.
 
-import { NECESSARY, OUTCOME, nodeOf, nodesOf } from "./data.js";
-import { short } from "./format.js";
+import { NECESSARY, OUTCOME, nodeOf, nodesOf } from "../data.js";
+import { short } from "../format.js";
 import { fedBy, leadsTo } from "./links.js";
-import { state } from "./state.js";
+import { state } from "../state.js";
 
-/** @import {Graph, Kind, Layer, LayerNode} from "./records.d.ts" */
+/** @import {Graph, Kind, Layer, LayerNode} from "../records.d.ts" */
 
 export const MOST_NODES = 130;
 export const MOST_EDGES = 360;

@@ -1,9 +1,9 @@
 // Small charts, each beside a table of its numbers.
 
-import { svg } from "./dom.js";
-import { percent, short, shown, signed } from "./format.js";
+import { svg } from "../dom.js";
+import { percent, short, shown, signed } from "../format.js";
 
-/** @import {Quartiles} from "./records.d.ts" */
+/** @import {Quartiles} from "../records.d.ts" */
 
 const LEFT = 240;
 const CHART = 600;

@@ -1,8 +1,8 @@
 // Kinds of nodes: what they mean, and how each is marked.
 
-import { svg } from "./dom.js";
+import { svg } from "../dom.js";
 
-/** @import {Kind, Role} from "./records.d.ts" */
+/** @import {Kind, Role} from "../records.d.ts" */
 
 /** @type {Record<Role, string>} */
 export const MEANING = {
