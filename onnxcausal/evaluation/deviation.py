@@ -16,8 +16,8 @@ class Deviation:
 
     Attributes:
         whole: root mean square of the differences over that of the spread about each channel's mean.
-        channels: root mean square of the differences over the standard deviation, channel by channel; infinite for
-            one that is constant and deviates.
+        channels: root mean square of the differences over the standard deviation, channel by channel; for one that is
+            constant, over that of all channels together.
     """
 
     whole: float
@@ -65,7 +65,8 @@ class DeviationSum:
         """Return the deviation of all that was added."""
         total, squares, differences = self._sums
         variance = np.maximum(squares - total**2 / max(1, self._count), 0.0)
-        channels = np.array([_ratio(d, v) for d, v in zip(differences, variance, strict=True)])
+        by = np.where(variance > 0, variance, variance.mean())
+        channels = np.array([_ratio(d, v) for d, v in zip(differences, by, strict=True)])
         return Deviation(_ratio(float(differences.sum()), float(variance.sum())), channels)
 
     def _rows(self, values: Values) -> Floats:

@@ -30,7 +30,10 @@ class DecisionChange(Record):
 
 
 class ChannelDeviation(Record):
-    """A channel: root mean square of its differences over its standard deviation; null where that is not finite."""
+    """A channel: root mean square of its differences over its standard deviation; null where that is not finite.
+
+    The differences of a channel that is constant are taken over the standard deviation of all channels together.
+    """
 
     channel: Index
     deviation: Positive | None
