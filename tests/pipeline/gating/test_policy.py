@@ -98,6 +98,8 @@ CLASSES, DATA, SETTINGS = ("classes", None), ("data", None), ("settings", None)
                 ("analysis", 'outcome = "margin"'),
                 ("analysis", 'rule = "welch"'),
                 ("analysis", "budget = 2"),
+                ("analysis", 'layers = "last:1"'),
+                ("analysis", 'skip_layers = ["first:1"]'),
                 ("analysis", "samples = 19"),
                 ("model", 'task = "multilabel"'),
             )
