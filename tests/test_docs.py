@@ -78,7 +78,7 @@ def test_a_command_prints_what_a_page_shows(example: Example, session: dict[str,
 
 def test_every_command_is_shown_at_work() -> None:
     assert len(EXAMPLES) == sum(shown.text.count("\n$ ") for shown in pages())
-    assert len({example.command for example in EXAMPLES}) == 24
+    assert len({example.command for example in EXAMPLES}) == 25
     assert len({(example.page, example.command) for example in EXAMPLES}) == len(EXAMPLES)
     assert {arguments_of(example.command)[0] for example in EXAMPLES} == set(commands())
 

@@ -39,6 +39,8 @@ class LayerResult:
         to_outcome: targets that flow into the outcome itself, ascending.
         hidden: what the nodes that a budget left untested do jointly; None when every node was tested.
         reason: why the layer was not tested; empty when it was.
+        left_out: whether it was not tested as nobody asked about it.
+        through: layers left out that targets flow into; all their nodes that lead on count as necessary there.
     """
 
     name: str
@@ -51,6 +53,8 @@ class LayerResult:
     to_outcome: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     hidden: Hidden | None = None
     reason: str = ""
+    left_out: bool = False
+    through: tuple[str, ...] = ()
 
     @property
     def roles(self) -> tuple[Role, ...]:

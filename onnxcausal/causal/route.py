@@ -45,11 +45,13 @@ class Route:
         target: index of the class.
         samples: positions in the data of the samples it was inferred from.
         steps: the layers that were tested, from the outcome upwards.
+        left_out: the layers that were not, as nobody asked about them: which of their nodes matter is not known.
     """
 
     target: int
     samples: NDArray[np.int64]
     steps: tuple[Step, ...]
+    left_out: frozenset[str] = frozenset()
 
     def step(self, layer: str) -> Step | None:
         """Return the step at a layer; None where the route does not lead there."""
@@ -63,4 +65,5 @@ def route_of(graph: CausalGraph) -> Route:
         for layer in graph.layers
         if layer.verdicts is not None
     ]
-    return Route(graph.target, graph.samples, tuple(steps))
+    left_out = frozenset(layer.name for layer in graph.layers if layer.left_out)
+    return Route(graph.target, graph.samples, tuple(steps), left_out)

@@ -46,6 +46,8 @@ def analyze_command(
     fixed: options.Fixed = None,
     target: options.Target = None,
     samples: options.Samples = None,
+    layers: options.TestedLayers = None,
+    skip_layers: options.SkippedLayers = None,
     rule: options.Rule = None,
     alpha: options.Alpha = None,
     coverage: options.Coverage = None,

@@ -42,6 +42,8 @@ def compare_command(
     task: options.Task = None,
     target: options.Target = None,
     samples: options.Samples = None,
+    layers: options.TestedLayers = None,
+    skip_layers: options.SkippedLayers = None,
     seed: options.Seed = None,
     which_layer: options.WhichLayer = None,
     provider: options.Provider = None,

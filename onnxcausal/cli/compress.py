@@ -38,6 +38,8 @@ def compress_command(
     output: options.Output = None,
     task: options.Task = None,
     samples: options.Samples = None,
+    layers: options.TestedLayers = None,
+    skip_layers: options.SkippedLayers = None,
     coverage: options.Coverage = None,
     seed: options.Seed = None,
     provider: options.Provider = None,

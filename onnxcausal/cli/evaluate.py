@@ -60,6 +60,8 @@ def evaluate_command(
     task: options.Task = None,
     target: options.Target = None,
     samples: options.Samples = None,
+    layers: options.TestedLayers = None,
+    skip_layers: options.SkippedLayers = None,
     rule: options.Rule = None,
     coverage: options.Coverage = None,
     beta: options.Beta = None,

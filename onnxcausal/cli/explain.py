@@ -38,6 +38,8 @@ def explain_command(
     output: options.Output = None,
     task: options.Task = None,
     samples: options.Samples = None,
+    layers: options.TestedLayers = None,
+    skip_layers: options.SkippedLayers = None,
     rule: options.Rule = None,
     coverage: options.Coverage = None,
     replace: options.Replace = None,

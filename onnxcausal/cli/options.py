@@ -64,6 +64,19 @@ Target = Annotated[
     typer.Option(help="Class to analyse, index or name; repeat for several. Default: all.", rich_help_panel=METHOD),
 ]
 Samples = Annotated[int | None, typer.Option(help="Samples per class [100].", rich_help_panel=METHOD)]
+TestedLayers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--layers",
+        help="Layers to test: names, patterns (/layer4/*), last:5, first:3, op:Conv; several by commas, or repeat. "
+        "Default: all.",
+        rich_help_panel=METHOD,
+    ),
+]
+SkippedLayers = Annotated[
+    list[str] | None,
+    typer.Option("--skip-layers", help="Layers to leave out all the same, named likewise.", rich_help_panel=METHOD),
+]
 Rule = Annotated[
     str | None, typer.Option(metavar="paired|welch", help="How roles are decided.", rich_help_panel=METHOD)
 ]

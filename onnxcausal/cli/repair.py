@@ -49,6 +49,8 @@ def repair_command(
     output: options.Output = None,
     task: options.Task = None,
     samples: options.Samples = None,
+    layers: options.TestedLayers = None,
+    skip_layers: options.SkippedLayers = None,
     coverage: options.Coverage = None,
     outcome: options.Outcome = None,
     seed: options.Seed = None,

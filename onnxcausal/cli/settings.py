@@ -31,6 +31,8 @@ FLAGS = {
     "fixed": ("model.fixed", "--set"),
     "target": ("analysis.targets", "--target"),
     "samples": ("analysis.samples", "--samples"),
+    "layers": ("analysis.layers", "--layers"),
+    "skip_layers": ("analysis.skip_layers", "--skip-layers"),
     "rule": ("analysis.rule", "--rule"),
     "alpha": ("analysis.alpha", "--alpha"),
     "coverage": ("analysis.coverage", "--coverage"),
@@ -96,6 +98,8 @@ def given_settings(arguments: Mapping[str, Any]) -> dict[str, tuple[str, object]
         "mean": _list,
         "std": _list,
         "target": _several,
+        "layers": _parts,
+        "skip_layers": _parts,
         "fixed": _pairs,
     }
     values = {name: read.get(name, _as_it_is)(arguments.get(name)) for name in FLAGS}
@@ -146,6 +150,11 @@ def _as_it_is(value: object) -> object:
 def _several(values: object) -> object:
     """Return what a repeatable option was given; None for nothing."""
     return values or None
+
+
+def _parts(values: object) -> list[str] | None:
+    """Return the parts of a repeatable option, each of which may hold several; None for nothing."""
+    return [part.strip() for text in values for part in text.split(",")] if isinstance(values, list) else None
 
 
 def _pairs(values: object) -> object:

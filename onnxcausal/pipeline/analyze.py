@@ -45,8 +45,8 @@ def analyze(
         machine: what of the machine may be used, and how far the file is trusted; see `Machine.of`.
         progress: told what happens.
         **settings: any key of the sidecar: `targets`, `samples`, `rule`, `alpha`, `coverage`, `beta`, `replace`,
-            `outcome`, `seed`, `engine`, `adaptive`, `budget`, `input`, `output`, `resize`, `mean` and so on; None
-            leaves what the sidecar says.
+            `outcome`, `seed`, `engine`, `adaptive`, `budget`, `layers`, `skip_layers`, `input`, `output`, `resize`,
+            `mean` and so on; None leaves what the sidecar says.
 
     Raises:
         ConfigError: a setting is unknown or wrong, or `out` cannot be written.

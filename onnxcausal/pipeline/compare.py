@@ -12,7 +12,7 @@ from onnxcausal.analysis.comparing.snapshot import Snapshot, read_snapshot, snap
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile
 from onnxcausal.analysis.formats.saved_analysis import analysis_sha256, check_settings
 from onnxcausal.analysis.gating.checks import not_compared
-from onnxcausal.analysis.result.settings import Method
+from onnxcausal.analysis.result.settings import OPTIONAL, Method
 from onnxcausal.errors import ConfigError, GateError, ModelError, SamplesError
 from onnxcausal.onnxgraph.runner.deadline import StoppedError
 from onnxcausal.pipeline import analyze
@@ -166,7 +166,7 @@ def _as_other(path: Path, other: Snapshot, config: Path | None, flags: Mapping[s
     configured = configure(path, config, flags)
     asked = {key.removeprefix("analysis.") for key in flags if key.startswith("analysis.")}
     values = as_json(configured.values.analysis)
-    method = {key: values[key] for key in asked - {"targets", "samples", "seed"}}
+    method = {key: values[key] for key in asked - {"targets", "samples", "seed", *OPTIONAL}}
     check_settings(other.record, method, other.where)
     return _as_analysed(configured, other.record, asked)
 

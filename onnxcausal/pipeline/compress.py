@@ -10,6 +10,7 @@ from onnxcausal.analysis.formats.output_folder import write_file
 from onnxcausal.analysis.formats.refit_metadata import REFIT_KEY
 from onnxcausal.analysis.formats.repair_metadata import KEY
 from onnxcausal.analysis.formats.saved_analysis import analysis_sha256
+from onnxcausal.analysis.result.layer_choice import listed
 from onnxcausal.errors import ConfigError, GateError
 from onnxcausal.onnxgraph.original.original import Original, repairs
 from onnxcausal.onnxgraph.refitting.refitted_file import refits
@@ -195,7 +196,9 @@ def _refusal(found: SideEffects, options: CompressOptions) -> str:
 
 def _notes(press: Press, chosen: ChosenSize) -> list[str]:
     subject = press.subject
+    kept = listed(subject.prepared.left_out)
     return [
+        *([f"channels that layers left out of the analysis read stay: {kept}"] if kept else []),
         *subject.notes,
         *subject.left_out,
         *(f"layer {one.name} is not fitted: {one.why}" for one in chosen.smaller.unfit),

@@ -35,10 +35,13 @@ def estimate(path: Path, configured: Configured, machine: Machine) -> RunEstimat
     model = open_model(path, machine.caution, configured.values.model.output)
     prepared = prepare(model, configured.values, machine=machine)
     flow, settings = prepared.wiring.flow, prepared.settings
-    layers = []
+    layers, most_bytes = [], 0
     for layer in reversed(flow.layers):
         probe = PathProbe(layer, flow.nodes[layer.name], np.arange(layer.children), settings.beta)
         cost = prepared.engine.cost(probe)
+        most_bytes = max(most_bytes, cost.row_bytes)  # the engine is made ready for every layer
+        if layer.name in prepared.left_out:
+            continue
         tested = len(probe) if settings.budget is None else min(len(probe), settings.budget)
         layers.append(
             LayerEstimate(layer.name, layer.op_type, tested, layer.children, cost.work, cost.row_bytes, cost.how)
@@ -50,10 +53,11 @@ def estimate(path: Path, configured: Configured, machine: Machine) -> RunEstimat
         targets=prepared.classes.targets,
         samples=min(settings.samples, most),
         layers=tuple(layers),
+        left_out=prepared.left_out,
         whole_work=prepared.wiring.work,
         rate=_rate(prepared),
         memory=memory.bound,
-        fewest_memory=memory.needed(0, max(layer.row_bytes for layer in layers)),
+        fewest_memory=memory.needed(0, most_bytes),
     )
 
 

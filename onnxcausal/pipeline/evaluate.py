@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from onnxcausal.analysis.formats.analysis_file import ModelRecord, settings_record
+from onnxcausal.analysis.formats.analysis_file import ModelRecord
 from onnxcausal.analysis.formats.evaluation import EstimateRecord, Evaluation, Protocol, model_of_evaluation, to_json
 from onnxcausal.analysis.formats.output_folder import check_own_files, check_writable, save_files
+from onnxcausal.analysis.formats.settings_record import settings_record
 from onnxcausal.errors import NothingToAnalyseError
 from onnxcausal.evaluation.maps import Explain
 from onnxcausal.pipeline.heldout.subject import Subject, open_subject

@@ -33,6 +33,7 @@ def as_table(found: RunEstimate) -> str:
     )
     lines += [
         "  (multiply-adds and memory of one intervention on one sample)",
+        *([f"  and {len(found.left_out)} more left out"] if found.left_out else []),
         "",
         f"at most {every}, {_count(found.work)} multiply-adds: {passes:.1f} passes a sample",
         f"about {_duration(found.seconds)} at the {_count(found.rate)} multiply-adds a second the model reaches here",
@@ -44,7 +45,10 @@ def as_table(found: RunEstimate) -> str:
 def to_json(found: RunEstimate) -> str:
     """Return the estimate for scripts."""
     totals = {"interventions": found.interventions, "work": found.work, "seconds": found.seconds}
-    return json.dumps({**asdict(found), **totals}, indent=1) + "\n"
+    held = asdict(found)
+    if not found.left_out:
+        del held["left_out"]
+    return json.dumps({**held, **totals}, indent=1) + "\n"
 
 
 def _count(number: float) -> str:

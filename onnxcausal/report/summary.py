@@ -44,13 +44,18 @@ def _graph(analysis: Analysis, graph: CausalGraph) -> Iterator[str]:
     columns = [Column("layer", "left", gap=0), Column("parents", width=8, gap=1), *counted]
     head, *lines = set_in_columns(columns, (_counts(analysis, layer, roles) for layer in graph.layers))
     yield head
-    for reached, rows in groupby(zip(graph.layers, lines, strict=True), key=lambda row: row[0].verdicts is not None):
+    for state, rows in groupby(zip(graph.layers, lines, strict=True), key=lambda row: _state(row[0])):
         first, *others = [line + _remark(layer) for layer, line in rows]
         yield first
-        if reached:
+        if not state:
             yield from others
         elif others:
-            yield f"  and {len(others)} more not reached"
+            yield f"  and {len(others)} more {state}"
+
+
+def _state(layer: LayerResult) -> str:
+    """Return why a layer has no counts, in two words; empty where it has."""
+    return "" if layer.verdicts is not None else "left out" if layer.left_out else "not reached"
 
 
 def _counts(analysis: Analysis, layer: LayerResult, roles: Sequence[Role]) -> list[str]:
@@ -63,12 +68,15 @@ def _remark(layer: LayerResult) -> str:
     """Return what is said behind a layer's cells."""
     if layer.verdicts is None:
         return f"  {printable(layer.reason)}"
-    remarks = [remark for remark in (_flow_remark(layer), layer.verdicts.reason, _hidden_remark(layer)) if remark]
+    remarks = [remark for remark in (*_flow_remarks(layer), layer.verdicts.reason, _hidden_remark(layer)) if remark]
     return f"  {'; '.join(remarks)}" if remarks else ""
 
 
-def _flow_remark(layer: LayerResult) -> str:
-    return "" if layer.flow.value == "tracked" else f"flow {layer.flow.value}"
+def _flow_remarks(layer: LayerResult) -> Iterator[str]:
+    if layer.flow.value != "tracked":
+        yield f"flow {layer.flow.value}"
+    if layer.through:
+        yield f"targets through {', '.join(shortened(name, NAME_WIDTH) for name in layer.through)}"
 
 
 def _hidden_remark(layer: LayerResult) -> str:

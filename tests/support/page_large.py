@@ -13,8 +13,8 @@ from onnxcausal.analysis.formats.analysis_file import (
     OutcomeRecord,
     SkippedRecord,
     ToolRecord,
-    settings_record,
 )
+from onnxcausal.analysis.formats.settings_record import settings_record
 from onnxcausal.analysis.result.settings import Settings
 from onnxcausal.causal.graph import FlowKind
 from onnxcausal.causal.significance import Role, SelectedBy

@@ -94,6 +94,7 @@ def _layer_change(test: LayerTest, p: Floats, spread: float, alpha: float) -> La
     size = np.abs(change.difference[tested]) if change is not None else np.zeros(0)
     here, there = necessary_of(test.old), necessary_of(test.new)
     both = count_edges(test.old, {*here} & {*there}, {*test.old.targets} & {*test.new.targets})
+    unknown = bool(test.old.left_out or test.new.left_out)  # what was not tested has not appeared, nor vanished
     return LayerChange(
         old=test.old.name,
         new=test.new.name,
@@ -106,8 +107,8 @@ def _layer_change(test: LayerTest, p: Floats, spread: float, alpha: float) -> La
         new_necessary=there,
         old_targets=test.old.targets,
         new_targets=test.new.targets,
-        edges_appeared=count_edges(test.new, there, test.new.targets) - both,
-        edges_vanished=count_edges(test.old, here, test.old.targets) - both,
+        edges_appeared=0 if unknown else count_edges(test.new, there, test.new.targets) - both,
+        edges_vanished=0 if unknown else count_edges(test.old, here, test.old.targets) - both,
         role_changed=sum(old.role is not new.role for old, new in zip(test.old.nodes, test.new.nodes, strict=False)),
         nodes=_node_changes(test, p, spread, alpha),
     )

@@ -16,13 +16,9 @@ import numpy as np
 from onnxcausal.analysis.comparing.changes import ClassTest, LayerTest, class_change, rank
 from onnxcausal.analysis.comparing.comparison import ComparisonFile, CriterionRecord, MatchRecord, SideRecord
 from onnxcausal.analysis.comparing.snapshot import Snapshot
-from onnxcausal.analysis.formats.analysis_file import (
-    AnalysisFile,
-    GraphRecord,
-    LayerRecord,
-    SettingsRecord,
-    settings_by_key,
-)
+from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord, LayerRecord, left_out_in
+from onnxcausal.analysis.formats.settings_record import SettingsRecord, settings_by_key
+from onnxcausal.analysis.result.layer_choice import listed
 from onnxcausal.causal.alignment import LayerOutline, Match, match_layers
 from onnxcausal.causal.change import EffectChange, LayerEffects, change_of, holm, share_change
 from onnxcausal.errors import ConfigError
@@ -32,7 +28,7 @@ ALPHA = 0.01
 MARGIN = 0.02
 """Largest difference that does not matter, in standard deviations of the outcome; for accuracy, as a share."""
 METHOD = ("rule", "alpha", "coverage", "beta", "replace", "outcome", "budget", "task")
-"""Settings in which two analyses must agree to be comparable."""
+"""Settings in which two analyses must agree to be comparable; of the layers, those are compared that both tested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +227,9 @@ def _layer_tests(
 
 def _why_not(old: LayerRecord, new: LayerRecord) -> str:
     """Return why the effects of a layer are not compared; empty where they are."""
+    without = [name for name, layer in (("old", old), ("new", new)) if layer.left_out]
+    if without:
+        return f"not tested: left out of the {' and the '.join(without)} analysis"
     if not old.nodes and not new.nodes:
         return "no route leads here in either"
     if len(old.nodes) != len(new.nodes) and old.nodes and new.nodes:
@@ -270,6 +269,9 @@ def _notes(old: Snapshot, new: Snapshot, *, same_model: bool) -> list[str]:
         notes.append("the data differ, so a difference may come from them as well as from the model")
     if first.settings.preprocess != second.settings.preprocess:
         notes.append("the preprocessing differs, so a difference may come from it as well as from the model")
+    for which, record in (("old", first), ("new", second)):
+        if names := left_out_in(record):
+            notes.append(f"layers left out of the {which} analysis are not compared: {listed(names)}")
     if first.settings.adaptive or second.settings.adaptive:
         notes.append("adaptive sampling: nodes that left early were compared on fewer samples")
     if first.data.synthetic or second.data.synthetic:

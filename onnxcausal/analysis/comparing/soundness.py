@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord, LayerRecord
+from onnxcausal.analysis.formats.settings_record import SettingsRecord
+from onnxcausal.analysis.result.layer_choice import left_out_of
 from onnxcausal.errors import ConfigError
 
 MOST_EXAMINED = 10**8
@@ -38,12 +40,12 @@ def _contradictions(record: AnalysisFile) -> Iterator[str]:
         if entry.examined is not None and entry.correct is not None and entry.correct > entry.examined:
             yield f"class {entry.target}: {entry.correct} of {entry.examined} samples are right"
     for graph in record.graphs:
-        yield from (f"class {graph.target}: {told}" for told in _of_graph(graph))
+        yield from (f"class {graph.target}: {told}" for told in _of_graph(graph, record.settings))
         for layer in graph.layers:
             yield from (f"class {graph.target}, {layer.name}: {told}" for told in _of_layer(layer))
 
 
-def _of_graph(graph: GraphRecord) -> Iterator[str]:
+def _of_graph(graph: GraphRecord, settings: SettingsRecord) -> Iterator[str]:
     if not len(set(graph.sample_indices)) == len(graph.sample_indices) == graph.samples:
         yield f"{graph.samples} samples at {len(set(graph.sample_indices))} positions"
     if not graph.samples <= graph.correct <= graph.examined:
@@ -53,6 +55,15 @@ def _of_graph(graph: GraphRecord) -> Iterator[str]:
     names = [layer.name for layer in graph.layers]
     if len(set(names)) < len(names):
         yield f"layer {Counter(names).most_common(1)[0][0]} is there twice"
+        return
+    try:
+        asked = left_out_of(settings, {layer.name: layer.op_type for layer in reversed(graph.layers)})
+    except ConfigError as error:
+        yield f"the layers that it was asked for: {error.what}"
+        return
+    for layer in graph.layers:
+        if bool(layer.left_out) is not (layer.name in asked):
+            yield f"layer {layer.name} is {'' if layer.left_out else 'not '}left out, which its settings do not say"
 
 
 def _of_layer(layer: LayerRecord) -> Iterator[str]:
@@ -60,6 +71,8 @@ def _of_layer(layer: LayerRecord) -> Iterator[str]:
         len(layer.nodes) != layer.parents or any(node.index != place for place, node in enumerate(layer.nodes))
     ):
         yield f"{len(layer.nodes)} nodes are listed of {layer.parents} parents"
+    if layer.left_out and layer.nodes:
+        yield f"the layer was left out, and {len(layer.nodes)} nodes are listed"
     for node in layer.nodes:
         if node.ci is not None and not (node.ate is not None and node.ci[0] <= node.ate <= node.ci[1]):
             yield f"the effect of node {node.index} lies outside its interval"

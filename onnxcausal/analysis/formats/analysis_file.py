@@ -6,15 +6,14 @@ full; nothing in the file depends on time, host or path, so the same inputs, set
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, TypeAdapter, model_validator
+from pydantic import Field, model_validator
 
 from onnxcausal.analysis.formats.record import Record
+from onnxcausal.analysis.formats.settings_record import CompleteSettings, settings_record
 from onnxcausal.analysis.result.analysis import Analysis
-from onnxcausal.analysis.result.settings import Settings
+from onnxcausal.analysis.result.settings import recorded
 from onnxcausal.causal.graph import CausalGraph, FlowKind, LayerResult
 from onnxcausal.causal.screening import Hidden
 from onnxcausal.causal.significance import Role, SelectedBy
@@ -52,49 +51,6 @@ class DataRecord(Record):
     sha256: Sha256
     synthetic: bool
     reference_indices: list[Index] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SettingsRecord(Settings):
-    """The method's settings; `preprocess` and `reading` hold what was set of them."""
-
-    preprocess: dict[str, Any] = field(default_factory=dict)
-    reading: dict[str, Any] = field(default_factory=dict)
-
-
-def settings_record(
-    settings: Settings, preprocess: Mapping[str, object], reading: Mapping[str, object]
-) -> SettingsRecord:
-    """Return the record of settings, and of what was set of preprocessing and of how the model is read."""
-    return SettingsRecord(**asdict(settings), preprocess=dict(preprocess), reading=dict(reading))
-
-
-def settings_by_key(settings: SettingsRecord) -> dict[str, Any]:
-    """Return settings by key, as they stand in files."""
-    held: dict[str, Any] = TypeAdapter(SettingsRecord).dump_python(settings, mode="json")
-    return held
-
-
-def _complete(value: object) -> object:
-    """Refuse a record that leaves a setting open: none is taken for granted in a file.
-
-    Raises:
-        ValueError: one is missing.
-    """
-    missing = (
-        [] if not isinstance(value, dict) else [key.name for key in fields(SettingsRecord) if key.name not in value]
-    )
-    if missing:
-        raise ValueError(f"{missing[0]} is missing")
-    return value
-
-
-CompleteSettings = Annotated[
-    SettingsRecord,
-    BeforeValidator(_complete),
-    Field(json_schema_extra={"required": [key.name for key in fields(SettingsRecord)]}),
-]
-"""Settings of which none is left out."""
 
 
 class NodeRecord(Record):
@@ -141,7 +97,7 @@ class LinkRecord(Record):
 
 
 class LayerRecord(Record):
-    """One layer; `nodes` holds every parent, and is empty where no route leads to the layer.
+    """One layer; `nodes` holds every parent, and is empty where no route leads to the layer, or it was left out.
 
     `untested` is there where a budget left nodes out, `groups` where parents and children fall into several: a parent
     then has a path to the children of its own group alone, otherwise to all.
@@ -149,6 +105,10 @@ class LayerRecord(Record):
     `links` tells which necessary nodes of layers below the targets become; what is untracked has none. `to_outcome`
     holds the targets that flow into the outcome itself. Both are there where a route leads to the layer, but for files
     of version 1.
+
+    `left_out` is there, and true, where the settings left the layer out. `through` names the layers left out that
+    targets flow into: which of their nodes are necessary is not known, so all that lead on to targets count, and there
+    are no links to them.
     """
 
     name: str
@@ -165,6 +125,8 @@ class LayerRecord(Record):
     groups: Index | None = None
     links: list[LinkRecord] | None = None
     to_outcome: list[Index] | None = None
+    left_out: Literal[True] | None = None
+    through: list[str] | None = None
 
 
 class OutcomeRecord(Record):
@@ -220,8 +182,9 @@ def to_json(analysis: Analysis) -> str:
     """Return the content of `analysis.json`, ending in a newline."""
     record = to_record(analysis).model_dump(mode="json")
     _drop_unset(record["data"], "reference_indices")
+    record["settings"] = recorded(record["settings"])
     for layer in (layer for graph in record["graphs"] for layer in graph["layers"]):
-        for key in ("untested", "groups", "links", "to_outcome"):
+        for key in ("untested", "groups", "links", "to_outcome", "left_out", "through"):
             _drop_unset(layer, key)
         for node in layer["nodes"]:
             _drop_unset(node, "samples")
@@ -253,6 +216,11 @@ def to_record(analysis: Analysis) -> AnalysisFile:
         ],
         notes=list(analysis.notes),
     )
+
+
+def left_out_in(analysis: AnalysisFile) -> tuple[str, ...]:
+    """Return the layers that an analysis left out, from the outcome upwards; they are the same for every class."""
+    return tuple(layer.name for graph in analysis.graphs[:1] for layer in graph.layers if layer.left_out)
 
 
 def schema() -> str:
@@ -297,6 +265,8 @@ def _layer(analysis: Analysis, layer: LayerResult) -> LayerRecord:
         groups=shape.groups if shape.groups > 1 else None,
         links=None if verdicts is None else _links(layer),
         to_outcome=None if verdicts is None else layer.to_outcome.tolist(),
+        left_out=True if layer.left_out else None,
+        through=list(layer.through) or None,
     )
 
 

@@ -9,17 +9,11 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from onnxcausal.analysis.formats.analysis_file import (
-    CompleteSettings,
-    DataRecord,
-    Index,
-    ModelRecord,
-    SettingsRecord,
-    Sha256,
-    ToolRecord,
-)
+from onnxcausal.analysis.formats.analysis_file import DataRecord, Index, ModelRecord, Sha256, ToolRecord
 from onnxcausal.analysis.formats.reading import read_record
 from onnxcausal.analysis.formats.record import Record
+from onnxcausal.analysis.formats.settings_record import CompleteSettings, SettingsRecord
+from onnxcausal.analysis.result.settings import recorded
 from onnxcausal.filesystem.json_text import read_json
 
 FORMAT: Final = "onnxcausal-evaluation/1"
@@ -159,7 +153,9 @@ def to_json(evaluation: Evaluation) -> str:
         records=[_record(held) for held in evaluation.measured],
         notes=list(evaluation.notes),
     )
-    return json.dumps(found.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
+    held = found.model_dump(mode="json")
+    held["settings"] = recorded(held["settings"])
+    return json.dumps(held, indent=1, allow_nan=False) + "\n"
 
 
 def schema() -> str:

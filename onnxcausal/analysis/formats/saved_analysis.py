@@ -14,11 +14,10 @@ from onnxcausal.analysis.formats.analysis_file import (
     AnalysisFile,
     GraphRecord,
     LayerRecord,
-    SettingsRecord,
-    settings_by_key,
 )
 from onnxcausal.analysis.formats.output_folder import ANALYSIS_FILE
 from onnxcausal.analysis.formats.reading import read_record
+from onnxcausal.analysis.formats.settings_record import SettingsRecord, settings_by_key
 from onnxcausal.causal.route import Route, Step
 from onnxcausal.errors import ConfigError
 from onnxcausal.filesystem.reading import plain_file
@@ -83,14 +82,14 @@ def check_settings(analysis: AnalysisFile, asked: Mapping[str, object], where: s
         ConfigError: one of them differs.
     """
     held = settings_by_key(analysis.settings)
-    other = [name for name, value in asked.items() if held[name] != value]
+    other = [name for name, value in asked.items() if held.get(name) != value]
     if other:
         wanted = TypeAdapter(SettingsRecord).validate_python(held | dict(asked))
         name = other[0]
         raise ConfigError(
             "the analysis was made with other settings",
             where=where,
-            why=f"{name} was {held[name]!r}, asked for is {asked[name]!r} (hash of its settings "
+            why=f"{name} was {held.get(name)!r}, asked for is {asked[name]!r} (hash of its settings "
             f"{settings_sha256(analysis.settings)}, of those asked for {settings_sha256(wanted)})",
             remedy="leave the setting out, or analyse with it",
         )
@@ -103,7 +102,8 @@ def _file_of(folder: Path) -> Path:
 
 def _route(graph: GraphRecord) -> Route:
     steps = tuple(_step(layer) for layer in graph.layers if layer.nodes)
-    return Route(graph.target, np.array(graph.sample_indices, np.int64), steps)
+    left_out = frozenset(layer.name for layer in graph.layers if layer.left_out)
+    return Route(graph.target, np.array(graph.sample_indices, np.int64), steps, left_out)
 
 
 def _step(layer: LayerRecord) -> Step:

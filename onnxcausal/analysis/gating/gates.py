@@ -15,12 +15,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from onnxcausal.analysis.formats.analysis_file import AnalysisFile
+from onnxcausal.analysis.formats.analysis_file import AnalysisFile, left_out_in
 from onnxcausal.analysis.gating.checks import Check, Status
 from onnxcausal.analysis.gating.measures import (
     MEANING,
     OF_CLASSES,
     OF_LABELS,
+    OF_LAYERS,
     OF_MODEL,
     GateEvidence,
     Value,
@@ -112,7 +113,12 @@ def check_gates(gates: Iterable[Gate], evidence: GateEvidence) -> tuple[Check, .
 
 def _checks(gate: Gate, evidence: GateEvidence) -> Iterator[Check]:
     target, layer = _selected(gate, evidence.analysis)
-    values = [value for value in values_of(gate.measure, evidence, layer) if target in (None, value.target)]
+    if layer is not None and layer in left_out_in(evidence.analysis):
+        why = "the layer was left out of the analysis: nothing is known of it"
+        values = [Value(None, graph.target, layer, why, due=True) for graph in evidence.analysis.graphs]
+    else:
+        values = values_of(gate.measure, evidence, layer)
+    values = [value for value in values if target in (None, value.target)]
     if not values:
         raise ConfigError(
             "a gate has nothing to measure",
@@ -137,9 +143,11 @@ def _judged(gate: Gate, value: Value, evidence: GateEvidence, *, asked: bool) ->
     at = "" if value.layer is None else f" in {value.layer}"
     status = Status.FAILED if gate.fails(value.number) else Status.PASSED
     told = f"{gate.measure}{at} is {value.number:.4g}, must not be {gate.sign} {gate.threshold:g}"
+    left_out = left_out_in(evidence.analysis) if gate.measure in OF_LAYERS and value.layer is None else ()
+    without = f", without {len(left_out)} layer(s) left out" if left_out else ""
     on = ", on made-up inputs" if evidence.analysis.data.synthetic else ""
     source = evidence.sources.get(gate.measure)
-    return status, told + on + (f" ({source})" if source else "")
+    return status, told + without + on + (f" ({source})" if source else "")
 
 
 def _says_nothing(measure: str, analysis: AnalysisFile) -> str:

@@ -187,7 +187,7 @@ def _of_layers(measure: str, analysis: AnalysisFile, layer: str | None) -> list[
 
 
 def _chosen(graph: GraphRecord, layer: str | None) -> list[LayerRecord]:
-    return [held for held in graph.layers if layer is None or held.name == layer]
+    return [held for held in graph.layers if not held.left_out and layer in (None, held.name)]
 
 
 def _accuracy(analysis: AnalysisFile) -> list[Value]:

@@ -39,6 +39,7 @@ class RunEstimate:
         rate: multiply-adds a second, as measured on the unmodified model.
         memory: the bound on memory, in bytes.
         fewest_memory: the least bound under which it runs, in bytes.
+        left_out: layers that are not tested, in the order of the file.
     """
 
     model: str
@@ -49,6 +50,7 @@ class RunEstimate:
     rate: float
     memory: int
     fewest_memory: int
+    left_out: tuple[str, ...] = ()
 
     @property
     def interventions(self) -> int:

@@ -1,10 +1,10 @@
 """The settings of the method: written once, for the sidecar, for a run and for its record."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.outcome import OutcomeKind
@@ -15,6 +15,10 @@ LARGEST = 2**63 - 1
 """Whole number that files hold."""
 FEWEST_IN_BUDGET = 2
 """One intervention on a node, one on all others jointly."""
+OPTIONAL: Final = ("layers", "skip_layers")
+"""Settings that are recorded only where they are set: without them a record is what it was before they existed."""
+Patterns = Annotated[tuple[Annotated[str, MinLen(1)], ...], MinLen(1)]
+"""What names layers; the forms are those of `layer_choice`."""
 
 
 class EngineKind(StrEnum):
@@ -54,6 +58,8 @@ class Method:
         adaptive: whether a node is measured on as many samples only as settle its role.
         budget: most interventions on one layer for one class; None tests every node.
         precision: of the arithmetic.
+        layers: the layers that are tested; None: all.
+        skip_layers: layers that are left out all the same; None: none.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid", "allow_inf_nan": False}
@@ -70,6 +76,8 @@ class Method:
     adaptive: bool = False
     budget: Annotated[int, Ge(FEWEST_IN_BUDGET), Le(LARGEST)] | None = None
     precision: Precision = Precision.FP32
+    layers: Patterns | None = None
+    skip_layers: Patterns | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +89,13 @@ class Settings(Method):
     """
 
     task: Task = Task.CLASSIFICATION
+
+
+def by_key(settings: Method) -> dict[str, Any]:
+    """Return settings by key, as they are recorded: without optional ones that are not set."""
+    return recorded(asdict(settings))
+
+
+def recorded(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return what is recorded of settings by key: all but optional ones that are not set."""
+    return {key: value for key, value in settings.items() if value is not None or key not in OPTIONAL}

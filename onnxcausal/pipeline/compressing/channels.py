@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxcausal.analysis.result.layer_choice import listed
 from onnxcausal.causal.compression import Members, Order, cheapest_first, part_costs, removal_costs, sparing
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.causal.probability import log_probabilities
@@ -50,7 +51,7 @@ class RemovableChannels:
 
 
 def find_channels(original: Original, subject: Subject) -> RemovableChannels:
-    """Return the groups of channels that can go, all of whose nodes are known to the analysis.
+    """Return the groups of channels that can go, all of whose nodes are known to the analysis, in layers it tests.
 
     Raises:
         NothingToAnalyseError: there are none.
@@ -67,7 +68,8 @@ def find_channels(original: Original, subject: Subject) -> RemovableChannels:
         raise NothingToAnalyseError(
             "no channel can be removed",
             where=original.model.name,
-            why="no channel that a layer makes is read by layers alone that can do without it",
+            why="no channel that a layer makes is read by layers alone that can do without it"
+            + (f", and of which none was left out ({listed(prepared.left_out)})" if prepared.left_out else ""),
             remedy="see onnxcausal inspect for what stands between the layers",
         )
     parents = tuple({layer: np.array(held, np.int64) for layer, held in group.parents} for group in groups)
@@ -114,7 +116,7 @@ def _nodes_of(subject: Subject, group: Group) -> Members | None:
     nodes = subject.prepared.wiring.flow.nodes
     found = {}
     for layer, parents in group.parents:
-        if layer not in nodes:
+        if layer not in nodes or layer in subject.prepared.left_out:
             return None
         wanted = set(parents)
         whole = [number for number, features in enumerate(nodes[layer]) if wanted.issuperset(features.tolist())]

@@ -173,6 +173,13 @@ def _of_another_shape(layer: Layer, route: Route) -> ConfigError:
 
 def _no_such_layer(name: str, route: Route, usable: list[str]) -> ConfigError:
     reached = [step.layer for step in route.steps]
+    if name in route.left_out:
+        return ConfigError(
+            f"the layer {name!r} was left out of the analysis",
+            where=f"--layer {name}, class {route.target}",
+            why="which of its nodes are necessary is not known",
+            remedy=f"choose one of {', '.join(usable)}, or analyse with this layer" if usable else "analyse with it",
+        )
     known = name in reached
     return ConfigError(
         f"the layer {name!r} has no maps" if known else f"the layer {name!r} is not in the causal graph",

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxcausal.analysis.formats.analysis_file import AnalysisFile
+from onnxcausal.analysis.formats.analysis_file import AnalysisFile, left_out_in
 from onnxcausal.analysis.formats.saved_analysis import routes_of
 from onnxcausal.analysis.result.explanation import UNKNOWN
+from onnxcausal.analysis.result.layer_choice import listed
 from onnxcausal.causal.route import Route, route_of
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError, SamplesError
@@ -95,7 +96,9 @@ def open_for_inputs(
     ready = make_ready(network, named.x[:EXAMPLES], machine, len(named.x))
     network = replace(ready.network, task=saved.settings.task)
     routes = {route.target: route for route in routes_of(saved)}
-    return Opened(network, ready.wiring, named, configuration, routes, names, "it is not in the analysis")
+    left_out = left_out_in(saved)
+    notes = (f"maps are of the layers that were tested, without {listed(left_out)}",) if left_out else ()
+    return Opened(network, ready.wiring, named, configuration, routes, names, "it is not in the analysis", notes)
 
 
 def open_with_inference(

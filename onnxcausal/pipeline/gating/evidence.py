@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from onnxcausal.analysis.comparing.snapshot import Snapshot, read_snapshot
-from onnxcausal.analysis.formats.analysis_file import AnalysisFile, settings_by_key
+from onnxcausal.analysis.formats.analysis_file import AnalysisFile
 from onnxcausal.analysis.formats.evaluation import EvaluationFile, MeasuredRecord, Protocol, read_evaluation
 from onnxcausal.analysis.formats.saved_analysis import analysis_sha256
+from onnxcausal.analysis.formats.settings_record import differing
 from onnxcausal.analysis.gating.gates import Gate
 from onnxcausal.analysis.gating.measures import protocol_of
 from onnxcausal.errors import ConfigError
@@ -151,11 +152,9 @@ def check_bound(evaluated: Evaluated, made: AnalysisFile) -> None:
     for sha256 in (held.data.sha256, held.split.analysis_data_sha256):
         if sha256 != made.data.sha256:
             raise _other("data", evaluated, f"they have the hash {sha256}; those of the analysis {made.data.sha256}")
-    there, here = settings_by_key(held.settings), settings_by_key(made.settings)
-    other = [key for key in there if there[key] != here[key] and key not in UNBOUND]
-    if other:
-        key = other[0]
-        raise _other("settings", evaluated, f"{key} was {there[key]!r}, and is {here[key]!r} in the analysis")
+    for key, (there, here) in differing(held.settings, made.settings).items():
+        if key not in UNBOUND:
+            raise _other("settings", evaluated, f"{key} was {there!r}, and is {here!r} in the analysis")
     for graph in made.graphs:
         inferred = held.split.inferred_on.get(graph.target)
         if inferred is not None and sorted(inferred) != sorted(graph.sample_indices):

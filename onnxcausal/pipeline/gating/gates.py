@@ -8,7 +8,7 @@ from pathlib import Path
 from onnxcausal.analysis.comparing.comparison import ComparisonFile
 from onnxcausal.analysis.comparing.contrast import METHOD, Criterion, contrast
 from onnxcausal.analysis.comparing.snapshot import snapshot_of
-from onnxcausal.analysis.formats.analysis_file import AnalysisFile, to_json, to_record
+from onnxcausal.analysis.formats.analysis_file import AnalysisFile, left_out_in, to_json, to_record
 from onnxcausal.analysis.formats.evaluation import Protocol
 from onnxcausal.analysis.formats.output_folder import (
     ANALYSIS_FILE,
@@ -29,6 +29,8 @@ from onnxcausal.analysis.gating.gates import Gate, check_gates
 from onnxcausal.analysis.gating.measures import OF_CHANGE, GateEvidence, protocol_of
 from onnxcausal.analysis.gating.required import check_required
 from onnxcausal.analysis.result.analysis import Analysis
+from onnxcausal.analysis.result.layer_choice import listed
+from onnxcausal.analysis.result.settings import OPTIONAL
 from onnxcausal.errors import ConfigError, GateError
 from onnxcausal.pipeline.gating.evidence import Baseline, Evaluated, check_bound, read_baseline, read_evaluations
 from onnxcausal.pipeline.gating.policy import Given, Policy, check_settings_of_sidecar, decide, left_out_by
@@ -103,7 +105,7 @@ def ask(configured: Configured, project: GatesSection, given: Given, *, out: Pat
     if policy.baseline is not None and not given.update:
         baseline = read_baseline(policy.baseline)
         analysis = as_json(configured.values.analysis)
-        method = {key: analysis[key] for key in METHOD if key in analysis}
+        method = {key: analysis[key] for key in (*METHOD, *OPTIONAL) if key in analysis}
         check_settings(baseline.held.record, method, str(baseline.path))
     return Requirements(
         policy=policy,
@@ -141,7 +143,7 @@ def check(analysis: Analysis, asked: Requirements) -> Gated:
     )
     if asked.update and policy.baseline is not None and all(found.status is not Status.FAILED for found in checks):
         write_baseline(analysis, policy.baseline.path)
-    return Gated(checks, comparison, (*policy.notes, *_read(asked, made.record)))
+    return Gated(checks, comparison, (*policy.notes, *_left_out(made.record), *_read(asked, made.record)))
 
 
 def _checks_of_gates(
@@ -195,6 +197,12 @@ def _checks_of_data(record: AnalysisFile, baseline: Baseline | None) -> Iterable
         yield Check("data", "data", Status.FAILED, told)
     elif baseline is not None and baseline.held.record.data.synthetic:
         yield Check("data", "data", Status.FAILED, f"the baseline is of made-up inputs ({baseline.source})")
+
+
+def _left_out(record: AnalysisFile) -> Iterable[str]:
+    """Yield which layers no gate is of, one sentence; nothing where all were tested."""
+    if names := left_out_in(record):
+        yield f"{len(names)} layer(s) were left out, and no gate is of them: {listed(names)}"
 
 
 def _not_compared(gate: Gate) -> Check:

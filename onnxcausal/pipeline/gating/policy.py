@@ -13,6 +13,7 @@ from onnxcausal.analysis.gating.checks import Check, Status
 from onnxcausal.analysis.gating.gates import Gate, parse_gate
 from onnxcausal.analysis.gating.measures import OF_CHANGE
 from onnxcausal.analysis.gating.required import ALL, DATA, Required
+from onnxcausal.analysis.result.settings import OPTIONAL
 from onnxcausal.errors import ConfigError
 from onnxcausal.pipeline.preparing.configuration import (
     GATES,
@@ -28,6 +29,7 @@ from onnxcausal.pipeline.preparing.configuration import (
 DECISIVE = (
     *(f"model.{key}" for key in ("input", "output", "reduce", "class_axis", "task", "fixed")),
     *(f"analysis.{key}" for key in ("rule", "alpha", "coverage", "beta", "replace", "outcome", "budget", "precision")),
+    *(f"analysis.{key}" for key in OPTIONAL),
 )
 """Settings that decide what is measured: a sidecar that changes them must be confirmed."""
 FEWEST_SAMPLES = 20

@@ -18,7 +18,7 @@ from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.onnxgraph.network.wiring import Wiring
 from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
-from onnxcausal.pipeline.inferring.classes import infer_classes
+from onnxcausal.pipeline.inferring.classes import infer_classes, notes_of_left_out
 from onnxcausal.pipeline.preparing.configuration import AnalysisSection, Configuration, Configured
 from onnxcausal.pipeline.preparing.machine import Machine
 from onnxcausal.pipeline.preparing.opening import open_model
@@ -239,15 +239,16 @@ def subject_of(
     routes = {target: route for target, route in every.items() if target in set(prepared.classes.targets)}
     if not routes:
         raise _not_analysed(prepared, every, str(analysis))
+    told = tuple(notes_of_left_out(prepared))
     if saved.data.sha256 != prepared.origin.data_sha256:
         note = (
             f"the causal graphs are from other data ({saved.data.source}), and every sample here counts as held out; "
             "whether some are in both is not known"
         )
-        return Subject(prepared, routes, saved.data.sha256, np.empty(0, np.int64), (note,))
+        return Subject(prepared, routes, saved.data.sha256, np.empty(0, np.int64), (note, *told))
     held = np.array(saved.data.reference_indices or [], np.int64)
     used = _together([*_tried(prepared, every), held, _reference(prepared)])
-    return Subject(prepared, routes, saved.data.sha256, used)
+    return Subject(prepared, routes, saved.data.sha256, used, told)
 
 
 def _as_analysed(configuration: Configuration, saved: AnalysisFile) -> Configuration:

@@ -3,10 +3,11 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from onnxcausal.analysis.formats.journal import Journal
+from onnxcausal.analysis.result.settings import by_key
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.errors import InterruptedRunError
 from onnxcausal.onnxgraph.engine.interface import Findings, Probe
@@ -88,7 +89,7 @@ def _identity(prepared: Prepared) -> dict[str, object]:
         "data": prepared.origin.data_sha256,
         "preprocess": prepared.origin.preprocess,
         "reference": None if prepared.reference is None else prepared.reference.indices,
-        "settings": asdict(prepared.settings),
+        "settings": by_key(prepared.settings),
         "versions": prepared.origin.versions,
         "providers": list(prepared.engine.providers),
         "options": prepared.network.plain.options,

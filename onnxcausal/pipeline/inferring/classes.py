@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from onnxcausal.analysis.result.analysis import Skipped, title_of
+from onnxcausal.analysis.result.layer_choice import listed
 from onnxcausal.causal.effects import FEWEST_SAMPLES
 from onnxcausal.causal.graph import CausalGraph
 from onnxcausal.causal.task import Task, is_right
@@ -49,8 +50,8 @@ def infer_classes(prepared: Prepared, progress: Progress, ledger: Checkpoint) ->
         ledger: keeps finished chunks.
     """
     settings = prepared.settings
-    nodes = sum(map(len, prepared.wiring.flow.nodes.values()))
-    inferred = Inferred([], [], _notes(prepared))
+    nodes = sum(len(prepared.wiring.flow.nodes[layer.name]) for layer in prepared.tested)
+    inferred = Inferred([], [], [*_notes(prepared), *notes_of_left_out(prepared)])
     unreadable = list(prepared.reference.unreadable if prepared.reference else ())
     correct = examined = 0
     progress.begin(nodes * len(prepared.classes.targets))
@@ -95,6 +96,21 @@ def _notes(prepared: Prepared) -> list[str]:
         )
     if squashed_by := prepared.network.outcome.squashed_by:
         notes.append(f"effects are measured before the final {squashed_by}, which is cut off")
+    return notes
+
+
+def notes_of_left_out(prepared: Prepared) -> list[str]:
+    """Return what a reader must know of layers that were left out: which they are, and what is not known for it."""
+    left_out, flow = prepared.left_out, prepared.wiring.flow
+    if not left_out:
+        return []
+    notes = [f"{len(left_out)} of {len(flow.layers)} layers were left out and not tested: {listed(left_out)}"]
+    read = {link.consumer for layer in prepared.tested for link in flow.links[layer.name]}
+    if unknown := [name for name in left_out if name in read]:
+        notes.append(
+            f"which nodes of {listed(unknown)} are necessary is not known: for the layers above, "
+            "all that lead on from there to the outcome count"
+        )
     return notes
 
 

@@ -14,7 +14,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from onnxcausal.analysis.comparing.contrast import MARGIN
-from onnxcausal.analysis.result.settings import EngineKind, Method, Settings
+from onnxcausal.analysis.result.layer_choice import parts_of
+from onnxcausal.analysis.result.settings import EngineKind, Method, Patterns, Settings
 from onnxcausal.causal.significance import Rule
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError
@@ -39,6 +40,11 @@ def _as_several(value: object) -> object:
     return (value,) if isinstance(value, int | str) else value
 
 
+def _as_patterns(value: object) -> object:
+    """Return patterns that stand in one text, separated by commas, as several."""
+    return parts_of(value) if isinstance(value, str) else value
+
+
 @dataclass(frozen=True, slots=True)
 class DataSection:
     """Where the samples come from; paths in a sidecar are relative to it."""
@@ -53,8 +59,13 @@ class DataSection:
 
 @dataclass(frozen=True, slots=True)
 class AnalysisSection(Method):
-    """The method's settings, and the classes to analyse; None: every class present in the data."""
+    """The method's settings, and the classes to analyse; None: every class present in the data.
 
+    Layers may be named in one text, as in flags.
+    """
+
+    layers: Annotated[Patterns, BeforeValidator(_as_patterns)] | None = None
+    skip_layers: Annotated[Patterns, BeforeValidator(_as_patterns)] | None = None
     targets: Annotated[tuple[int | str, ...], Field(min_length=1), BeforeValidator(_as_several)] | None = None
 
 

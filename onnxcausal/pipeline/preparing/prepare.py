@@ -5,12 +5,14 @@ from importlib.metadata import version as version_of
 
 import numpy as np
 
+from onnxcausal.analysis.result.layer_choice import left_out_of
 from onnxcausal.analysis.result.settings import Settings
 from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.task import Task
 from onnxcausal.onnxgraph import runner
 from onnxcausal.onnxgraph.engine.interface import Engine
 from onnxcausal.onnxgraph.file.model import Model
+from onnxcausal.onnxgraph.flow.layers import Layer
 from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.onnxgraph.network.stated import Vocabulary
 from onnxcausal.onnxgraph.network.wiring import Wiring
@@ -57,6 +59,7 @@ class Prepared:
         reference: reference samples; None where nothing is replaced by a mean.
         classes: what the scores are of.
         settings: settings of the method.
+        left_out: layers that are not tested, in the order of the file.
         engine: runs interventions.
         origin: where the numbers come from, for records alone.
     """
@@ -68,8 +71,14 @@ class Prepared:
     reference: Selection | None
     classes: Classes
     settings: Settings
+    left_out: tuple[str, ...]
     engine: Engine
     origin: Origin
+
+    @property
+    def tested(self) -> tuple[Layer, ...]:
+        """The layers that are tested, in the order of the file."""
+        return tuple(layer for layer in self.wiring.flow.layers if layer.name not in self.left_out)
 
     def __post_init__(self) -> None:
         """Hold the settings, which are recorded, to what the engine does."""
@@ -110,6 +119,7 @@ def prepare(
     targets = resolve_targets(configuration.analysis.targets, samples, classes, names)
     settings = configuration.to_settings(network.task)
     check_outcome(settings)
+    left_out = left_out_of(settings, {layer.name: layer.op_type for layer in ready.wiring.flow.layers})
     reference = choose_balanced(samples, settings.samples, settings.seed) if settings.replace is Replace.MEAN else None
     engine = open_engine(
         ready,
@@ -127,6 +137,7 @@ def prepare(
         reference=reference,
         classes=Classes(classes, names, targets, probabilities),
         settings=settings,
+        left_out=left_out,
         engine=engine,
         origin=Origin(
             data_source=samples.source,

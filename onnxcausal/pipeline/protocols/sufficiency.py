@@ -20,6 +20,7 @@ from onnxcausal.onnxgraph.masking.masked import Masks, MeanContributions, edges_
 from onnxcausal.onnxgraph.masking.masks import mask_shape
 from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.pipeline.heldout.subject import Subject
+from onnxcausal.pipeline.inferring.graph import leading_on
 from onnxcausal.pipeline.progress import Progress
 from onnxcausal.pipeline.protocols.numbers import numbers, over_classes
 from onnxcausal.samples.source import Inputs
@@ -56,13 +57,15 @@ def sufficiency(subject: Subject, count: int, progress: Progress) -> Iterator[Es
 def edge_masks(subject: Subject, kept: Mapping[str, tuple[NDArray[np.int64], NDArray[np.int64]]]) -> Masks:
     """Return the masks that keep edges between nodes and targets alone, by layer; layers that are absent lose all.
 
+    What was left out of the analysis stays whole: which of its edges are in the graph is not known.
+
     Args:
         subject: what is evaluated.
         kept: nodes and target children, by layer.
     """
     nodes = subject.prepared.wiring.flow.nodes
     masks = {}
-    for layer in subject.prepared.wiring.flow.layers:
+    for layer in subject.prepared.tested:
         chosen, targets = kept.get(layer.name, (np.empty(0, np.int64), np.empty(0, np.int64)))
         if len(chosen) and len(targets):
             features = np.concatenate([nodes[layer.name][node] for node in chosen])
@@ -119,6 +122,9 @@ def _random_route(
     kept = {}
     for layer in reversed(flow.layers):
         targets = flow.targets(layer, drawn, entering).children
+        if layer.name in route.left_out:
+            drawn[layer.name] = leading_on(flow, layer, targets)
+            continue
         step = route.step(layer.name)
         number = 0 if step is None else len(step.necessary)
         drawn[layer.name] = np.sort(rng.choice(len(flow.nodes[layer.name]), number, replace=False))

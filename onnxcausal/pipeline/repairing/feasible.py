@@ -7,6 +7,7 @@ from typing import TypeVar
 from onnxcausal.analysis.formats.analysis_file import ModelRecord
 from onnxcausal.analysis.formats.masks import MaskRecord, MasksFile, MeanRecord, ReadingRecord
 from onnxcausal.analysis.formats.repair_metadata import Form
+from onnxcausal.analysis.result.layer_choice import listed
 from onnxcausal.causal.intervention import Replace
 from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.flow.layers import Layer
@@ -68,7 +69,9 @@ def find_reach(
     tried = TRIED.get(form, form)
     own = neurons(prepared.wiring)
     reading = reading_of(prepared.origin)
-    layers = [layer for layer in prepared.wiring.flow.layers if layer.name in own]
+    layers = [layer for layer in prepared.tested if layer.name in own]
+    if prepared.left_out:
+        notes.append(f"layers left out of the analysis are left alone: {listed(prepared.left_out)}")
     if _refusal(original, reading, layers, tried):
         layers = [layer for layer in layers if not _noted(original, reading, layer, tried, notes)]
     if layers and form is Form.SWITCHABLE:

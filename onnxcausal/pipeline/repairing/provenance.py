@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from onnxcausal.analysis.formats.saved_analysis import analysis_sha256
+from onnxcausal.analysis.result.settings import by_key
 from onnxcausal.pipeline.heldout.subject import Subject
 from onnxcausal.pipeline.repairing.choose import ChosenPlan
 from onnxcausal.pipeline.repairing.options import RepairOptions
@@ -32,7 +32,7 @@ def provenance_of(
         "given": {"portion": options.portion, "beta": options.beta, "replace": options.replace},
         "plan": {"stage": plan.stage, "portion": plan.portion, "beta": plan.beta, "replace": plan.replace},
         "count": options.count,
-        "analysis": asdict(prepared.settings),
+        "analysis": by_key(prepared.settings),
         "preprocess": dict(prepared.origin.preprocess),
         "reading": dict(prepared.origin.reading),
     }

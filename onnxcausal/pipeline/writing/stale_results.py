@@ -3,10 +3,11 @@
 from contextlib import suppress
 from pathlib import Path
 
-from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord, settings_by_key
+from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord
 from onnxcausal.analysis.formats.evaluation import EvaluationFile, Protocol, read_evaluation
 from onnxcausal.analysis.formats.saved_analysis import analysis_sha256, read_analysis
 from onnxcausal.analysis.formats.saved_maps import SavedMaps, read_maps
+from onnxcausal.analysis.formats.settings_record import differing
 from onnxcausal.analysis.formats.side_effects import RECORDS, SideEffectsFile, read_side_effects
 from onnxcausal.analysis.result.explanation import ARCHIVE, necessary_nodes
 from onnxcausal.causal.significance import Role
@@ -30,8 +31,7 @@ def evaluates(held: EvaluationFile, analysis: AnalysisFile) -> bool:
         return True
     ours = {graph.target: graph.sample_indices for graph in analysis.graphs}
     same = (ours.get(target) == samples for target, samples in held.split.inferred_on.items())
-    one, other = settings_by_key(held.settings), settings_by_key(analysis.settings)
-    alike = all(one[key] == other[key] for key in one if key not in RUN)
+    alike = not set(differing(held.settings, analysis.settings)) - RUN
     return alike and held.split.analysis_data_sha256 == analysis.data.sha256 and all(same)
 
 

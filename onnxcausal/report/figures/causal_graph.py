@@ -160,7 +160,7 @@ def _label(axes: Axes, analysis: Analysis, layer: LayerResult, row: int) -> None
     axes.text(-0.03, row, f"{shortened(layer.name, 34)}  [{parents}]", ha="right", va="center", fontsize=8)
     told = f"{len(layer.necessary)} necessary, {len(layer.having(Role.NOISY))} noisy"
     if layer.verdicts is None:
-        told = "not reached"
+        told = "left out" if layer.left_out else "not reached"
     elif layer.flow.value != "tracked":
         told += f"\nflow {layer.flow.value}"
     axes.text(1.03, row, told, ha="left", va="center", fontsize=7, color="#333333")

@@ -56,7 +56,15 @@ def heatmap(analysis: Analysis, graph: CausalGraph) -> bytes:
 def _draw_row(axes: Axes, layer: LayerResult, row: int, scale: float, norm: SymLogNorm) -> None:
     """Draw one layer: effects above, roles below."""
     if layer.verdicts is None:
-        axes.text(0.5, row + 0.5, "not reached", ha="center", va="center", fontsize=7, color="#888888")
+        axes.text(
+            0.5,
+            row + 0.5,
+            "left out" if layer.left_out else "not reached",
+            ha="center",
+            va="center",
+            fontsize=7,
+            color="#888888",
+        )
         return
     edges = np.linspace(0, 1, len(layer.verdicts.ate) + 1)
     axes.pcolormesh(

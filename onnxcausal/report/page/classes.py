@@ -52,6 +52,10 @@ def _layer(layer: LayerRecord, wires: Wires | None, strongest: Sequence[Stronges
     record: dict[str, Any] = {"targets": len(layer.targets), "flow": layer.flow.value, "by": layer.selected_by.value}
     if layer.reason:
         record["reason"] = shortened(layer.reason, LONGEST)
+    if layer.left_out:
+        record["left_out"] = True
+    if layer.through:
+        record["through"] = [shortened(name, LONGEST) for name in layer.through]
     if not layer.nodes:
         return record
     kept = range(len(layer.nodes)) if keep is None else _kept(layer, keep)

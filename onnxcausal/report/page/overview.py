@@ -5,8 +5,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord, settings_by_key
+from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord
 from onnxcausal.analysis.formats.evaluation import EvaluationFile, Protocol
+from onnxcausal.analysis.formats.settings_record import differing, settings_by_key
 from onnxcausal.causal.graph import FlowKind
 from onnxcausal.causal.significance import Role
 from onnxcausal.report.page.classes import ROLES, counts_of
@@ -145,15 +146,20 @@ def _class(graph: GraphRecord, places: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _evaluation(held: EvaluationFile, analysis: AnalysisFile) -> dict[str, Any]:
-    settings, ours = settings_by_key(held.settings), settings_by_key(analysis.settings)
     # The reliability protocol infers its own graphs, and none depends on how they are run.
-    other = [name for name, value in settings.items() if value != ours[name] and name not in ("engine", "preprocess")]
+    other = {
+        name: both
+        for name, both in differing(held.settings, analysis.settings).items()
+        if name not in ("engine", "preprocess")
+    }
     return {
         "protocol": held.protocol.value,
         "asks": ASKS[held.protocol],
         "data": _name(held.data.source),
         "notes": [shortened(note, NOTE) for note in held.notes],
-        "differs": [f"{name} is {_name(_told(settings[name]))}, here {_name(_told(ours[name]))}" for name in other],
+        "differs": [
+            f"{name} is {_name(_told(there))}, here {_name(_told(here))}" for name, (there, here) in other.items()
+        ],
         "records": [
             [
                 record.target,

@@ -94,6 +94,7 @@ def hostile(name: str) -> AnalysisFile:
     held["skipped"][0]["reason"] = held["graphs"][0]["layers"][1]["reason"] = name
     for layer in (layer for graph in held["graphs"] for layer in graph["layers"]):
         layer["weight"] = layer["op_type"] = name
+        layer["through"] = [name]
     return AnalysisFile.model_validate(held)
 
 
@@ -206,6 +207,17 @@ def test_paths_within_groups_are_kept_apart() -> None:
     (wires,) = wires_of(large_analysis(1, [8]).graphs[0].model_copy(update={"layers": [grouped]}))
     assert wires is not None
     assert wires.paths == {node: [0, 1] if node < 4 else [2, 3] for node in necessary}
+
+
+def test_layers_that_were_left_out_are_told_from_those_not_reached() -> None:
+    some = analyze(SHIPPED / "digits_lenet.onnx", targets=[3], samples=20, skip_layers=["/fc1/Gemm", "/conv2/Conv"])
+    content = page(Found(to_record(some)))
+    layers = class_data(content, 3)["layers"]
+    assert [layer.get("left_out") for layer in layers] == [None, None, True, True, None]
+    assert [layer.get("reason") for layer in layers[2:4]] == ["left out"] * 2
+    assert layers[4]["through"] == ["/conv2/Conv"]
+    assert "wires" not in layers[4]
+    assert ["skip_layers", '["/fc1/Gemm", "/conv2/Conv"]'] in overview(content)["settings"]
 
 
 def test_edges_that_the_graph_cannot_have_are_left_out(digits: Analysis) -> None:

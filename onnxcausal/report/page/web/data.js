@@ -110,12 +110,13 @@ function opened(target, record) {
  * @returns {Layer}
  */
 function openedLayer(record, position) {
-  const { at, flow, by, reason, untested, wires, used } = record;
+  const { at, flow, by, reason, untested, wires, used, through = [] } = record;
   const { name, parents } = overview.layers[at];
   const { counts = [], roles = "", ate = [], low = [], high = [], q = [] } = record;
   const nodes = record.nodes ?? ate.map((_, index) => index);
   return {
-    ...{ at, position, name, parents, flow, by, reason, untested, wires },
+    ...{ at, position, name, parents, flow, by, reason, untested, wires, through },
+    leftOut: record.left_out === true,
     reached: record.counts !== undefined,
     ...{ counts, roles, ate, low, high, q, used, nodes },
     places: new Map(nodes.map((index, place) => [index, place])),

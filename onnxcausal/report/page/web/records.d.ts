@@ -86,6 +86,10 @@ export interface LayerRecord {
   flow: "tracked" | "normalised" | "untracked";
   by: string;
   reason?: string;
+  /** Whether nobody asked about the layer. */
+  left_out?: boolean;
+  /** Layers left out that its targets flow into. */
+  through?: string[];
   counts?: number[];
   /** A digit for each node held: the number of its role. */
   roles?: string;
@@ -137,6 +141,8 @@ export interface Layer {
   flow: "tracked" | "normalised" | "untracked";
   by: string;
   reason: string | undefined;
+  leftOut: boolean;
+  through: string[];
   untested: { nodes: number; ate: number; ci: Interval } | undefined;
   wires: Wires | undefined;
   counts: number[];

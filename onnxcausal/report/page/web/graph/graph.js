@@ -202,7 +202,8 @@ function tellDrawn(scene) {
   const cy = drawing();
   const graph = shownGraph();
   const hidden = scene.bands.reduce((sum, band) => sum + band.hidden, 0);
-  const unreached = graph.layers.length - scene.bands.length;
+  const leftOut = graph.layers.filter((layer) => layer.leftOut).length;
+  const unreached = graph.layers.length - scene.bands.length - leftOut;
   const nodes = scene.bands.reduce((sum, band) => sum + band.nodes.length, 0);
   const parts = [`${counted(nodes, "node")} and ${counted(scene.edges.kept.length, "edge")} drawn`];
   if (hidden) {
@@ -216,6 +217,9 @@ function tellDrawn(scene) {
   }
   if (unreached) {
     parts.push(`${counted(unreached, "layer")} not reached`);
+  }
+  if (leftOut) {
+    parts.push(`${counted(leftOut, "layer")} left out`);
   }
   if (cy.elements().renderedBoundingBox().h > cy.height()) {
     parts.push("the graph goes on below: drag it, or choose Whole graph");

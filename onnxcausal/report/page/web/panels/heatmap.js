@@ -75,7 +75,7 @@ function drawHeatMap() {
  */
 function heatRow(graph, layer, largest) {
   if (!layer?.reached) {
-    return "not reached";
+    return layer?.leftOut ? "left out" : "not reached";
   }
   const canvas = el("canvas", {
     width: CELLS,

@@ -83,6 +83,9 @@ function remarks(layer) {
   if (layer.reached && layer.flow !== "tracked") {
     parts.push(`flow ${layer.flow}`);
   }
+  if (layer.through.length) {
+    parts.push(`targets through ${layer.through.join(", ")}, left out`);
+  }
   if (layer.reached && layer.by !== "coverage") {
     parts.push(`selected by ${layer.by}`);
   }
@@ -105,7 +108,7 @@ function remarks(layer) {
  */
 function openButton(at) {
   if (!shownGraph().at.get(at)?.reached && !state.other?.at.get(at)?.reached) {
-    return "not reached";
+    return shownGraph().at.get(at)?.leftOut ? "left out" : "not reached";
   }
   const isOpen = state.open.has(at);
   const act = () => {
