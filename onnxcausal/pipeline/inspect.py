@@ -17,7 +17,7 @@ from onnxcausal.onnxgraph.inspecting.file_facts import (
     outcome_facts,
     output_facts,
 )
-from onnxcausal.onnxgraph.inspecting.findings import find_findings
+from onnxcausal.onnxgraph.inspecting.findings import beyond_half, find_findings
 from onnxcausal.onnxgraph.inspecting.layer_facts import layer_facts
 from onnxcausal.onnxgraph.inspecting.static_wiring import Wired, told, wire_by_run, wire_nothing, wire_statically
 from onnxcausal.onnxgraph.inspecting.unmaskable import find_unmaskable
@@ -87,7 +87,10 @@ def _inspected(path: Path, reading: Reading, *, run: bool, caution: Caution) -> 
         others=known.others,
         branches=known.branches,
         rewritten=() if cut is None else cut.notes,
-        findings=find_findings(model, inputs, outputs, layers, known.branches),
+        findings=(
+            *(() if wired is None else beyond_half(wired.beyond_half)),
+            *find_findings(model, inputs, outputs, layers, known.branches),
+        ),
         flow_reason=opened.refused or known.refused or ("" if wired is None else wired.reason),
         work=None if wired is None else wired.work,
         ran=wired is not None and wired.ran,

@@ -18,6 +18,7 @@ from onnxcausal.analysis.comparing.comparison import ComparisonFile, CriterionRe
 from onnxcausal.analysis.comparing.snapshot import Snapshot
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord, LayerRecord, left_out_in
 from onnxcausal.analysis.formats.settings_record import SettingsRecord, settings_by_key
+from onnxcausal.analysis.result.analysis import BEYOND_HALF
 from onnxcausal.analysis.result.layer_choice import listed
 from onnxcausal.causal.alignment import LayerOutline, Match, match_layers
 from onnxcausal.causal.change import EffectChange, LayerEffects, change_of, holm, share_change
@@ -276,4 +277,6 @@ def _notes(old: Snapshot, new: Snapshot, *, same_model: bool) -> list[str]:
         notes.append("adaptive sampling: nodes that left early were compared on fewer samples")
     if first.data.synthetic or second.data.synthetic:
         notes.append("effects on synthetic probe inputs were compared: what changed on real data is not seen")
+    for record in (first, second):
+        notes += [f"{record.model.file}: {note}" for note in record.notes if note.startswith(BEYOND_HALF)]
     return notes

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from onnxcausal.analysis.result.settings import Settings
 from onnxcausal.causal.graph import CausalGraph
 
+BEYOND_HALF = "values that float16 does not hold"
+"""How a note begins on tensors of a half-precision model that leave the range of their type."""
+
 
 @dataclass(frozen=True, slots=True)
 class LayerShape:

@@ -57,6 +57,8 @@ class FindingKind(StrEnum):
     """A stored tensor is listed as an input: a caller may replace it."""
     CUSTOM_DOMAIN = "custom domain"
     """An op is defined outside the file and outside ONNX Runtime."""
+    BEYOND_HALF = "beyond half precision"
+    """On a probe sample that was run, a float16 tensor holds values that float16 does not."""
     RANDOM = "random"
     """An op draws random numbers."""
     EMBEDDED_PATH = "embedded path"

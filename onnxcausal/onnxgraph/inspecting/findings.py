@@ -14,6 +14,7 @@ from onnxcausal.onnxgraph.flow.layers import Layer
 from onnxcausal.onnxgraph.graph.index import bodies, captured
 from onnxcausal.onnxgraph.graph.op_traits import FUSED_DOMAIN, OWN_DOMAINS
 from onnxcausal.onnxgraph.graph.tensors import bytes_of, every_op, stored_tensors, text_of
+from onnxcausal.onnxgraph.network.half_range import LARGEST, Beyond
 
 KNOWN_DOMAINS = frozenset([*OWN_DOMAINS, "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training", FUSED_DOMAIN])
 """Domains whose ops the ONNX standard or ONNX Runtime defines."""
@@ -71,6 +72,14 @@ def find_findings(
         *_names(layers),
         *_ends(inputs, outputs),
     )
+
+
+def beyond_half(found: Sequence[Beyond]) -> tuple[Finding, ...]:
+    """Return the finding that float16 tensors left the range of their type in a run, where they did."""
+    if not found:
+        return ()
+    text = f"values pass {LARGEST:.0f} on a probe sample: computed in float16, and not as here, they are infinite"
+    return (_many(FindingKind.BEYOND_HALF, list(map(str, found)), text),)
 
 
 def _bypasses(branches: Sequence[Branch]) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ from onnxcausal.onnxgraph.lowering.lower import lower
 from onnxcausal.onnxgraph.network.decision import decide_by
 from onnxcausal.onnxgraph.network.extract import cut_at
 from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, SampleShapes, open_inputs, with_one_input
+from onnxcausal.onnxgraph.network.half_range import Beyond, HalfRange
 from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.onnxgraph.network.network import CutModel, open_network
 from onnxcausal.onnxgraph.network.wiring import find_wiring
@@ -51,6 +52,7 @@ class Wired:
         task: what the scores decide, where that is known.
         reason: why the flow is not known; empty where it is.
         ran: whether a run showed it.
+        beyond_half: float16 tensors that a run showed to leave the range of their type.
     """
 
     index: GraphIndex
@@ -64,6 +66,7 @@ class Wired:
     task: Task | None = None
     reason: str = ""
     ran: bool = False
+    beyond_half: tuple[Beyond, ...] = ()
 
 
 def flattened(model: Model) -> onnx.ModelProto:
@@ -139,6 +142,8 @@ def wire_by_run(cut: CutModel, reading: Reading, limits: Limits | None = None) -
         example = _example(network.spec)
         rehearse(network, example)
         wiring = find_wiring(network, example)
+        halves = HalfRange(network, wiring.trace)
+        halves.see(example)
     except KNOWN_ERRORS as error:
         return _unknown(cut.proto, cut.model.opset, cut.outcome.tensor, told(error))
     return Wired(
@@ -152,6 +157,7 @@ def wire_by_run(cut: CutModel, reading: Reading, limits: Limits | None = None) -
         row_bytes=wiring.row_bytes,
         task=network.task,
         ran=True,
+        beyond_half=halves.found,
     )
 
 

@@ -9,6 +9,7 @@ from onnxcausal.analysis.result.layer_choice import listed
 from onnxcausal.causal.effects import FEWEST_SAMPLES
 from onnxcausal.causal.graph import CausalGraph
 from onnxcausal.causal.task import Task, is_right
+from onnxcausal.onnxgraph.network.half_range import HalfRange
 from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
 from onnxcausal.pipeline.inferring.graph import infer_graph
 from onnxcausal.pipeline.preparing.prepare import Prepared
@@ -52,6 +53,7 @@ def infer_classes(prepared: Prepared, progress: Progress, ledger: Checkpoint) ->
     settings = prepared.settings
     nodes = sum(len(prepared.wiring.flow.nodes[layer.name]) for layer in prepared.tested)
     inferred = Inferred([], [], [*_notes(prepared), *notes_of_left_out(prepared)])
+    halves = HalfRange(prepared.network, prepared.wiring.trace)
     unreadable = list(prepared.reference.unreadable if prepared.reference else ())
     correct = examined = 0
     progress.begin(nodes * len(prepared.classes.targets))
@@ -64,6 +66,7 @@ def infer_classes(prepared: Prepared, progress: Progress, ledger: Checkpoint) ->
             chosen = choose_correct(
                 prepared.samples, target, settings.samples, settings.seed, scores, right=right, agreed=file.agrees
             )
+        halves.see(chosen.x)
         unreadable += chosen.unreadable
         correct, examined = correct + chosen.correct, examined + chosen.examined
         usable = len(chosen.indices)
@@ -74,6 +77,7 @@ def infer_classes(prepared: Prepared, progress: Progress, ledger: Checkpoint) ->
         if usable < settings.samples:
             inferred.notes.append(f"class {title}: {usable} usable samples, {settings.samples} asked for")
         inferred.graphs.append(infer_graph(prepared, target, chosen, progress, ledger))
+    inferred.notes += [halves.note] if halves.note else []
     inferred.notes += [*_note_accuracy(correct, examined), *_note_unreadable(unreadable), *prepared.engine.notes]
     return inferred
 
