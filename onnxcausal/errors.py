@@ -10,11 +10,16 @@ OnnxCausalError             70  internal, when raised as such
 +-- InterruptedRunError    130  stopped by the user
 """
 
+from collections.abc import Iterable
 from functools import partial
 from typing import ClassVar
 
 LONGEST_LINE = 2000
 """Letters of a line of an error: names and values that it quotes may have any length."""
+NEAR = 0.6
+"""Share of letters in common by which a name is near another, as difflib has it."""
+MOST_COMPARED = 10**7
+"""Letters times letters of names that are compared in full: there may be any number of names, of any length."""
 
 
 def printable(text: str) -> str:
@@ -31,6 +36,28 @@ def printable(text: str) -> str:
 def _in_a_line(text: str) -> str:
     """Return the text as one line of an error, cut where it is longer than anybody reads."""
     return printable(text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]} ...")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is nearest to one that is not known; None where none of those looked at is near.
+
+    >>> nearest("sampels", ["samples", "seed"]), nearest("x", ["samples"])
+    ('samples', None)
+    """
+    from difflib import SequenceMatcher  # noqa: PLC0415  # of errors alone
+
+    pair = SequenceMatcher()
+    pair.set_seq2(name)
+    best, compared = (0.0, ""), 0
+    for held in known:
+        pair.set_seq1(held)
+        if pair.real_quick_ratio() < NEAR or pair.quick_ratio() < NEAR:
+            continue
+        compared += len(name) * len(held)
+        if compared > MOST_COMPARED:
+            break
+        best = max(best, (pair.ratio(), held))
+    return best[1] if best[0] >= NEAR else None
 
 
 class OnnxCausalError(Exception):

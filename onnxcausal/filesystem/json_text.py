@@ -67,7 +67,7 @@ def parse_json(text: bytes, deepest: int = DEEPEST) -> Any:  # noqa: ANN401  # a
         object_pairs_hook=_each_key_once,
     )
     if HALF.search(written):
-        json.dumps(held, ensure_ascii=False).encode("utf-8")  # half a letter is a UnicodeEncodeError, a ValueError
+        _check_letters(held)
     return held
 
 
@@ -90,6 +90,21 @@ def _check_bounds(text: bytes, deepest: int) -> None:
         depth, inside = int(depths[-1]), not outside[-1]
     if values > MOST_VALUES + len(text) // BYTES_A_VALUE:
         raise ValueError(f"it has {values:,} values in {len(text):,} bytes")
+
+
+def _check_letters(value: object) -> None:
+    """Refuse half letters; one text after the other, for all of them again would take as much memory again.
+
+    Raises:
+        ValueError: there is one, which is a UnicodeEncodeError.
+    """
+    if isinstance(value, str):
+        value.encode("utf-8")
+    elif isinstance(value, list | dict):
+        for held in value:
+            _check_letters(held)
+        for held in value.values() if isinstance(value, dict) else ():
+            _check_letters(held)
 
 
 def _whole(text: str) -> int:

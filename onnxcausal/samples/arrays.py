@@ -1,7 +1,7 @@
 """Arrays in memory: `.npz` files, tables and what Python callers pass."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from onnxcausal.errors import SamplesError
 from onnxcausal.filesystem.archives import open_archive
 from onnxcausal.filesystem.reading import why_unread
 from onnxcausal.samples.preprocess import Preprocess, image_to_input, normalised
+from onnxcausal.samples.resize import why_too_large
 from onnxcausal.samples.source import (
     AS_THEY_ARE,
     NOT_RESCALED,
@@ -21,10 +22,15 @@ from onnxcausal.samples.source import (
     Samples,
     as_floats,
     fit_to_input,
+    fits,
 )
 
 LARGEST_LABEL = 2**53
 """What every type of number holds exactly."""
+MOST_SAMPLES = 2**25
+"""Samples that data may have."""
+PART = 2**20
+"""Values of labels that are looked at at once."""
 MOST_NAMED = 8
 """Arrays of a file that are named in a message."""
 
@@ -63,6 +69,8 @@ def array_samples(
     if x.dtype.kind in "iu" and not _is_image(x):
         _check_for_features(settings, x.shape[-1], source)
     prepared = settings.for_input(spec) if _is_image(x) else settings
+    if not _is_image(x) and not fits(x.shape[1:], spec):
+        fit_to_input(np.broadcast_to(np.float32(0), (1, *x.shape[1:])), spec, source)  # refuses it before it is read
     _prepared(x[:1], spec, prepared, source)  # refuses what does not fit before anything is run
 
     def read(wanted: Indices) -> Batch:
@@ -99,14 +107,21 @@ def _checked_labels(
         raise SamplesError(
             "the data is empty", where=source, why=f"x is {list(x.shape)}", remedy="supply at least two samples a class"
         )
-    labels = _labels(y, source)
-    if x.ndim < 2 or len(x) != len(labels):  # noqa: PLR2004
+    if x.ndim > 1 and len(x) > MOST_SAMPLES:
+        raise SamplesError(
+            "the data has too many samples",
+            where=source,
+            why=f"it has {len(x):,}, of at most {MOST_SAMPLES:,}",
+            remedy="supply a part of them: of each class only some are used",
+        )
+    if x.ndim < 2 or (y.ndim and len(x) != len(y)):  # noqa: PLR2004
         raise SamplesError(
             "x and y do not belong together",
             where=source,
             why=f"x is {list(x.shape)}, y is {list(y.shape)}",
             remedy="supply x [samples, ...] and y [samples]",
         )
+    labels = _labels(y, source)
     if x.dtype.kind not in "iubf":
         raise SamplesError(
             f"x has the type {x.dtype}",
@@ -151,10 +166,9 @@ def _labels(y: NDArray[np.generic], source: str) -> NDArray[np.int64] | NDArray[
     """Return class indices as int64, or classes of each sample as booleans; whole-numbered floats are accepted."""
     if y.ndim == 2 and y.shape[1] == 1:  # noqa: PLR2004  # one class index, as a column
         y = y[:, 0]
-    if y.ndim == 2 and y.dtype.kind in "iubf" and np.isin(y, (0, 1)).all():  # noqa: PLR2004
-        return y.astype(np.bool_)
-    with np.errstate(over="ignore"):  # of numbers that are no float64, and so no class index
-        whole = y.dtype.kind in "iub" or (y.dtype.kind == "f" and bool(np.all(y == np.round(y.astype(np.float64)))))
+    if y.ndim == 2 and y.dtype.kind in "iubf" and all(((part == 0) | (part == 1)).all() for part in _parts(y)):  # noqa: PLR2004
+        return y.view(np.bool_) if y.dtype.itemsize == 1 else y.astype(np.bool_)
+    whole = y.dtype.kind in "iub" or (y.dtype.kind == "f" and all((part == np.rint(part)).all() for part in _parts(y)))
     if y.ndim != 1 or not whole:
         raise SamplesError(
             "the labels are not class indices",
@@ -171,6 +185,13 @@ def _labels(y: NDArray[np.generic], source: str) -> NDArray[np.int64] | NDArray[
             remedy="count classes as the model does, from 0",
         )
     return y.astype(np.int64)
+
+
+def _parts(values: NDArray[np.generic]) -> Iterator[NDArray[np.generic]]:
+    """Yield all values, some after the others: what is asked of them at once takes as much memory again."""
+    flat = values.ravel(order="K")
+    for start in range(0, len(flat), PART):
+        yield flat[start : start + PART]
 
 
 def _check_for_features(settings: Preprocess, width: int, source: str) -> None:
@@ -195,11 +216,21 @@ def _is_image(x: NDArray[np.generic]) -> bool:
     return x.ndim == with_channels - 1 or (x.ndim == with_channels and (x.shape[3] in (1, 3) or x.shape[1] in (1, 3)))
 
 
+def _sides(x: NDArray[np.generic]) -> tuple[int, int]:
+    """Return height and width of images."""
+    rows = 1 if x.ndim == 3 or x.shape[3] in (1, 3) else 2  # noqa: PLR2004
+    return x.shape[rows], x.shape[rows + 1]
+
+
 def _prepared(x: NDArray[np.generic], spec: InputSpec, settings: Preprocess, source: str) -> Inputs:
     if x.dtype.kind == "f":
         return fit_to_input(as_floats(x), spec, source)
     if not _is_image(x):
         return fit_to_input(normalised(as_floats(x), settings), spec, source)
+    if why := why_too_large(*_sides(x), settings.most_pixels):
+        raise SamplesError(
+            "the images are too large", where=source, why=why, remedy="shrink them to what the model's input takes"
+        )
     if x.min(initial=0) < 0 or x.max(initial=0) > np.iinfo(np.uint8).max:
         raise SamplesError(
             "integer images hold values outside 0..255",

@@ -1,11 +1,11 @@
 """Names of the classes: from labels.txt, and matched to folders and label columns."""
 
-import difflib
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from onnxcausal.errors import SamplesError
+from onnxcausal.errors import SamplesError, nearest
 from onnxcausal.filesystem.reading import read_plain, why_unread
 
 LONGEST_FILE, MOST_NAMES = 2**24, 100_000
@@ -80,9 +80,9 @@ def index_of_names(
         )
     if class_names is None:
         return ([int(name) for name in found], None) if numbers else (list(range(len(found))), tuple(found))
-    indices = []
+    indices, find = [], finder(class_names)
     for name in found:
-        matches = matching(name, class_names)
+        matches = find(name)
         if not matches and numbers:
             matches = [int(name)]
         if len(matches) != 1:
@@ -99,6 +99,22 @@ def matching(name: str, class_names: Sequence[str]) -> list[int]:
     """
     whole = [index for index, known in enumerate(class_names) if known == name]
     return whole or [index for index, known in enumerate(class_names) if known.split()[:1] == [name]]
+
+
+def finder(class_names: Sequence[str]) -> Callable[[str], list[int]]:
+    """Return what finds the classes that a name stands for, as `matching` does, however many names are looked up.
+
+    >>> find = finder(["n1 tench", "n2 shark", "crane", "crane"])
+    >>> find("n2"), find("crane"), find("cat")
+    ([1], [2, 3], [])
+    """
+    whole: dict[str, list[int]] = defaultdict(list)
+    first: dict[str, list[int]] = defaultdict(list)
+    for place, name in enumerate(class_names):
+        whole[name].append(place)
+        for word in name.split(maxsplit=1)[:1]:
+            first[word].append(place)
+    return lambda name: whole.get(name) or first.get(name, [])
 
 
 def _text(content: bytes) -> str:
@@ -120,10 +136,10 @@ def _no_single_match(name: str, matches: list[int], class_names: Sequence[str], 
             why=f"it matches the classes {', '.join(map(str, matches))}",
             remedy="name the folders or labels by class index",
         )
-    near = difflib.get_close_matches(name, class_names, n=1)
+    near = nearest(name, class_names)
     return SamplesError(
         f"the data has a class {name!r} that the class names do not",
         where=where,
-        why=f"{len(class_names)} class names are known" + (f"; the nearest is {near[0]!r}" if near else ""),
+        why=f"{len(class_names)} class names are known" + (f"; the nearest is {near!r}" if near else ""),
         remedy="make the names equal, or name the folders by class index",
     )

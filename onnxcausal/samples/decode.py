@@ -15,7 +15,8 @@ from PIL import Image, ImageOps
 
 from onnxcausal.errors import SamplesError
 from onnxcausal.filesystem.reading import plain_file, why_unread
-from onnxcausal.samples.resize import MOST_PIXELS
+from onnxcausal.samples.resize import MOST_PIXELS, why_too_large
+from onnxcausal.samples.scans import START, scans_of
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "SUN", "AVIF")
 """What is decoded, whatever the file's ending says.
@@ -27,6 +28,10 @@ MOST_BYTES = 2**29
 """Bytes that an image's file may have."""
 READ_WHOLE = 2**24
 """Bytes of a file that is read before it is opened, as all but the largest are."""
+DEAREST = "WEBP"
+"""The format that Pillow decodes in twice the memory of any other."""
+MOST_SCANNED = 20 * MOST_PIXELS
+"""Pixels times scans that a JPEG file may have: the most pixels in the 18 scans that inks take."""
 STRIP = 2**22
 """Pixels of an image whose levels are taken at once: beside a large image there is no second one in memory."""
 LEAST_PART = 2**21
@@ -129,6 +134,7 @@ def _read(
     size = os.fstat(file.fileno()).st_size
     if not size:
         raise unreadable(path, "the file is empty")
+    scans = _scans(file)
     try:
         image = _opened(BytesIO(file.read()) if size <= READ_WHOLE else file)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -136,8 +142,10 @@ def _read(
     except Exception as error:  # a damaged file may raise anything
         raise _damaged(path) from error
     pixels = image.width * image.height
-    if pixels > most:
-        raise unreadable(path, f"it has {pixels:,} pixels, of at most {most:,}", "shrink")
+    if why := why_too_large(image.height, image.width, min(most, MOST_PIXELS // (1 + (image.format == DEAREST)))):
+        raise unreadable(path, why, "shrink")
+    if scans * pixels > MOST_SCANNED:
+        raise unreadable(path, f"its {pixels:,} pixels are scanned {scans:,} times")
     with PIXELS.part(pixels):
         try:
             levels = _levels(image, path)
@@ -150,6 +158,13 @@ def _read(
             return prepare(levels)
         except SamplesError as error:
             raise unreadable(path, error.why, "shrink") from error
+
+
+def _scans(file: BufferedReader) -> int:
+    """Return how often a file goes over its picture, and leave it at its beginning."""
+    scans = scans_of(file.read()) if file.peek(len(START)).startswith(START) else 0
+    file.seek(0)
+    return scans
 
 
 def _damaged(path: Path) -> SamplesError:

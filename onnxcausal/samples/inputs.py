@@ -1,7 +1,7 @@
 """Inputs to be explained: image files, folders of them, arrays."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onnxcausal.errors import SamplesError
 from onnxcausal.samples.arrays import array_samples, read_npz
-from onnxcausal.samples.class_names import WHOLE
+from onnxcausal.samples.class_names import WHOLE, finder
 from onnxcausal.samples.decode import read_prepared, without_warnings
 from onnxcausal.samples.images import SUFFIXES, as_text
 from onnxcausal.samples.planes import planes_of
@@ -145,7 +145,8 @@ def _part(
             remedy="set [preprocess] resize and center_crop so that every image fits the model's input",
         )
     names = tuple(as_text(file.relative_to(path) if path.is_dir() else Path(file.name)) for file in kept)
-    labels = np.array([_class_of(file.parent.name, class_names) for file in kept], np.int64)
+    by_folder = _classes_of({file.parent.name for file in kept}, class_names)
+    labels = np.array([by_folder[file.parent.name] for file in kept], np.int64)
     inputs = np.stack(x) if x else np.empty((0,), np.float32)
     return Named(inputs, names, labels, preprocessed=True, unreadable=tuple(unreadable))
 
@@ -176,11 +177,12 @@ def _image_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
 
 
-def _class_of(name: str, class_names: Sequence[str] | None) -> int:
-    """Return the class that a folder is named after: an index, a name or the first word of one."""
-    if class_names:
-        short = [held.split(maxsplit=1)[0] if held.split() else held for held in class_names]
-        for names in (list(class_names), short):
-            if names.count(name) == 1:
-                return names.index(name)
-    return int(name) if WHOLE.fullmatch(name) and not name.startswith("-") else UNKNOWN
+def _classes_of(folders: Iterable[str], class_names: Sequence[str] | None) -> dict[str, int]:
+    """Return the class that each folder is named after: an index, a name or the first word of one."""
+    find = finder(class_names or ())
+    classes = {}
+    for name in folders:
+        matches = find(name)
+        numbered = WHOLE.fullmatch(name) and not name.startswith("-")
+        classes[name] = matches[0] if len(matches) == 1 else int(name) if numbered else UNKNOWN
+    return classes

@@ -12,6 +12,8 @@ from onnxcausal.errors import SamplesError
 
 MOST_PIXELS = 2**28 // 3
 """Pixels that an image may have: a quarter of a GiB in colours, as Pillow has it."""
+LONGEST_SIDE = 2**16 - 1
+"""Pixels that a side of an image may have, as JPEG has it: what shrinks it takes memory by its sides."""
 MOST_MADE = 2**24
 """Pixels to which an image may be enlarged, and with which it may go into a model."""
 
@@ -58,6 +60,19 @@ def center_crop(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np
         borders = [(short // 2, short - short // 2) for short in missing]
         image = np.pad(image, [*borders, (0, 0)])
     return image
+
+
+def why_too_large(height: int, width: int, most: int) -> str:
+    """Return why an image is too large to be read, of at most so many pixels; nothing where it is not.
+
+    >>> why_too_large(1, 70_000, MOST_PIXELS)
+    'a side of it has 70,000 pixels, of at most 65,535'
+    """
+    if height * width > most:
+        return f"it has {height * width:,} pixels, of at most {most:,}"
+    if max(height, width) > LONGEST_SIDE:
+        return f"a side of it has {max(height, width):,} pixels, of at most {LONGEST_SIDE:,}"
+    return ""
 
 
 def check_size(height: int, width: int, most: int = MOST_MADE) -> None:

@@ -1,7 +1,6 @@
 """Tables: `.csv` files with a header, one column the label."""
 
 import csv
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxcausal.errors import ConfigError, SamplesError
+from onnxcausal.errors import ConfigError, SamplesError, nearest
 from onnxcausal.filesystem.reading import plain_file, why_unread
 from onnxcausal.samples.class_names import index_of_names
 from onnxcausal.samples.source import as_floats
@@ -242,12 +241,12 @@ def _label_position(header: list[str], label_column: str | None, where: str) -> 
         return named[0] if named else len(header) - 1
     if label_column in header:
         return header.index(label_column)
-    near = difflib.get_close_matches(label_column, header, n=1)
+    near = nearest(label_column, header)
     raise ConfigError(
         f"the table has no column {label_column!r}",
         where=where,
         why=f"its columns are {', '.join(header[:12])}" + (" ..." if len(header) > 12 else ""),  # noqa: PLR2004
-        remedy=f"did you mean {near[0]!r}?" if near else "name the column that holds the label",
+        remedy=f"did you mean {near!r}?" if near else "name the column that holds the label",
     )
 
 

@@ -334,6 +334,7 @@ def test_a_damaged_analysis_does_not_fit(analysis: Path, threes: Path, tmp_path:
     held = json.loads((analysis / "analysis.json").read_text())
     layer = next(layer for layer in held["graphs"][0]["layers"] if layer["name"] == "/conv2/Conv")
     del layer["nodes"][2:]
+    layer["parents"] = 2
     (tmp_path / "analysis.json").write_text(json.dumps(held))
     with pytest.raises(ConfigError, match="does not fit the model"):
         explain(DIGITS, threes, analysis=tmp_path, target=3)

@@ -1,13 +1,15 @@
 """Arrays, `.npz`, IDX and tables."""
 
 import gzip
+import tracemalloc
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 
 from onnxcausal.errors import ConfigError, SamplesError
-from onnxcausal.samples.arrays import array_samples, read_npz
+from onnxcausal.samples.arrays import MOST_SAMPLES, array_samples, read_npz
 from onnxcausal.samples.idx import read_idx_pair
 from onnxcausal.samples.load import load_samples
 from onnxcausal.samples.preprocess import Preprocess
@@ -91,6 +93,40 @@ def test_values_that_are_not_finite_are_refused(value: float) -> None:
 def test_wrong_arrays_are_refused(x: np.ndarray, y: np.ndarray, message: str) -> None:
     with pytest.raises(SamplesError, match=message):
         array_samples(x, y, MAPS if x.ndim == 3 else FEATURES, PLAIN, source="arrays")
+
+
+@pytest.mark.attack("data", "refused with four lines, exit code 4")
+@pytest.mark.parametrize(
+    ("shape", "why"),
+    [
+        ((2, 9000, 9000), "81,000,000 pixels"),
+        ((2, 3, 4097, 4096), "16,781,312 pixels"),
+        ((2, 70_000, 2, 3), "a side of it has 70,000"),
+        ((MOST_SAMPLES + 1, 4), f"of at most {MOST_SAMPLES:,}"),
+        ((2, 2**24), "one sample is [16777216]"),
+    ],
+)
+def test_hostile_shapes_are_refused_before_anything_is_made_of_them(shape: tuple[int, ...], why: str) -> None:
+    x = np.broadcast_to(np.uint8(0), shape)
+    labels = np.broadcast_to(np.uint8(0), shape[:1])
+    tracemalloc.start()
+    with pytest.raises(SamplesError) as caught:
+        array_samples(x, labels, MAPS if len(shape) > 2 else FEATURES, PLAIN, source="arrays")
+    assert tracemalloc.get_traced_memory()[1] < 2**25
+    tracemalloc.stop()
+    assert why in caught.value.why
+
+
+@pytest.mark.attack("data", "read in little memory")
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_hostile_tables_of_classes_are_looked_at_in_parts(order: Literal["C", "F"]) -> None:
+    classes = np.ones((3, 2**22), np.uint8, order=order)
+    classes[1] = 0
+    tracemalloc.start()
+    samples = array_samples(np.zeros((3, 4)), classes, FEATURES, PLAIN, source="arrays")
+    assert tracemalloc.get_traced_memory()[1] < classes.nbytes
+    tracemalloc.stop()
+    np.testing.assert_array_equal(samples.labels, classes == 1)
 
 
 def test_whole_numbered_floats_are_labels() -> None:

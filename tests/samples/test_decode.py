@@ -10,6 +10,9 @@ from PIL import Image, ImageFilter
 
 from onnxcausal.errors import SamplesError
 from onnxcausal.samples.decode import read_image
+from onnxcausal.samples.resize import MOST_PIXELS
+from onnxcausal.samples.scans import scans_of
+from tests.support.hostile_samples import lossless
 
 COLOURS = np.array([[[200, 30, 60], [10, 220, 90]], [[0, 0, 255], [255, 255, 0]]], np.uint8)
 
@@ -139,6 +142,26 @@ def test_an_image_that_would_fill_the_memory_is_refused(
     assert "too many pixels" in caught.value.why
     assert str(45 * 61) in caught.value.why
     assert "shrink" in caught.value.remedy
+
+
+@pytest.mark.attack("data", "refused with four lines, exit code 4")
+def test_a_hostile_webp_may_have_half_the_pixels(tmp_path: Path) -> None:
+    (tmp_path / "image.png").write_bytes(lossless(6800))
+    with pytest.raises(SamplesError, match="cannot be read") as caught:
+        read_image(tmp_path / "image.png")
+    assert caught.value.why == f"it has 46,240,000 pixels, of at most {MOST_PIXELS // 2:,}"
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_the_scans_of_a_jpeg_are_counted(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "image.jpg"
+    thumbnail = b"Exif\0\0" + b"\xff\xda\x00\x02" * 50  # as within any segment, no scan of the picture
+    photograph().convert(mode).save(path, progressive=True, quality=90, exif=thumbnail)
+    whole = path.read_bytes()
+    assert scans_of(whole) == {"L": 6, "RGB": 10, "CMYK": 18}[mode]
+    assert scans_of(whole + b"\xff\xda\x00\x02" * 99) == scans_of(whole)
+    photograph().save(path, "PNG")
+    assert scans_of(path.read_bytes()) == 0
 
 
 def test_names_beyond_ascii_are_read(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Data that bite: by what is wrong with it, what writes it into a folder and returns what to load."""
 
 import gzip
+import io
 import os
 import struct
 import zlib
@@ -28,6 +29,22 @@ def png(height: int, width: int, rows: int) -> bytes:
     packing = zlib.compressobj(9)
     content = b"".join(packing.compress(line) for _ in range(rows)) + packing.flush()
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", content) + chunk(b"IEND", b"")
+
+
+def scanned(times: int) -> bytes:
+    """Return a large grey JPEG file of which the last scan is there so often."""
+    held = io.BytesIO()
+    Image.new("L", (4000, 4000)).save(held, "JPEG", progressive=True)
+    whole = held.getvalue()
+    last, end = whole.rindex(b"\xff\xda"), whole.rindex(b"\xff\xd9")
+    return whole[:last] + whole[last:end] * times + whole[end:]
+
+
+def lossless(side: int) -> bytes:
+    """Return a WebP file that tells of a square picture, of which nothing is there."""
+    head = b"\x2f" + struct.pack("<I", (side - 1) | (side - 1) << 14) + bytes(100)
+    part = b"VP8L" + struct.pack("<I", len(head)) + head + bytes(len(head) % 2)
+    return b"RIFF" + struct.pack("<I", len(part) + 4) + b"WEBP" + part
 
 
 def pictures(folder: Path) -> Path:
@@ -154,6 +171,8 @@ SAMPLES: dict[str, Write] = {
     "picture: 30,000 x 30,000": _picture(_bytes(png(30_000, 30_000, 30_000))),
     "picture: 5,000 x 5,000 that nothing shrinks": _picture(_bytes(png(5000, 5000, 5000))),
     "picture: 1 x 30,000,000": _picture(_bytes(png(1, 30_000_000, 1))),
+    "picture: a side of 70,000": _picture(_bytes(png(70_000, 2, 1))),
+    "picture: JPEG of 4,000 scans": _picture(_bytes(scanned(4000))),
     "picture: a script": _picture(_bytes(b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>")),
     "picture: PostScript": _picture(_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 2 2\n")),
     "picture: another size": _picture(lambda path: Image.new("L", (3, 2)).save(path)),

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from onnxcausal.analysis.comparing.soundness import check_sound
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord, LayerRecord, to_record
 from onnxcausal.analysis.formats.output_folder import EFFECTS_FILE
 from onnxcausal.analysis.formats.saved_analysis import read_analysis
@@ -87,7 +86,6 @@ def read_snapshot(path: Path) -> Snapshot:
         ConfigError: there is none, it is damaged or contradicts itself, or the effects belong to another analysis.
     """
     record = read_analysis(path)
-    check_sound(record, path)
     archive = path / EFFECTS_FILE if path.is_dir() else path.with_name(EFFECTS_FILE)
     beside = path.is_dir() or path.name == "analysis.json"
     if beside and os.path.lexists(archive):

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -36,7 +37,7 @@ def read_record(
         if isinstance(held, dict) and held.get("format") in earlier:
             held["format"] = form
         if isinstance(held, dict) and held.get("format") != form:
-            why = f"its format is {held.get('format')!r}, this version reads {form!r}"
+            why = f"its format is {shortened(held.get('format'))}, this version reads {form!r}"
             raise ConfigError(f"the {what} cannot be read", where=str(path), why=why, remedy=remedy)
         return kind.model_validate(held)
     except OSError as error:

@@ -18,6 +18,7 @@ from onnxcausal.analysis.formats.analysis_file import (
 from onnxcausal.analysis.formats.output_folder import ANALYSIS_FILE
 from onnxcausal.analysis.formats.reading import read_record
 from onnxcausal.analysis.formats.settings_record import SettingsRecord, settings_by_key
+from onnxcausal.analysis.formats.soundness import check_sound
 from onnxcausal.causal.route import Route, Step
 from onnxcausal.errors import ConfigError
 from onnxcausal.filesystem.reading import plain_file
@@ -27,11 +28,13 @@ def read_analysis(folder: Path) -> AnalysisFile:
     """Return the analysis in a folder, or in an `analysis.json` itself.
 
     Raises:
-        ConfigError: there is none, it is damaged, or of another format.
+        ConfigError: there is none, it is damaged, of another format, or contradicts itself.
     """
     path = _file_of(folder)
     remedy = "name a folder that onnxcausal analyze wrote"
-    return read_record(path, AnalysisFile, FORMAT, what="analysis", remedy=remedy, earlier=EARLIER)
+    record = read_record(path, AnalysisFile, FORMAT, what="analysis", remedy=remedy, earlier=EARLIER)
+    check_sound(record, folder)
+    return record
 
 
 def analysis_sha256(folder: Path) -> str:

@@ -144,13 +144,12 @@ def _check(found: SavedMaps) -> None:
     count = len(found.names)
     whole = [found.predicted.shape == (count,), found.labels.shape == (count,)]
     if found.pictures is not None:
-        whole.append(len(found.pictures) == count and found.pictures.ndim == 4 and found.pictures.shape[3] == 3)  # noqa: PLR2004
+        whole.append(found.pictures.shape[:1] == (count,) and found.pictures.ndim == 4 and found.pictures.shape[3] == 3)  # noqa: PLR2004
     for held in found.classes.values():
-        inputs = len(held.inputs)
         whole += [
             held.nodes.ndim == 1 and held.inputs.ndim == 1 and bool(((held.inputs >= 0) & (held.inputs < count)).all()),
-            held.maps.ndim in (2, 3) and len(held.maps) == inputs,
-            held.node_maps.ndim >= 2 and held.node_maps.shape[:2] == (inputs, len(held.nodes)),  # noqa: PLR2004
+            held.maps.ndim in (2, 3) and held.maps.shape[:1] == held.inputs.shape,
+            held.node_maps.ndim >= 2 and held.node_maps.shape[:2] == (*held.inputs.shape, *held.nodes.shape),  # noqa: PLR2004
             held.necessary is None or (held.necessary.ndim == 2 and held.necessary.shape[1] == 2),  # noqa: PLR2004
             bool(np.isfinite(held.maps).all() and np.isfinite(held.node_maps).all()),
         ]

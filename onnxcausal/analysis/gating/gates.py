@@ -8,7 +8,6 @@ A class is an index, a name, or `*` for every one, as without it; a layer is the
 the condition by itself.
 """
 
-import difflib
 import math
 import operator
 import re
@@ -30,7 +29,7 @@ from onnxcausal.analysis.gating.measures import (
 )
 from onnxcausal.analysis.result.analysis import titled
 from onnxcausal.causal.task import Task
-from onnxcausal.errors import ConfigError
+from onnxcausal.errors import ConfigError, nearest
 
 OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -87,12 +86,12 @@ def parse_gate(text: str, where: str) -> Gate:
         raise _unreadable(text, where, "it is not of the form MEASURE[CLASS, LAYER] OPERATOR NUMBER")
     measure, selector, sign, number = match.groups()
     if measure not in MEANING:
-        near = difflib.get_close_matches(measure, MEANING, n=1)
+        near = nearest(measure, MEANING)
         raise ConfigError(
             f"unknown measure {measure!r}",
             where=f"{where}: {text}",
             why=f"known are {', '.join(MEANING)}",
-            remedy=f"did you mean {near[0]!r}?" if near else "use one of them",
+            remedy=f"did you mean {near!r}?" if near else "use one of them",
         )
     threshold = _number(number)
     if threshold is None:
@@ -175,12 +174,12 @@ def _selected(gate: Gate, analysis: AnalysisFile) -> tuple[int | None, str | Non
     if not takes_layer(gate.measure):
         raise _unreadable(gate.text, "gate", f"{gate.measure} is of a class and of no layer")
     if layer.strip() not in layers:
-        near = difflib.get_close_matches(layer.strip(), layers, n=1)
+        near = nearest(layer.strip(), layers)
         raise ConfigError(
             f"unknown layer {layer.strip()!r}",
             where=gate.text,
             why=f"the layers are {', '.join(sorted(layers)[:8])}",
-            remedy=f"did you mean {near[0]!r}?" if near else "use a name in analysis.json",
+            remedy=f"did you mean {near!r}?" if near else "use a name in analysis.json",
         )
     return target, layer.strip()
 

@@ -1,12 +1,11 @@
 """Where in the model the pre-softmax class scores stand (docs/method.md, "Samples and outcome")."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import onnx
 
-from onnxcausal.errors import ConfigError, ModelError
+from onnxcausal.errors import ConfigError, ModelError, nearest
 from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.onnxgraph.graph.index import GraphIndex, index_graph
 
@@ -129,12 +128,12 @@ def holds_labels(value: onnx.ValueInfoProto) -> bool:
 
 def _unknown_tensor(model: Model, index: GraphIndex, name: str) -> ConfigError:
     outputs = [value.name for value in model.proto.graph.output]
-    near = difflib.get_close_matches(name, [*outputs, *index.producer], n=1)
+    near = nearest(name, [*outputs, *index.producer])
     return ConfigError(
         f"the model has no tensor {name!r}",
         where=model.name,
         why=f"its outputs are {', '.join(outputs)}",
-        remedy=f"did you mean {near[0]!r}?" if near else "name an output or an inner tensor of the model",
+        remedy=f"did you mean {near!r}?" if near else "name an output or an inner tensor of the model",
     )
 
 

@@ -4,12 +4,11 @@ An analysis sees the model cut at its outcome, with local functions inlined and 
 What it names may not stand in the file as it is.
 """
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from onnxcausal.causal.task import Task
-from onnxcausal.errors import ConfigError, ModelError
+from onnxcausal.errors import ConfigError, ModelError, nearest
 from onnxcausal.onnxgraph.file.model import Model, damage_told
 from onnxcausal.onnxgraph.flow.layers import Layer, find_layers
 from onnxcausal.onnxgraph.graph.index import GraphIndex, index_graph
@@ -142,13 +141,13 @@ def _alike(layer: Layer, analysed: Layer) -> bool:
 
 
 def _unknown(name: str, known: list[str], model: str) -> ConfigError:
-    close = difflib.get_close_matches(name, known, n=1)
+    close = nearest(name, known)
     named = ", ".join(known[:MOST_NAMED]) + (" ..." if len(known) > MOST_NAMED else "")
     return ConfigError(
         f"the model has no layer {name!r}",
         where=model,
         why=f"its layers are {named or 'none'}",
-        remedy=f"did you mean {close[0]!r}?" if close else "use the names in analysis.json or onnxcausal inspect",
+        remedy=f"did you mean {close!r}?" if close else "use the names in analysis.json or onnxcausal inspect",
     )
 
 

@@ -28,7 +28,7 @@ from onnxcausal.pipeline.preparing.prepare import prepare
 from onnxcausal.pipeline.preparing.ready import make_ready
 from onnxcausal.pipeline.preparing.targets import names_in_metadata
 from onnxcausal.pipeline.progress import Progress
-from onnxcausal.samples.class_names import matching, read_class_names
+from onnxcausal.samples.class_names import WHOLE, matching, read_class_names
 from onnxcausal.samples.inputs import Named, load_inputs
 from onnxcausal.samples.source import Batch
 
@@ -174,7 +174,7 @@ def targets_of(
 
 def _index(text: str, class_names: tuple[str, ...] | None) -> int:
     """Return the class that an index, a name or a name's first word stands for."""
-    matches = [int(text)] if text.isdecimal() else matching(text, class_names or ())
+    matches = [int(text)] if WHOLE.fullmatch(text) and text.isdecimal() else matching(text, class_names or ())
     if len(matches) == 1:
         return matches[0]
     raise ConfigError(

@@ -1,13 +1,12 @@
 """Whether model, data and settings fit together."""
 
-import difflib
 from collections.abc import Sequence
 
 import numpy as np
 
 from onnxcausal.analysis.result.settings import Settings
 from onnxcausal.causal.task import Task
-from onnxcausal.errors import ConfigError, ModelError, SamplesError
+from onnxcausal.errors import ConfigError, ModelError, SamplesError, nearest
 from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.onnxgraph.network.network import CutModel, Network
 from onnxcausal.samples.preprocess import Preprocess
@@ -39,12 +38,12 @@ def check_fixed(cut: CutModel, reading: Reading) -> None:
     known = [value.name for value in cut.model.proto.graph.input]
     for name in reading.fixed:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+            near = nearest(name, known)
             raise ConfigError(
                 f"the model has no input {name!r}",
                 where=f"{cut.model.name}, --set",
                 why=f"its inputs are {', '.join(known)}",
-                remedy=f"did you mean {near[0]!r}?" if near else "name one of them",
+                remedy=f"did you mean {near!r}?" if near else "name one of them",
             )
 
 

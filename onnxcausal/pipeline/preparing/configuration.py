@@ -3,7 +3,6 @@
 The sidecar is `model.toml` beside `model.onnx`. Unknown keys are errors that name the nearest known one.
 """
 
-import difflib
 import json
 import os
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from onnxcausal.analysis.result.layer_choice import parts_of
 from onnxcausal.analysis.result.settings import EngineKind, Method, Patterns, Settings
 from onnxcausal.causal.significance import Rule
 from onnxcausal.causal.task import Task
-from onnxcausal.errors import ConfigError
+from onnxcausal.errors import ConfigError, nearest
 from onnxcausal.filesystem.reading import why_unread
 from onnxcausal.filesystem.toml_text import read_toml
 from onnxcausal.onnxgraph.network.io_spec import Reading
@@ -306,12 +305,12 @@ def _keys(section: str) -> list[str]:
 def _check_name(file: str, where: str, name: str, known: list[str]) -> None:
     if name in known:
         return
-    near = difflib.get_close_matches(name, known, n=1)
+    near = nearest(name, known)
     raise ConfigError(
         f"unknown key {name!r}",
         where=f"{file}, {where}",
         why=f"known are {', '.join(known)}",
-        remedy=f"did you mean {near[0]!r}?" if near else "remove it",
+        remedy=f"did you mean {near!r}?" if near else "remove it",
     )
 
 

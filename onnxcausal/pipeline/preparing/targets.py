@@ -1,13 +1,12 @@
 """Classes of a model: how many, their names, and which are analysed."""
 
 import ast
-import difflib
 import json
 import warnings
 from collections.abc import Mapping, Sequence
 
 from onnxcausal.analysis.result.analysis import title_of
-from onnxcausal.errors import ConfigError, SamplesError
+from onnxcausal.errors import ConfigError, SamplesError, nearest
 from onnxcausal.samples.class_names import WHOLE, matching
 from onnxcausal.samples.source import Samples
 
@@ -70,9 +69,9 @@ def _index(target: int | str, present: list[int], names: Sequence[str] | None, s
     index = matches[0] if len(matches) == 1 else -1
     if index in present:
         return index
-    near = difflib.get_close_matches(text, [name for name in names or () if name], n=1)
+    near = nearest(text, [name for name in names or () if name])
     shown = ", ".join(title_of(index, names) for index in present[:10]) + (" ..." if len(present) > 10 else "")  # noqa: PLR2004
-    remedy = f"did you mean {near[0]!r}?" if near else "choose among them, by index or by name"
+    remedy = f"did you mean {near!r}?" if near else "choose among them, by index or by name"
     if samples.synthetic:
         remedy = "supply data with --data: the model put no synthetic probe input into this class"
     elif len(matches) > 1:

@@ -8,7 +8,7 @@ import pytest
 
 from onnxcausal.analysis.comparing.contrast import contrast
 from onnxcausal.analysis.comparing.snapshot import read_snapshot
-from onnxcausal.analysis.comparing.soundness import MOST_EXAMINED
+from onnxcausal.analysis.formats.soundness import MOST_EXAMINED
 from onnxcausal.errors import ConfigError
 from tests.support.hostile_results import ANALYSES, EFFECTS, lay
 from tests.support.hostile_texts import PLACES
