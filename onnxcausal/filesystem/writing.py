@@ -66,6 +66,10 @@ class OpenFolder(AbstractContextManager["OpenFolder"]):
         self._waiting: dict[str, str] = {}
 
     def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
         """Remove what waits, and close the folder."""
         with suppress(OSError):  # what went wrong first is told
             for waiting in self._waiting.values():

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto
 
-from onnxcausal.cli import main
+from tests.support.commands import Run
 from tests.support.networks import Builder, mlp
 
 RNG = np.random.default_rng(0)
@@ -19,18 +18,6 @@ FIRST, SECOND = RNG.normal(size=(8, 6)), RNG.normal(size=(3, 8))
 OTHER = RNG.normal(size=(3, 8))
 X = RNG.normal(1, 2, size=(240, 6)).astype(np.float32)
 Y = (np.maximum(X @ FIRST.T, 0) @ SECOND.T).argmax(axis=1)
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def run_with(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as caught:
-            main([str(argument) for argument in arguments])
-        shown = capsys.readouterr()
-        return int(caught.value.code or 0), shown.out, shown.err
-
-    return run_with
 
 
 @pytest.fixture

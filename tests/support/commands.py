@@ -1,8 +1,13 @@
 """Running commands as a user does, in this process."""
 
+from collections.abc import Callable
+
 import pytest
 
 from onnxcausal.cli import main
+
+Run = Callable[..., tuple[int, str, str]]
+"""What gives a command's exit code, stdout and stderr for its arguments."""
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:

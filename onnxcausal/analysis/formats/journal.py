@@ -78,10 +78,10 @@ class Journal:
             self._check_place()
             self._connection = self._connected()
         except OSError as error:
-            self._folder.__exit__(None)
+            self._folder.close()
             raise _unusable(self.path, error.strerror or str(error)) from error
         except DAMAGE as error:
-            self._folder.__exit__(None)
+            self._folder.close()
             raise _refused(self.path, str(error)) from error
         try:
             self._open()
@@ -89,7 +89,7 @@ class Journal:
             self.findings: dict[str, dict[str, str | float]] = self._found_earlier()
         except DAMAGE as error:
             self._connection.close()
-            self._folder.__exit__(None)
+            self._folder.close()
             raise _refused(self.path, str(error)) from error
 
     def find(self, chunk: Mapping[str, object]) -> Floats | None:
@@ -140,7 +140,7 @@ class Journal:
             self._connection.close()
             if empty:
                 self._remove()
-        self._folder.__exit__(None)
+        self._folder.close()
 
     def _check_place(self) -> None:
         """Refuse links and files of others in the place of the journal; put an empty file where there is none."""

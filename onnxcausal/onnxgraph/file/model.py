@@ -13,6 +13,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from onnxcausal.errors import ModelError, OnnxCausalError
+from onnxcausal.filesystem.reading import plain_file
 from onnxcausal.onnxgraph.file.external import load_external
 from onnxcausal.samples.source import InputSpec
 
@@ -186,7 +187,8 @@ def _content(path: Path) -> bytes:
         raise _not_onnx(path, "it is no plain file")
     if found.st_size > SERIALISED_LIMIT:
         raise _not_onnx(path, f"it has {found.st_size:,} bytes; a model's own file has 2 GiB at most")
-    return path.read_bytes()
+    with plain_file(path) as content:
+        return content.read()
 
 
 @contextmanager

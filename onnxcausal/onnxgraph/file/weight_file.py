@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from onnxcausal.errors import ModelError
+from onnxcausal.filesystem.reading import PLAINLY
 
-PLAINLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""How files are opened: a pipe that takes a file's place is not waited for."""
 CHUNK = 2**20
 """Bytes hashed at once."""
 

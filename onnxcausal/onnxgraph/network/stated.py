@@ -20,6 +20,8 @@ NOISE = 15 * FLOAT_NOISE
 """Largest difference of two scores of one sample that rounding may turn over, in epsilons times its largest score."""
 STEPS = 2
 """Values of an output that are so many epsilons apart count as equal."""
+MOST_DIGITS = 9
+"""Of the index of a class: no model has more of them."""
 HALF = 0.5
 """What a sigmoid makes of a score of 0."""
 
@@ -63,8 +65,9 @@ class Vocabulary:
             decided: the class that the scores say.
         """
         text = label.decode(errors="replace") if isinstance(label, bytes) else str(label)
-        if text.strip().removeprefix("-").removesuffix(".0").isdecimal():
-            return max(NO_CLASS, int(float(text)))
+        whole = text.strip().removesuffix(".0")
+        if whole.removeprefix("-").isdecimal():
+            return max(NO_CLASS, int(whole)) if len(whole) <= MOST_DIGITS else NO_CLASS
         known = matching(text, self.names or ())
         if len(known) == 1:
             return known[0]

@@ -31,6 +31,8 @@ def said(kind: Kind, value: object, *, task: Task = Task.CLASSIFICATION, squashe
         (Kind.LABEL, np.array([2.0, 1.0], np.float32), [2, 1]),
         (Kind.LABEL, np.array([-4, 7]), [NO_CLASS, 7]),
         (Kind.LABEL, np.array(["2", "elm"], object), [2, 1]),
+        (Kind.LABEL, np.array(["9" * 400, "-" + "9" * 20], object), [NO_CLASS, NO_CLASS]),
+        (Kind.LABEL, np.array([2**62, -7]), [NO_CLASS, NO_CLASS]),
         (Kind.LABEL, np.array([b"ash", b"elm"], object), [2, 1]),
         (Kind.LABEL, np.array([[0, 0, 1], [1, 0, 0]]), [2, 0]),
         (Kind.LABEL, np.array([[0, 1, 1], [1, 0, 0]]), ["nothing"]),

@@ -148,7 +148,7 @@ def both() -> tuple[Opened, Opened]:
     return parent, quantised
 
 
-def close(found: list[Swapped], held: str, wanted: NDArray[np.float32]) -> None:
+def assert_close(found: list[Swapped], held: str, wanted: NDArray[np.float32]) -> None:
     joined = np.concatenate([getattr(part, held) for part in found])
     np.testing.assert_allclose(joined, wanted, rtol=1e-6, atol=1e-6 * float(np.abs(wanted).max()), err_msg=held)
 
@@ -166,7 +166,7 @@ def test_one_layer_alone_is_the_model_with_its_roundings_alone(
     for held, wanted in zip(
         ("own", "others", "own_scores", "others_scores"), (plain, made, before, scores), strict=True
     ):
-        close(found, held, wanted)
+        assert_close(found, held, wanted)
     measured, difference = deviation(found, layer), (made - plain).astype(np.float64)
     centred = plain - plain.mean(axis=(0, 2, 3), keepdims=True, dtype=np.float64)
     by_channel = np.sqrt((difference**2).mean(axis=(0, 2, 3)) / (centred**2).mean(axis=(0, 2, 3)))
@@ -178,8 +178,10 @@ def test_one_layer_alone_is_the_model_with_its_roundings_alone(
 def test_all_but_one_layer_is_the_file_without_its_roundings(both: tuple[Opened, Opened], name: str) -> None:
     parent, quantised = both
     found = swapped(quantised, quantised.layer(name), parent, parent.layer(name), X)
-    close(found, "others_scores", run_plain(by_hand(first=name == "fc", second=name == "conv", after=False), "z")[0])
-    close(found, "own_scores", run_plain(by_hand(first=True, second=True, after=True), "z")[0])
+    assert_close(
+        found, "others_scores", run_plain(by_hand(first=name == "fc", second=name == "conv", after=False), "z")[0]
+    )
+    assert_close(found, "own_scores", run_plain(by_hand(first=True, second=True, after=True), "z")[0])
 
 
 def network(*, activation: bool, folded: bool = False, normalised: bool = False) -> onnx.ModelProto:
