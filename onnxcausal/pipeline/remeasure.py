@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from onnxcausal.analysis.formats.side_effects import SideEffectsFile
+from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError
 from onnxcausal.onnxgraph.original.original import record_of
 from onnxcausal.onnxgraph.runner.memory import free_memory
@@ -49,20 +50,7 @@ def remeasure(
     values = as_made(configured.values, record.masks.reading)
     original, found = (open_original(path, caution, values.model.output) for path in (against, repaired))
     prepared = prepare(original.model, values, machine=machine)
-    if not prepared.settings.task.compares:
-        raise ConfigError(
-            "the model decides for each class on its own",
-            where=f"{against}, task {prepared.settings.task}",
-            why="its accuracy on the samples of a class says nothing of its false alarms",
-            remedy="verify with --no-data",
-        )
-    if count is not None and count < 1:
-        raise ConfigError(
-            "no sample is left to measure on",
-            where=f"--count {count}",
-            why="it is a number of samples of each class",
-            remedy="give at least 1, or leave it out",
-        )
+    _check(prepared.settings.task, against, count)
     samples = prepared.samples
     positions = {target: samples.of_class(target)[:count] for target in samples.present.tolist()}
     part = HeldOutSamples(samples, positions, KEPT_SHARE * free_memory())
@@ -84,3 +72,21 @@ def remeasure(
             *notes,
         ],
     )
+
+
+def _check(task: Task, against: Path, count: int | None) -> None:
+    """Refuse what nothing can be measured on."""
+    if not task.compares:
+        raise ConfigError(
+            "the model decides for each class on its own",
+            where=f"{against}, task {task}",
+            why="its accuracy on the samples of a class says nothing of its false alarms",
+            remedy="verify with --no-data",
+        )
+    if count is not None and count < 1:
+        raise ConfigError(
+            "no sample is left to measure on",
+            where=f"--count {count}",
+            why="it is a number of samples of each class",
+            remedy="give at least 1, or leave it out",
+        )

@@ -83,10 +83,6 @@ def array_samples(
             whole.update(np.ascontiguousarray(array).data if array.size else b"")
         return whole.hexdigest()
 
-    preprocessed = x.dtype.kind != "f"
-    notes = [AS_THEY_ARE] if not preprocessed and settings != Preprocess() else []
-    if _is_image(x) and settings.rescale is None:
-        notes.append(NOT_RESCALED)
     return Samples(
         source,
         labels,
@@ -94,9 +90,15 @@ def array_samples(
         digest,
         class_names=tuple(class_names) if class_names else None,
         names_from=names_from,
-        preprocessed=preprocessed,
-        notes=tuple(notes),
+        preprocessed=x.dtype.kind != "f",
+        notes=_notes(x, settings),
     )
+
+
+def _notes(x: NDArray[np.generic], settings: Preprocess) -> tuple[str, ...]:
+    """Return what a reader must know of how arrays are taken."""
+    notes = [AS_THEY_ARE] if x.dtype.kind == "f" and settings != Preprocess() else []
+    return (*notes, NOT_RESCALED) if _is_image(x) and settings.rescale is None else tuple(notes)
 
 
 def _checked_labels(

@@ -45,28 +45,7 @@ def image_folder(
     folders = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
     files = [_image_files(folder / name) for name in folders]
     kept = [(name, found) for name, found in zip(folders, files, strict=True) if found]
-    strange = [name for name, _ in kept if as_text(Path(name)) != name]
-    if strange:
-        raise SamplesError(
-            "a folder of images has a name that is no text",
-            where=str(folder / strange[0]),
-            why="sub-folders are named after classes, and this name is not UTF-8",
-            remedy="rename the folder",
-        )
-    if not kept:
-        raise SamplesError(
-            "the folder holds no images by class",
-            where=str(folder),
-            why=f"no sub-folder contains a file ending in {', '.join(sorted(SUFFIXES))}",
-            remedy="arrange the images as FOLDER/CLASS/IMAGE",
-        )
-    if len(kept) == 1 and any(entry.is_dir() for entry in os.scandir(folder / kept[0][0])):
-        raise SamplesError(
-            "the folder's only sub-folder holds folders itself",
-            where=str(folder),
-            why="sub-folders are classes, and one class is not enough",
-            remedy=f"did you mean {folder / kept[0][0]}?",
-        )
+    _check_classes(folder, [name for name, _ in kept])
     where = f"{folder} against the class names from {names_from}" if class_names else str(folder)
     indices, names = index_of_names([name for name, _ in kept], class_names, where)
     paths = [path for _, found in kept for path in found]
@@ -86,6 +65,32 @@ def image_folder(
         preprocessed=True,
         notes=(NOT_RESCALED,) if settings.rescale is None else (),
     )
+
+
+def _check_classes(folder: Path, names: Sequence[str]) -> None:
+    """Refuse a folder whose sub-folders with images cannot be classes."""
+    strange = [name for name in names if as_text(Path(name)) != name]
+    if strange:
+        raise SamplesError(
+            "a folder of images has a name that is no text",
+            where=str(folder / strange[0]),
+            why="sub-folders are named after classes, and this name is not UTF-8",
+            remedy="rename the folder",
+        )
+    if not names:
+        raise SamplesError(
+            "the folder holds no images by class",
+            where=str(folder),
+            why=f"no sub-folder contains a file ending in {', '.join(sorted(SUFFIXES))}",
+            remedy="arrange the images as FOLDER/CLASS/IMAGE",
+        )
+    if len(names) == 1 and any(entry.is_dir() for entry in os.scandir(folder / names[0])):
+        raise SamplesError(
+            "the folder's only sub-folder holds folders itself",
+            where=str(folder),
+            why="sub-folders are classes, and one class is not enough",
+            remedy=f"did you mean {folder / names[0]}?",
+        )
 
 
 def as_text(path: Path) -> str:

@@ -18,7 +18,7 @@ from onnxcausal.onnxgraph.network.stated import Vocabulary
 from onnxcausal.onnxgraph.network.wiring import Wiring
 from onnxcausal.pipeline.preparing.compatibility import check_classes, check_outcome, task_of
 from onnxcausal.pipeline.preparing.configuration import Configuration, what_was_set
-from onnxcausal.pipeline.preparing.data import Arrays, first_samples, open_with_data, samples_of
+from onnxcausal.pipeline.preparing.data import Arrays, GivenData, first_samples, open_with_data, samples_of
 from onnxcausal.pipeline.preparing.engine import open_engine
 from onnxcausal.pipeline.preparing.file_decisions import FileDecisions
 from onnxcausal.pipeline.preparing.machine import HERE, Machine
@@ -100,13 +100,7 @@ def prepare(
         OnnxCausalError: as its subclasses say.
     """
     machine = machine.on_first_device()
-    network, given = open_with_data(model, configuration, arrays, machine)
-    samples = samples_of(network, configuration, given, names_in_metadata(model.metadata))
-    if network.task is Task.CLASSIFICATION and samples.labels.ndim > 1:  # which only the labels tell
-        reading = replace(
-            configuration.model, task=task_of(network.task, configuration.model.task, samples.labels.ndim)
-        )
-        network, _ = open_with_data(model, replace(configuration, model=reading), arrays, machine)
+    network, given, samples = _opened(model, configuration, arrays, machine)
     examples = first_samples(samples)
     ready = make_ready(network, examples, machine, len(samples), tried=samples.synthetic)
     scores = ready.network.scores(examples[:1])
@@ -139,15 +133,33 @@ def prepare(
         settings=settings,
         left_out=left_out,
         engine=engine,
-        origin=Origin(
-            data_source=samples.source,
-            data_sha256=samples.digest(),
-            synthetic=samples.synthetic,
-            preprocess=what_was_set(configuration.preprocess) if samples.preprocessed else {},
-            reading=what_was_set(configuration.model),
-            versions={"onnxcausal": version_of("onnxcausal"), "onnxruntime": runner.version()},
-            providers=engine.providers,
-        ),
+        origin=_origin(configuration, samples, engine),
+    )
+
+
+def _opened(
+    model: Model, configuration: Configuration, arrays: Arrays | None, machine: Machine
+) -> tuple[Network, GivenData | None, Samples]:
+    """Return the model in a session, read as its labels say, with the data."""
+    network, given = open_with_data(model, configuration, arrays, machine)
+    samples = samples_of(network, configuration, given, names_in_metadata(model.metadata))
+    task = task_of(network.task, configuration.model.task, samples.labels.ndim)
+    if task is not network.task and configuration.model.task is None:  # which only the labels tell
+        reading = replace(configuration.model, task=task)
+        network, _ = open_with_data(model, replace(configuration, model=reading), arrays, machine)
+    return network, given, samples
+
+
+def _origin(configuration: Configuration, samples: Samples, engine: Engine) -> Origin:
+    """Return where the numbers come from."""
+    return Origin(
+        data_source=samples.source,
+        data_sha256=samples.digest(),
+        synthetic=samples.synthetic,
+        preprocess=what_was_set(configuration.preprocess) if samples.preprocessed else {},
+        reading=what_was_set(configuration.model),
+        versions={"onnxcausal": version_of("onnxcausal"), "onnxruntime": runner.version()},
+        providers=engine.providers,
     )
 
 
