@@ -50,7 +50,7 @@ class Runner:
         self.spec = spec
         self.batch = spec.shape[0] if spec.shape else None
         self._name = name
-        self._session = open_session(proto, name, provider)
+        self._session = open_session(proto, name, provider, varies=True)
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
         self.dtype = numpy_type(next(i.type for i in self._session.get_inputs() if i.name == spec.name))
         if provider is not None and provider.name not in self.providers:

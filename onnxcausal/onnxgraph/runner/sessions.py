@@ -46,14 +46,30 @@ def open_session(
     *,
     threads: int = 0,
     spins: bool = False,
+    varies: bool = False,
 ) -> ort.InferenceSession:
-    """Open a session; 0 threads are as many as ONNX Runtime finds right."""
+    """Open a session.
+
+    Args:
+        proto: the model.
+        name: its name, for errors.
+        provider: default: CUDA where it runs, else CPU.
+        threads: of one run; 0: as many as ONNX Runtime finds right.
+        spins: whether they wait for work without sleeping.
+        varies: whether the runs differ in their batch. Otherwise ONNX Runtime lays the tensors of a run into one block
+            from the second run of a shape on, which would be held beside what the first one took, for every shape.
+
+    Raises:
+        ModelError: ONNX Runtime refuses the model.
+        ConfigError: the provider is not to be had.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spins)))
     options.add_session_config_entry("session.disable_quant_qdq", "1")
     options.log_severity_level = FATAL_ONLY
     options.use_deterministic_compute = True
+    options.enable_mem_pattern = not varies
     if provider is not None and (provider.name in NVIDIA or provider.name not in ort.get_available_providers()):
         # Asking for what does not run would log noise and run on the CPU.
         device = provider.options.get("device_id", "0")
