@@ -85,7 +85,7 @@ def explain(
         Question(
             tuple(map(Path, paths)),
             Path(analysis) if analysis is not None else None,
-            None if target is None else str(target),
+            target,
             layer,
         ),
         out=Path(out) if out is not None else None,

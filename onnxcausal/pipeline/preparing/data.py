@@ -17,7 +17,7 @@ from onnxcausal.onnxgraph.sandbox.first_run import rehearse
 from onnxcausal.pipeline.preparing.compatibility import check_fixed, check_unprocessed
 from onnxcausal.pipeline.preparing.configuration import Configuration
 from onnxcausal.pipeline.preparing.machine import Machine
-from onnxcausal.pipeline.preparing.targets import names_in_metadata
+from onnxcausal.pipeline.preparing.metadata_names import names_in_metadata
 from onnxcausal.samples.arrays import array_samples
 from onnxcausal.samples.joined import joined, read_parts
 from onnxcausal.samples.load import load_samples
