@@ -12,6 +12,7 @@ from onnxcausal.onnxgraph.runner.memory import free_memory
 from onnxcausal.pipeline.heldout.changes import side_effects
 from onnxcausal.pipeline.heldout.split import KEPT_SHARE, HeldOutSamples, decide_both
 from onnxcausal.pipeline.preparing.configuration import Configured
+from onnxcausal.pipeline.preparing.data import in_full
 from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.opening import open_original
 from onnxcausal.pipeline.preparing.prepare import prepare
@@ -49,6 +50,7 @@ def remeasure(
     record = record_of(open_original(repaired, caution, run=False))
     values = as_made(configured.values, record.masks.reading)
     original, found = (open_original(path, caution, values.model.output) for path in (against, repaired))
+    values = in_full(values, original.model)
     prepared = prepare(original.model, values, machine=machine)
     _check(prepared.settings.task, against, count)
     samples = prepared.samples

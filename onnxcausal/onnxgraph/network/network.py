@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ModelError, NothingToAnalyseError
 from onnxcausal.onnxgraph.file.model import Model, damage_told
-from onnxcausal.onnxgraph.graph.index import RANDOM
+from onnxcausal.onnxgraph.graph.index import RANDOM, index_graph
 from onnxcausal.onnxgraph.graph.inliner import inlined
 from onnxcausal.onnxgraph.lowering.lower import lower
 from onnxcausal.onnxgraph.network.decision import decide_by
@@ -20,6 +20,7 @@ from onnxcausal.onnxgraph.network.extract import cut_at
 from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, SampleShapes, with_one_input
 from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.onnxgraph.network.outcome import OutcomeTensor, find_outcome
+from onnxcausal.onnxgraph.network.tensor_name import tensor_of
 from onnxcausal.onnxgraph.runner import Runner
 from onnxcausal.onnxgraph.runner.limits import Limits
 from onnxcausal.onnxgraph.runner.memory import LARGEST_BATCH
@@ -148,6 +149,20 @@ def cut_model(model: Model, output: str | None = None, task: Task | None = None)
         deciding = deciding_outputs(flat, outcome, output)
         coarse = bool(lowered.notes) or is_coarse(flat)
     return CutModel(model, outcome, proto, lowered.notes, deciding, coarse)
+
+
+def tensor_in_full(model: Model, name: str) -> str:
+    """Return the whole name of a tensor of which the end is enough, as `cut_model` finds it.
+
+    Raises:
+        ModelError: the model is unsupported or broken.
+        ConfigError: there is no such tensor, or there are several.
+    """
+    if any(name in op.output for op in model.proto.graph.node):
+        return name
+    with damage_told(model.name):
+        flat = replace(model, proto=lower(inlined(model.proto)).proto)
+        return tensor_of(flat, index_graph(flat.proto, flat.opset), name)
 
 
 def open_network(

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import onnx
 
-from onnxcausal.errors import ConfigError, ModelError, nearest
+from onnxcausal.errors import ModelError
 from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.onnxgraph.graph.index import GraphIndex, index_graph
+from onnxcausal.onnxgraph.network.tensor_name import tensor_of
 
 SQUASHING = frozenset({"Softmax", "LogSoftmax", "Sigmoid"})
 """Ops that turn scores into probabilities."""
@@ -43,8 +44,8 @@ def find_outcome(model: Model, name: str | None = None, *, as_it_is: bool = Fals
 
     Args:
         model: the model.
-        name: an output, from which the search walks back, or any other tensor, which is taken as it is. Default: the
-            only output that holds scores.
+        name: an output, from which the search walks back, or any other tensor, which is taken as it is; the end of its
+            name is enough where no other one has it. Default: the only output that holds scores.
         as_it_is: take an output itself, whatever it was made by.
 
     Raises:
@@ -53,9 +54,9 @@ def find_outcome(model: Model, name: str | None = None, *, as_it_is: bool = Fals
     """
     index = index_graph(model.proto, model.opset)
     outputs = [value.name for value in model.proto.graph.output]
+    if name is not None:
+        name = tensor_of(model, index, name)
     if name is not None and name not in outputs:
-        if name not in index.producer:
-            raise _unknown_tensor(model, index, name)
         return OutcomeTensor(name)
     found = [(output, walk_back(index, output)) for output in ([name] if name else outputs)]
     scores = [(output, outcome) for output, outcome in found if outcome is not None]
@@ -124,17 +125,6 @@ def _positive_of_two(index: GraphIndex, op: onnx.NodeProto | None) -> onnx.NodeP
 def holds_labels(value: onnx.ValueInfoProto) -> bool:
     """Whether an output holds classes, not scores."""
     return value.type.tensor_type.elem_type in LABEL_TYPES
-
-
-def _unknown_tensor(model: Model, index: GraphIndex, name: str) -> ConfigError:
-    outputs = [value.name for value in model.proto.graph.output]
-    near = nearest(name, [*outputs, *index.producer])
-    return ConfigError(
-        f"the model has no tensor {name!r}",
-        where=model.name,
-        why=f"its outputs are {', '.join(outputs)}",
-        remedy=f"did you mean {near!r}?" if near else "name an output or an inner tensor of the model",
-    )
 
 
 def _described(proto: onnx.ModelProto, names: Sequence[str]) -> list[str]:

@@ -19,7 +19,7 @@ from onnxcausal.onnxgraph.network.stated import Vocabulary
 from onnxcausal.onnxgraph.network.wiring import Wiring
 from onnxcausal.pipeline.preparing.compatibility import check_classes, check_outcome, task_of
 from onnxcausal.pipeline.preparing.configuration import Configuration, what_was_set
-from onnxcausal.pipeline.preparing.data import Arrays, GivenData, first_samples, open_with_data, samples_of
+from onnxcausal.pipeline.preparing.data import Arrays, GivenData, first_samples, in_full, open_with_data, samples_of
 from onnxcausal.pipeline.preparing.engine import open_engine
 from onnxcausal.pipeline.preparing.file_decisions import FileDecisions
 from onnxcausal.pipeline.preparing.machine import HERE, Machine
@@ -100,7 +100,7 @@ def prepare(
     Raises:
         OnnxCausalError: as its subclasses say.
     """
-    machine = machine.on_first_device()
+    machine, configuration = machine.on_first_device(), in_full(configuration, model)
     network, given, samples, matched = _opened(model, configuration, arrays, machine)
     examples = first_samples(samples)
     ready = make_ready(network, examples, machine, len(samples), tried=samples.synthetic)
