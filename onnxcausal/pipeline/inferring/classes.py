@@ -1,10 +1,11 @@
 """The causal graphs of all target classes, and which classes have none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from onnxcausal.analysis.result.analysis import Skipped, title_of
+from onnxcausal.analysis.result.decided import LOW_ACCURACY, Decided
 from onnxcausal.analysis.result.layer_choice import listed
 from onnxcausal.causal.effects import FEWEST_SAMPLES
 from onnxcausal.causal.graph import CausalGraph
@@ -23,8 +24,6 @@ TASKS = {
     Task.REGRESSION: "the outcome is the value of an output: every sample is used, however right the model is",
 }
 """What a reader must know of models that do not choose one of several classes."""
-LOW_ACCURACY = 0.5
-"""Below this share of correctly classified samples the reader is warned."""
 
 
 @dataclass(slots=True, eq=False)
@@ -35,11 +34,13 @@ class Inferred:
         graphs: graphs of the classes that could be analysed.
         skipped: the others.
         notes: what a reader must know, one sentence each.
+        decided: what the model decides about the samples tried, where classes compete.
     """
 
     graphs: list[CausalGraph]
     skipped: list[Skipped]
     notes: list[str]
+    decided: list[Decided] = field(default_factory=list)
 
 
 def infer_classes(prepared: Prepared, progress: Progress, ledger: Checkpoint) -> Inferred:
@@ -69,6 +70,8 @@ def infer_classes(prepared: Prepared, progress: Progress, ledger: Checkpoint) ->
         halves.see(chosen.x)
         unreadable += chosen.unreadable
         correct, examined = correct + chosen.correct, examined + chosen.examined
+        if settings.task.compares and chosen.highest:
+            inferred.decided.append(Decided(target, chosen.highest))
         usable = len(chosen.indices)
         if usable < FEWEST_SAMPLES:
             inferred.skipped.append(Skipped(target, _too_few(chosen), chosen.examined, chosen.correct))
