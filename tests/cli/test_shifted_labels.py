@@ -56,3 +56,41 @@ def test_of_a_model_that_is_right_nothing_is_said(capsys: pytest.CaptureFixture[
     code, out, _ = run(capsys, "analyze", "m.onnx", "--data", given(0), "--quiet")
     assert code == 0
     assert "decided as" not in out
+
+
+def one_class(form: str) -> Path:
+    """Write samples of class 2 alone: arrays, a table, or images in a folder."""
+    x = np.random.default_rng(0).normal(0.1, 0.1, (40, CLASSES)) + 3 * np.eye(CLASSES)[2]
+    path = Path(f"one.{form}")
+    if form == "npz":
+        np.savez(path, x=x.astype(np.float32), y=np.full(40, 2))
+    else:
+        rows = (",".join(map(str, row)) + ",c" for row in x.tolist())
+        path.write_text("\n".join(["p,q,r,s,label", *rows]))
+        Path("labels.txt").write_text("a\nb\nc\nd\n")
+    return path
+
+
+@pytest.mark.parametrize(("form", "title"), [("npz", "2"), ("csv", "2 (c)")])
+def test_data_of_one_class_are_analysed(form: str, title: str, capsys: pytest.CaptureFixture[str]) -> None:
+    call = ("m.onnx", "--data", one_class(form), "--samples", "20", "--quiet")
+    code, out, _ = run(capsys, "analyze", *call)
+    assert code == 0
+    assert f"note: the data holds class {title} only: how right the model is on other classes is not known" in out
+    assert f"class {title}: 20 samples (right on 40 of 40 tried)" in out
+    code, out, _ = run(capsys, "analyze", *call, "--fail-on", "accuracy < 0.1")
+    assert code == 1
+    assert "3 of 4 classes that must have a graph have none" in out
+
+
+def test_what_others_lose_is_not_told_by_data_of_one_class(capsys: pytest.CaptureFixture[str]) -> None:
+    data = ("--data", one_class("npz"), "--samples", "20")
+    for call in (
+        ("repair", "m.onnx", *data, "-o", "r.onnx"),
+        ("compress", "m.onnx", *data, "--target-size", "80%", "-o", "r.onnx"),
+        ("evaluate", "fidelity", "m.onnx", *data),
+    ):
+        code, _, err = run(capsys, *call)
+        assert code == 4
+        assert "error: the data holds one class only" in err
+    assert not Path("r.onnx").exists()

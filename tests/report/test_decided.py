@@ -31,9 +31,7 @@ def test_classes_that_are_mostly_right_are_left_out() -> None:
 
 
 def test_of_many_classes_the_first_are_shown_and_the_others_counted() -> None:
-    many = [
-        Decided(target, tuple(9 if other == (target or 1) - 1 else 0 for other in range(30))) for target in range(1, 30)
-    ]
+    many = [Decided(target, tuple(9 * (other == target - 1) for other in range(30))) for target in range(1, 30)]
     lines = list(decided_table(many, None))
     assert len(lines) == 2 + 20 + 2
     assert lines[-2] == "  and 9 more"

@@ -19,6 +19,7 @@ from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.onnxgraph.network.wiring import Wiring
 from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
 from onnxcausal.pipeline.inferring.classes import infer_classes, notes_of_left_out
+from onnxcausal.pipeline.preparing.compatibility import check_several
 from onnxcausal.pipeline.preparing.configuration import AnalysisSection, Configuration, Configured
 from onnxcausal.pipeline.preparing.machine import Machine
 from onnxcausal.pipeline.preparing.opening import open_model
@@ -260,7 +261,7 @@ def _as_analysed(configuration: Configuration, saved: AnalysisFile) -> Configura
 
 
 def _classifying(prepared: Prepared) -> Prepared:
-    """Refuse a model that decides for no class."""
+    """Refuse a model that decides for no class, and data of one of several."""
     if prepared.settings.task is Task.REGRESSION:
         raise ConfigError(
             "the evaluation is of decisions",
@@ -268,6 +269,7 @@ def _classifying(prepared: Prepared) -> Prepared:
             why="accuracy and probability mean nothing for a model whose outcome is a value",
             remedy="evaluate a classifier",
         )
+    check_several(prepared.samples, prepared.settings.task)
     return prepared
 
 

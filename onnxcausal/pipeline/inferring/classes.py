@@ -93,6 +93,10 @@ def _notes(prepared: Prepared) -> list[str]:
         notes.append(remark)
     if prepared.samples.synthetic:
         notes.append(f"{SOURCE}: no data was given, so effects are those on noise that the model labelled itself")
+    present = prepared.samples.present
+    if prepared.settings.task.compares and not prepared.samples.synthetic and len(present) == 1:
+        title = title_of(int(present[0]), prepared.classes.names)
+        notes.append(f"the data holds class {title} only: how right the model is on other classes is not known")
     if passed_over := prepared.wiring.passed_over:
         shown = ", ".join(passed_over[:5]) + (" ..." if len(passed_over) > 5 else "")  # noqa: PLR2004
         notes.append(f"{len(passed_over)} op(s) with weights are no layers and were not intervened on: {shown}")
