@@ -209,6 +209,13 @@ def _decided(
     shape = trace.shapes.get(cut.outcome.tensor)
     if shape is None:
         return proto, cut.outcome.tensor, trace, reading.task
+    if not shape:
+        raise ModelError(
+            "the model's output does not have one row per sample",
+            where=f"{cut.model.name}, tensor {cut.outcome.tensor}",
+            why="it is a single number, however many samples there are",
+            remedy="export the model so that the first axis of its input and output is the batch",
+        )
     open_batch = spec.shape[:1] == (None,) and shape[:1] == (trace.batch,)
     sizes = (None, *shape[1:]) if open_batch else shape
     decision = decide_by(proto, sizes, name=cut.model.name, spec=spec, outcome=cut.outcome, reading=reading)
