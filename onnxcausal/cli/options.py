@@ -18,6 +18,12 @@ Data = Annotated[
 ]
 Labels = Annotated[str | None, typer.Option(help="Text file of class names, one a line.", rich_help_panel=SAMPLES)]
 LabelColumn = Annotated[str | None, typer.Option(help="Label column of a .csv file.", rich_help_panel=SAMPLES)]
+References = Annotated[
+    str | None,
+    typer.Option(
+        help="Samples that --task embedding compares with: file or folder. Default: the data.", rich_help_panel=SAMPLES
+    ),
+]
 SkipBad = Annotated[
     bool | None, typer.Option("--skip-bad", help="Leave unreadable images out.", rich_help_panel=SAMPLES)
 ]
@@ -48,7 +54,7 @@ ClassAxis = Annotated[int | None, typer.Option(help="Axis of the classes, with -
 Task = Annotated[
     str | None,
     typer.Option(
-        metavar="classification|binary|multilabel|regression",
+        metavar="classification|binary|multilabel|regression|embedding",
         help="What the scores decide. Default: by their number.",
         rich_help_panel=METHOD,
     ),

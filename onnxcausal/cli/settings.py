@@ -15,6 +15,7 @@ FLAGS = {
     "data": ("data.source", "--data"),
     "labels": ("data.labels", "--labels"),
     "label_column": ("data.label_column", "--label-column"),
+    "references": ("data.references", "--references"),
     "skip_bad": ("data.skip_bad", "--skip-bad"),
     "resize": ("preprocess.resize", "--resize"),
     "center_crop": ("preprocess.center_crop", "--center-crop"),

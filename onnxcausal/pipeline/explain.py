@@ -30,6 +30,7 @@ from onnxcausal.pipeline.explaining.question import (
     targets_of,
 )
 from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
+from onnxcausal.pipeline.preparing.enrolment import as_enrolled
 from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.opening import open_model
 from onnxcausal.pipeline.preparing.saved_analysis import check_saved
@@ -125,6 +126,7 @@ def run(
     saved = None if question.analysis is None else read_analysis(question.analysis)
     model = open_model(path, machine.caution, configured.values.model.output)
     if saved is not None:
+        configured = as_enrolled(configured, saved)
         check_saved(saved, model, configured, str(question.analysis))
     opened = (
         open_for_inputs(model, configured.values, question.inputs, saved, machine)

@@ -53,6 +53,7 @@ def remeasure(
     original, found = (open_original(path, caution, values.model.output) for path in (against, repaired))
     values = in_full(values, original.model)
     prepared = prepare(original.model, values, machine=machine)
+    values = replace(values, model=prepared.reading)
     _check(prepared.settings.task, against, count)
     check_several(prepared.samples, prepared.settings.task)
     samples = prepared.samples

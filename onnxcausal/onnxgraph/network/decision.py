@@ -1,8 +1,10 @@
 """What a model decides by its scores, and the head that makes one score per class of them: the same for every job."""
 
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TypeAlias
 
+import numpy as np
 import onnx
 
 from onnxcausal.causal.task import Task
@@ -15,8 +17,9 @@ from onnxcausal.onnxgraph.network.heads import (
     with_both_scores,
     with_lowered_scores,
     with_reduced_scores,
+    with_similarities,
 )
-from onnxcausal.onnxgraph.network.io_spec import Reading
+from onnxcausal.onnxgraph.network.io_spec import Centroids, Reading
 from onnxcausal.onnxgraph.network.outcome import OutcomeTensor
 from onnxcausal.onnxgraph.network.ranges import stays_within_unit
 from onnxcausal.samples.source import InputSpec
@@ -82,6 +85,8 @@ def decide_by(
     decision = _by_sample(Decision(proto, outcome.tensor, shape), spec)
     if reading.reduce is not None:
         decision = _reduced(decision, reading, name)
+    if reading.centroids is not None:
+        return _compared(decision, reading.centroids, name)
     probability = as_probability or _is_probability(decision, reading)
     task = reading.task or _task(decision.shape, outcome, probability=probability)
     if task is Task.MULTILABEL and probability:
@@ -97,6 +102,24 @@ def decide_by(
     after = None if sizes is None else (sizes[0], BINARY_SCORES)
     decision = replace(decision, proto=both, tensor=tensor, shape=after, task=task)
     return replace(decision, decided_at=HALF, notes=(*decision.notes, ONE_AT_HALF)) if probability else decision
+
+
+def _compared(decision: Decision, centroids: Centroids, name: str) -> Decision:
+    """Return vectors as their cosine similarities to centroids: of several, the highest decides; one is a value."""
+    shape = decision.shape
+    width = len(centroids[0])
+    sizes = None if shape is None else shape[1:]
+    if any(len(row) != width for row in centroids) or (sizes and None not in sizes and width != _product(sizes)):
+        raise _not_comparable(decision, name, width)
+    proto, tensor = with_similarities(decision.proto, np.array(centroids, np.float32))
+    task = Task.EMBEDDING if len(centroids) > 1 else Task.REGRESSION
+    after = None if shape is None else (shape[0], len(centroids))
+    note = f"scores are cosine similarities to the centroids of {len(centroids)} class(es), of {width} values each"
+    return replace(decision, proto=proto, tensor=tensor, shape=after, task=task, notes=(*decision.notes, note))
+
+
+def _product(sizes: OpenShape) -> int:
+    return prod(size for size in sizes if size is not None)
 
 
 def _is_probability(decision: Decision, reading: Reading) -> bool:
@@ -162,6 +185,17 @@ def _not_binary(decision: Decision, name: str, scores: int) -> ConfigError:
         where=f"{name}, tensor {decision.tensor}, --task binary",
         why=f"one sample has {scores} scores",
         remedy="leave --task out: the highest score decides",
+    )
+
+
+def _not_comparable(decision: Decision, name: str, width: int) -> ConfigError:
+    shape = decision.shape
+    sizes = "unknown" if shape is None else ", ".join("any" if size is None else str(size) for size in shape)
+    return ConfigError(
+        "the centroids are not of this embedding",
+        where=f"{name}, tensor {decision.tensor}, centroids",
+        why=f"they are of {width} values, or of several sizes; the tensor's shape is [{sizes}], samples first",
+        remedy="leave centroids out: they are found from the references; or name another tensor with --output",
     )
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from onnxcausal.onnxgraph.file.model import opset_of
@@ -13,6 +14,10 @@ from onnxcausal.onnxgraph.network.io_spec import Reduction
 REDUCING = {Reduction.MEAN: "ReduceMean", Reduction.MAX: "ReduceMax", Reduction.SUM: "ReduceSum"}
 AXES_OF_MAPS = 4
 """Axes of scores at every place: samples, classes, rows, columns."""
+LEAST_LENGTH = 1e-12
+"""Length below which a vector has no direction."""
+UNLIKE = -2.0
+"""Similarity to what there is no vector of: less than any."""
 AXES_AS_INPUT = {Reduction.MEAN: 18, Reduction.MAX: 18, Reduction.SUM: 13}
 """Opset from which the axes of a reduction are an input."""
 
@@ -57,6 +62,41 @@ def with_lowered_scores(proto: onnx.ModelProto, threshold: float) -> tuple[onnx.
     probability = _as_float(changed, scores, taken)
     changed.graph.node.append(helper.make_node("Sub", [probability, _number(changed, threshold, taken)], [lowered]))
     return _ending_in(changed, lowered)
+
+
+def with_similarities(proto: onnx.ModelProto, centroids: NDArray[np.float32]) -> tuple[onnx.ModelProto, str]:
+    """Return a model whose vectors became their cosine similarities to some others, and their tensor.
+
+    They are computed by products and sums, not as a layer: there is nothing to intervene on.
+
+    Args:
+        proto: the model; its one output has a vector for each sample.
+        centroids: the others, `[classes, values]`, of length 1; no vector is like one of zeros: its similarity is -2.
+    """
+    changed, vectors, taken = _copied(proto)
+
+    def add(op: str, inputs: list[str], settings: dict[str, Any] | None = None) -> str:
+        made = fresh(f"onnxcausal/{op.lower()}", taken)
+        changed.graph.node.append(helper.make_node(op, inputs, [made], **(settings or {})))
+        return made
+
+    def stored(values: NDArray[np.generic]) -> str:
+        held = numpy_helper.from_array(values, fresh("onnxcausal/stored", taken))
+        changed.graph.initializer.append(held)
+        return str(held.name)
+
+    def total(of: str, *, keepdims: int) -> str:
+        if opset_of(proto) >= AXES_AS_INPUT[Reduction.SUM]:
+            return add("ReduceSum", [of, stored(np.array([-1], np.int64))], {"keepdims": keepdims})
+        return add("ReduceSum", [of], {"axes": [-1], "keepdims": keepdims})
+
+    flat = add("Cast", [add("Flatten", [vectors], {"axis": 1})], {"to": onnx.TensorProto.FLOAT})
+    length = add("Sqrt", [total(add("Mul", [flat, flat]), keepdims=1)])
+    unit = add("Div", [flat, add("Max", [length, stored(np.array(LEAST_LENGTH, np.float32))])])
+    row = add("Reshape", [unit, stored(np.array([-1, 1, centroids.shape[1]], np.int64))])
+    scores = total(add("Mul", [row, stored(centroids[np.newaxis].astype(np.float32))]), keepdims=0)
+    unlike = np.where(centroids.any(axis=1), 0, UNLIKE).astype(np.float32)
+    return _ending_in(changed, add("Add", [scores, stored(unlike)]) if unlike.any() else scores)
 
 
 def with_reduced_scores(

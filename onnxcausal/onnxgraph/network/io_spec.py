@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, TypeAlias
 
 from annotated_types import MinLen
 
 from onnxcausal.causal.task import Task
+
+Centroids: TypeAlias = Annotated[tuple[Annotated[tuple[float, ...], MinLen(1)], ...], MinLen(1)]
+"""A vector for each class; one of zeros for a class that has none."""
 
 
 class Reduction(StrEnum):
@@ -32,6 +35,9 @@ class Reading:
         class_axis: axis of that tensor along which the classes stand; default: 1, where it has four or more.
         task: what the scores decide; default: by their number and by what follows them.
         fixed: value of inputs that are the same for every sample, by name.
+        centroids: of an embedding: the vectors to whose cosine similarities its scores are; default: of each class the
+            mean of its references, all of length 1.
+        centroid_names: name of the class of each, if known.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid", "allow_inf_nan": False}
@@ -42,3 +48,5 @@ class Reading:
     class_axis: int | None = None
     task: Task | None = None
     fixed: Mapping[Annotated[str, MinLen(1)], float] = field(default_factory=dict)
+    centroids: Centroids | None = None
+    centroid_names: tuple[str, ...] | None = None

@@ -29,6 +29,8 @@ from onnxcausal.samples.source import Inputs, InputSpec
 
 WHOLE_MODEL = Reading()
 """A model read as it stands."""
+AS_THEY_ARE = (Task.REGRESSION, Task.EMBEDDING)
+"""Tasks of outputs that hold no scores of classes, and are taken as they are."""
 LARGEST_FIXED_BATCH = 2**16
 """Samples of a batch that a model is fixed to, at most."""
 
@@ -133,7 +135,7 @@ def cut_model(model: Model, output: str | None = None, task: Task | None = None)
     Args:
         model: the model.
         output: an output or inner tensor; default: the pre-softmax tensor of the only classification output.
-        task: what the scores decide, if that is known; the value of a regression is not walked back from.
+        task: what the scores decide, if that is known; values are not walked back from.
 
     Raises:
         ModelError: the model is unsupported or broken.
@@ -142,7 +144,7 @@ def cut_model(model: Model, output: str | None = None, task: Task | None = None)
     with damage_told(model.name):
         lowered = lower(inlined(model.proto))
         flat = replace(model, proto=lowered.proto)
-        outcome = find_outcome(flat, output, as_it_is=task is Task.REGRESSION)
+        outcome = find_outcome(flat, output, as_it_is=task in AS_THEY_ARE)
         proto = cut_at(flat.proto, [outcome.tensor])
         _refuse_chance(proto, model.name)
         _refuse_doubled(flat.proto, model.name)
@@ -227,7 +229,7 @@ def open_network(
 
 def _head(cut: CutModel, reading: Reading, joined: SampleShapes) -> FileHead | None:
     """Return what the file decides by; None where no output does, or its scores are reduced, which no file does."""
-    if not cut.deciding or reading.reduce is not None or reading.task is Task.REGRESSION:
+    if not cut.deciding or reading.reduce is not None or reading.task in AS_THEY_ARE:
         return None
     head = FileHead(cut.model, cut.deciding, reading, joined, cut.coarse)
     _refuse_chance(inlined(head.part()[0]), cut.model.name)
@@ -236,7 +238,7 @@ def _head(cut: CutModel, reading: Reading, joined: SampleShapes) -> FileHead | N
 
 def _not_compared(cut: CutModel, reading: Reading) -> tuple[str, ...]:
     """Return what a reader must know of scores that no output of the file follows from."""
-    if cut.deciding or reading.reduce is not None or reading.task is Task.REGRESSION:
+    if cut.deciding or reading.reduce is not None or reading.task in AS_THEY_ARE:
         return ()
     told = f"no output of the file is the tensor {cut.outcome.tensor} or its softmax"
     return (f"{told}: what is measured was not compared with what the file itself decides",)

@@ -21,6 +21,7 @@ from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
 from onnxcausal.pipeline.inferring.classes import infer_classes, notes_of_left_out
 from onnxcausal.pipeline.preparing.compatibility import check_several
 from onnxcausal.pipeline.preparing.configuration import AnalysisSection, Configuration, Configured
+from onnxcausal.pipeline.preparing.enrolment import as_enrolled
 from onnxcausal.pipeline.preparing.machine import Machine
 from onnxcausal.pipeline.preparing.opening import open_model
 from onnxcausal.pipeline.preparing.prepare import Prepared, prepare
@@ -234,6 +235,7 @@ def subject_of(
         routes = {graph.target: route_of(graph) for graph in inferred.graphs}
         used = _together([*_tried(prepared, routes), _reference(prepared)])
         return Subject(prepared, routes, prepared.origin.data_sha256, used, tuple(inferred.notes))
+    configured = as_enrolled(configured, saved)
     check_saved(saved, model, configured, str(analysis))
     prepared = _classifying(prepare(model, _as_analysed(configured.values, saved), machine=machine))
     every = {route.target: route for route in routes_of(saved)}

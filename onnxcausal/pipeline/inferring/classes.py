@@ -21,6 +21,7 @@ from onnxcausal.samples.synthetic import SOURCE
 TASKS = {
     Task.BINARY: "a single score decides between two classes by its sign; effects on class 0 are those on it negated",
     Task.MULTILABEL: "each class is decided on its own, by the sign of its score",
+    Task.EMBEDDING: "an embedding is decided as the class whose centroid it is most like; the outcome is that likeness",
     Task.REGRESSION: "the outcome is the value of an output: every sample is used, however right the model is",
 }
 """What a reader must know of models that do not choose one of several classes."""

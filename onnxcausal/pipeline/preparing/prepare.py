@@ -14,6 +14,7 @@ from onnxcausal.onnxgraph import runner
 from onnxcausal.onnxgraph.engine.interface import Engine
 from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.onnxgraph.flow.layers import Layer
+from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.onnxgraph.network.stated import Vocabulary
 from onnxcausal.onnxgraph.network.wiring import Wiring
@@ -21,6 +22,7 @@ from onnxcausal.pipeline.preparing.compatibility import check_classes, check_out
 from onnxcausal.pipeline.preparing.configuration import Configuration, what_was_set
 from onnxcausal.pipeline.preparing.data import Arrays, GivenData, first_samples, in_full, open_with_data, samples_of
 from onnxcausal.pipeline.preparing.engine import open_engine
+from onnxcausal.pipeline.preparing.enrolment import enrolled
 from onnxcausal.pipeline.preparing.file_decisions import FileDecisions
 from onnxcausal.pipeline.preparing.machine import HERE, Machine
 from onnxcausal.pipeline.preparing.metadata_names import names_in_metadata
@@ -59,6 +61,7 @@ class Prepared:
         samples: the data.
         reference: reference samples; None where nothing is replaced by a mean.
         classes: what the scores are of.
+        reading: how the model is read.
         settings: settings of the method.
         left_out: layers that are not tested, in the order of the file.
         engine: runs interventions.
@@ -71,6 +74,7 @@ class Prepared:
     samples: Samples
     reference: Selection | None
     classes: Classes
+    reading: Reading
     settings: Settings
     left_out: tuple[str, ...]
     engine: Engine
@@ -101,12 +105,13 @@ def prepare(
         OnnxCausalError: as its subclasses say.
     """
     machine, configuration = machine.on_first_device(), in_full(configuration, model)
+    configuration = enrolled(model, configuration, arrays, machine)
     network, given, samples, matched = _opened(model, configuration, arrays, machine)
     examples = first_samples(samples)
     ready = make_ready(network, examples, machine, len(samples), tried=samples.synthetic)
     scores = ready.network.scores(examples[:1])
     classes = scores.shape[1]
-    fitting = names_in_metadata(model.metadata, classes)
+    fitting = configuration.model.centroid_names or names_in_metadata(model.metadata, classes)
     if fitting != matched and given is None and not samples.synthetic:
         samples = samples_of(network, configuration, given, fitting)
     network, samples = _decided(ready.network, samples, configuration.model.task, classes)
@@ -132,6 +137,7 @@ def prepare(
         samples=samples,
         reference=reference,
         classes=Classes(classes, names, targets, probabilities),
+        reading=configuration.model,
         settings=settings,
         left_out=left_out,
         engine=engine,
@@ -144,7 +150,8 @@ def _opened(
 ) -> tuple[Network, GivenData | None, Samples, tuple[str, ...] | None]:
     """Return the model in a session, read as its labels say, with the data and the names that were matched to it."""
     network, given = open_with_data(model, configuration, arrays, machine)
-    samples, matched = _as_guessed(network, configuration, given, names_in_metadata(model.metadata))
+    known = configuration.model.centroid_names or names_in_metadata(model.metadata)
+    samples, matched = _as_guessed(network, configuration, given, known)
     task = task_of(network.task, configuration.model.task, samples.labels.ndim)
     if task is not network.task and configuration.model.task is None:  # which only the labels tell
         reading = replace(configuration.model, task=task)
@@ -172,7 +179,7 @@ def _as_guessed(
     try:
         return samples_of(network, configuration, given, names), names
     except SamplesError:
-        if names is None:
+        if names is None or configuration.model.centroid_names:
             raise
         return samples_of(network, configuration, given, None), None
 
