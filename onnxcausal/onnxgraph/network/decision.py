@@ -20,8 +20,8 @@ from onnxcausal.onnxgraph.network.heads import (
     with_similarities,
 )
 from onnxcausal.onnxgraph.network.io_spec import Centroids, Reading
-from onnxcausal.onnxgraph.network.outcome import OutcomeTensor
 from onnxcausal.onnxgraph.network.ranges import stays_within_unit
+from onnxcausal.onnxgraph.network.walk_back import OutcomeTensor
 from onnxcausal.samples.source import InputSpec
 
 OpenShape: TypeAlias = tuple[int | None, ...]

@@ -19,8 +19,9 @@ from onnxcausal.onnxgraph.network.deployed import DecidingOutput, FileHead, deci
 from onnxcausal.onnxgraph.network.extract import cut_at
 from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, SampleShapes, with_one_input
 from onnxcausal.onnxgraph.network.io_spec import Reading
-from onnxcausal.onnxgraph.network.outcome import OutcomeTensor, find_outcome
+from onnxcausal.onnxgraph.network.outcome import find_outcome
 from onnxcausal.onnxgraph.network.tensor_name import tensor_of
+from onnxcausal.onnxgraph.network.walk_back import OutcomeTensor, with_moves
 from onnxcausal.onnxgraph.runner import Runner
 from onnxcausal.onnxgraph.runner.limits import Limits
 from onnxcausal.onnxgraph.runner.memory import LARGEST_BATCH
@@ -145,12 +146,13 @@ def cut_model(model: Model, output: str | None = None, task: Task | None = None)
         lowered = lower(inlined(model.proto))
         flat = replace(model, proto=lowered.proto)
         outcome = find_outcome(flat, output, as_it_is=task in AS_THEY_ARE)
-        proto = cut_at(flat.proto, [outcome.tensor])
+        whole, tensor = with_moves(flat.proto, outcome)
+        proto = cut_at(whole, [tensor])
         _refuse_chance(proto, model.name)
         _refuse_doubled(flat.proto, model.name)
         deciding = deciding_outputs(flat, outcome, output)
         coarse = bool(lowered.notes) or is_coarse(flat)
-    return CutModel(model, outcome, proto, lowered.notes, deciding, coarse)
+    return CutModel(model, replace(outcome, tensor=tensor), proto, lowered.notes, deciding, coarse)
 
 
 def tensor_in_full(model: Model, name: str) -> str:
