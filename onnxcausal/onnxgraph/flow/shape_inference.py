@@ -56,6 +56,21 @@ def static_trace(proto: onnx.ModelProto, spec: InputSpec) -> Trace:
     return Trace(smallest.shapes, numbers, smallest.types, rows, batch)
 
 
+def open_shape(trace: Trace, tensor: str, spec: InputSpec) -> tuple[int | None, ...] | None:
+    """Return the sizes of a tensor, None where the number of samples is open; None where they do not follow.
+
+    Args:
+        trace: shapes of the smallest batch.
+        tensor: the tensor.
+        spec: the input.
+    """
+    shape = trace.shapes.get(tensor)
+    if shape is None:
+        return None
+    open_batch = spec.shape[:1] == (None,) and shape[:1] == (trace.batch,)
+    return (None, *shape[1:]) if open_batch else shape
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Known:
     """What is known of the inputs and of what ops make, for one number of samples.

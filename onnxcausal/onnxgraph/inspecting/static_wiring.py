@@ -11,7 +11,7 @@ from onnxcausal.errors import ConfigError, ModelError, NothingToAnalyseError, On
 from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.onnxgraph.flow.flow import Flow, find_flow
 from onnxcausal.onnxgraph.flow.layers import Layer, find_layers
-from onnxcausal.onnxgraph.flow.shape_inference import static_trace, without_shape
+from onnxcausal.onnxgraph.flow.shape_inference import open_shape, static_trace, without_shape
 from onnxcausal.onnxgraph.graph.costs import liveness_peak, multiply_adds
 from onnxcausal.onnxgraph.graph.index import GraphIndex, index_graph
 from onnxcausal.onnxgraph.graph.inliner import inlined
@@ -206,18 +206,16 @@ def _decided(
 ) -> tuple[onnx.ModelProto, str, Trace, Task | None]:
     """Return the model with one score per class as an analysis makes it, its outcome, its shapes and its task."""
     trace = static_trace(proto, spec)
-    shape = trace.shapes.get(cut.outcome.tensor)
-    if shape is None:
+    sizes = open_shape(trace, cut.outcome.tensor, spec)
+    if sizes is None:
         return proto, cut.outcome.tensor, trace, reading.task
-    if not shape:
+    if not sizes:
         raise ModelError(
             "the model's output does not have one row per sample",
             where=f"{cut.model.name}, tensor {cut.outcome.tensor}",
             why="it is a single number, however many samples there are",
             remedy="export the model so that the first axis of its input and output is the batch",
         )
-    open_batch = spec.shape[:1] == (None,) and shape[:1] == (trace.batch,)
-    sizes = (None, *shape[1:]) if open_batch else shape
     decision = decide_by(proto, sizes, name=cut.model.name, spec=spec, outcome=cut.outcome, reading=reading)
     if decision.proto is not proto:
         trace = static_trace(decision.proto, spec)

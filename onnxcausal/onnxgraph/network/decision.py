@@ -13,10 +13,10 @@ from onnxcausal.onnxgraph.file.model import opset_of
 from onnxcausal.onnxgraph.graph.index import index_graph
 from onnxcausal.onnxgraph.network.heads import (
     axis_of_classes,
-    with_batch_axis,
     with_both_scores,
     with_lowered_scores,
     with_reduced_scores,
+    with_score_axis,
     with_similarities,
 )
 from onnxcausal.onnxgraph.network.io_spec import Centroids, Reading
@@ -132,12 +132,13 @@ def _is_probability(decision: Decision, reading: Reading) -> bool:
 
 
 def _by_sample(decision: Decision, spec: InputSpec) -> Decision:
-    """Return scores `[classes]` of a model of one sample as `[1, classes]`."""
+    """Return scores `[classes]` of a model of one sample as `[1, classes]`, one of each sample as `[samples, 1]`."""
     shape = decision.shape
-    if spec.shape[:1] != (1,) or shape is None or len(shape) != 1 or shape == (1,):
+    if shape is None or len(shape) != 1:
         return decision
-    proto, tensor = with_batch_axis(decision.proto)
-    return replace(decision, proto=proto, tensor=tensor, shape=(1, *shape))
+    of_one_sample = spec.shape[:1] == (1,) and shape != (1,)
+    proto, tensor = with_score_axis(decision.proto, of_one_sample=of_one_sample)
+    return replace(decision, proto=proto, tensor=tensor, shape=(1, *shape) if of_one_sample else (*shape, 1))
 
 
 def _reduced(decision: Decision, reading: Reading, name: str) -> Decision:

@@ -122,10 +122,16 @@ def with_reduced_scores(
     return _ending_in(changed, reduced)
 
 
-def with_batch_axis(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
-    """Return a model of one sample whose scores `[classes]` became `[1, classes]`, and their tensor."""
+def with_score_axis(proto: onnx.ModelProto, *, of_one_sample: bool) -> tuple[onnx.ModelProto, str]:
+    """Return a model whose scores along one axis are `[samples, classes]`, and their tensor.
+
+    Args:
+        proto: the model; its one output has the scores.
+        of_one_sample: whether they are those of one sample's classes; else each is of another sample.
+    """
     changed, scores, taken = _copied(proto)
-    shape = numpy_helper.from_array(np.array([1, -1], np.int64), fresh("onnxcausal/row", taken))
+    sizes = [1, -1] if of_one_sample else [-1, 1]
+    shape = numpy_helper.from_array(np.array(sizes, np.int64), fresh("onnxcausal/row", taken))
     changed.graph.initializer.append(shape)
     row = fresh("onnxcausal/scores", taken)
     changed.graph.node.append(helper.make_node("Reshape", [scores, shape.name], [row]))

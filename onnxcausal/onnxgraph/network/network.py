@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ModelError, NothingToAnalyseError
 from onnxcausal.onnxgraph.file.model import Model, damage_told
+from onnxcausal.onnxgraph.flow.shape_inference import open_shape, static_trace
 from onnxcausal.onnxgraph.graph.index import RANDOM, index_graph
 from onnxcausal.onnxgraph.graph.inliner import inlined
 from onnxcausal.onnxgraph.lowering.lower import lower
@@ -206,7 +207,7 @@ def open_network(
     runner = Runner(proto, spec, cut.model.name, provider)
     decision = decide_by(
         proto,
-        runner.output_shape,
+        runner.output_shape or open_shape(static_trace(proto, spec), cut.outcome.tensor, spec) or None,
         name=cut.model.name,
         spec=spec,
         outcome=cut.outcome,
