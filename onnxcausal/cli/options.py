@@ -50,7 +50,21 @@ Reduce = Annotated[
     str | None,
     typer.Option(metavar="mean|max|sum", help="Make scores at many places one per class.", rich_help_panel=METHOD),
 ]
-ClassAxis = Annotated[int | None, typer.Option(help="Axis of the classes, with --reduce.", rich_help_panel=METHOD)]
+ClassAxis = Annotated[
+    int | None, typer.Option(help="Axis of the classes, with --reduce, --at, --scores.", rich_help_panel=METHOD)
+]
+At = Annotated[
+    str | None,
+    typer.Option(help="Step, frame or head, like 3 or last; PLACE,PLACE of more axes.", rich_help_panel=METHOD),
+]
+Scores = Annotated[
+    str | None,
+    typer.Option(metavar="FROM:TO", help="Scores of one head of several side by side.", rich_help_panel=METHOD),
+]
+SampleAxis = Annotated[int | None, typer.Option(help="Axis of the samples in the scores.", rich_help_panel=METHOD)]
+Blank = Annotated[
+    int | None, typer.Option(help="Class that is no character, of scores frame by frame.", rich_help_panel=METHOD)
+]
 Task = Annotated[
     str | None,
     typer.Option(

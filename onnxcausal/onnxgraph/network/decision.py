@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from math import prod
-from typing import TypeAlias
 
 import numpy as np
 import onnx
@@ -12,22 +11,17 @@ from onnxcausal.errors import ConfigError
 from onnxcausal.onnxgraph.file.model import opset_of
 from onnxcausal.onnxgraph.graph.index import index_graph
 from onnxcausal.onnxgraph.network.heads import (
-    axis_of_classes,
     with_both_scores,
     with_lowered_scores,
-    with_reduced_scores,
     with_score_axis,
     with_similarities,
 )
 from onnxcausal.onnxgraph.network.io_spec import Centroids, Reading
+from onnxcausal.onnxgraph.network.places import OpenShape, placed
 from onnxcausal.onnxgraph.network.ranges import stays_within_unit
 from onnxcausal.onnxgraph.network.walk_back import OutcomeTensor
 from onnxcausal.samples.source import InputSpec
 
-OpenShape: TypeAlias = tuple[int | None, ...]
-"""Sizes of a tensor, None where one is left open."""
-LEAST_REDUCED = 3
-"""Axes of scores at many places: samples, places, classes."""
 HALF = 0.5
 ONE_AT_HALF = "the score is a probability p, decided at 0.5: the scores of the two classes are 1 - p and p"
 EACH_AT_HALF = "the scores are probabilities, each decided at 0.5: effects are on the probability, shown less 0.5"
@@ -83,12 +77,15 @@ def decide_by(
         ConfigError: the scores cannot be read that way.
     """
     decision = _by_sample(Decision(proto, outcome.tensor, shape), spec)
-    if reading.reduce is not None:
-        decision = _reduced(decision, reading, name)
+    if reading.is_of_a_part:
+        decision = _placed(decision, reading, outcome.class_axis, name)
     if reading.centroids is not None:
         return _compared(decision, reading.centroids, name)
     probability = as_probability or _is_probability(decision, reading)
-    task = reading.task or _task(decision.shape, outcome, probability=probability)
+    text = Task.MULTILABEL if reading.blank is not None else None
+    task = reading.task or text or _task(decision.shape, outcome, probability=probability)
+    if text and task is not text:
+        raise _not_of_text(name, task)
     if task is Task.MULTILABEL and probability:
         lowered, tensor = with_lowered_scores(decision.proto, HALF)
         notes = (*decision.notes, EACH_AT_HALF)
@@ -102,6 +99,13 @@ def decide_by(
     after = None if sizes is None else (sizes[0], BINARY_SCORES)
     decision = replace(decision, proto=both, tensor=tensor, shape=after, task=task)
     return replace(decision, decided_at=HALF, notes=(*decision.notes, ONE_AT_HALF)) if probability else decision
+
+
+def _placed(decision: Decision, reading: Reading, class_axis: int | None, name: str) -> Decision:
+    """Return scores at many places as one per class."""
+    found = placed(decision.proto, decision.tensor, decision.shape, reading, class_axis=class_axis, name=name)
+    notes = (*decision.notes, *found.notes)
+    return replace(decision, proto=found.proto, tensor=found.tensor, shape=found.shape, notes=notes)
 
 
 def _compared(decision: Decision, centroids: Centroids, name: str) -> Decision:
@@ -141,21 +145,6 @@ def _by_sample(decision: Decision, spec: InputSpec) -> Decision:
     return replace(decision, proto=proto, tensor=tensor, shape=(1, *shape) if of_one_sample else (*shape, 1))
 
 
-def _reduced(decision: Decision, reading: Reading, name: str) -> Decision:
-    """Return scores at many places as one per class."""
-    shape = decision.shape
-    assert reading.reduce is not None
-    if shape is None or len(shape) < LEAST_REDUCED:
-        raise _not_reducible(decision, name)
-    axis = axis_of_classes(len(shape), reading.class_axis)
-    if axis is None:
-        raise _no_class_axis(decision, name, shape, reading.class_axis)
-    proto, tensor = with_reduced_scores(decision.proto, len(shape), reading.reduce, axis)
-    note = f"scores are reduced by {reading.reduce}; classes stand along axis {axis} of {list(shape)}"
-    notes = (*decision.notes, note.replace("None", "any"))
-    return replace(decision, proto=proto, tensor=tensor, shape=(shape[0], shape[axis]), notes=notes)
-
-
 def _task(shape: OpenShape | None, outcome: OutcomeTensor, *, probability: bool) -> Task | None:
     """Return what scores decide, by their number and by what follows them."""
     if shape is None:
@@ -168,16 +157,6 @@ def _task(shape: OpenShape | None, outcome: OutcomeTensor, *, probability: bool)
 def _single(shape: OpenShape) -> bool:
     """Whether there is one score a sample."""
     return all(size == 1 for size in shape[1:])
-
-
-def _no_class_axis(decision: Decision, name: str, shape: OpenShape, asked: int | None) -> ConfigError:
-    sizes = ", ".join("any" if size is None else str(size) for size in shape)
-    return ConfigError(
-        "the axis of the classes is not known" if asked is None else f"classes do not stand along axis {asked}",
-        where=f"{name}, tensor {decision.tensor}",
-        why=f"its shape is [{sizes}], samples first",
-        remedy=f"name the axis with --class-axis, from 1 to {len(shape) - 1}",
-    )
 
 
 def _not_binary(decision: Decision, name: str, scores: int) -> ConfigError:
@@ -200,11 +179,10 @@ def _not_comparable(decision: Decision, name: str, width: int) -> ConfigError:
     )
 
 
-def _not_reducible(decision: Decision, name: str) -> ConfigError:
-    shape = decision.shape
+def _not_of_text(name: str, task: Task | None) -> ConfigError:
     return ConfigError(
-        "there is nothing to reduce",
-        where=f"{name}, tensor {decision.tensor}",
-        why="its shape is not known" if shape is None else f"it has {len(shape)} axes: samples and classes",
-        remedy="leave --reduce out, or name a tensor of scores at many places with --output",
+        "a sequence with a blank decides for each class on its own",
+        where=f"{name}, --blank",
+        why=f"the task asked for is {task}",
+        remedy="leave --task out",
     )

@@ -22,18 +22,6 @@ AXES_AS_INPUT = {Reduction.MEAN: 18, Reduction.MAX: 18, Reduction.SUM: 13}
 """Opset from which the axes of a reduction are an input."""
 
 
-def axis_of_classes(rank: int, asked: int | None) -> int | None:
-    """Return the axis of a tensor along which the classes stand, None where that is not known.
-
-    Args:
-        rank: number of the tensor's axes, of which the first has the samples.
-        asked: the axis, if it is known; default: 1 of a map, which has four axes or more.
-    """
-    if asked is None:
-        return 1 if rank >= AXES_OF_MAPS else None
-    return asked % rank if -rank <= asked < rank and asked % rank else None
-
-
 def with_both_scores(proto: onnx.ModelProto, *, probability: bool = False) -> tuple[onnx.ModelProto, str]:
     """Return a model whose single score `s` became the scores `-s, s` of two classes, and their tensor.
 
@@ -122,6 +110,76 @@ def with_reduced_scores(
     return _ending_in(changed, reduced)
 
 
+def with_samples_first(proto: onnx.ModelProto, rank: int, axis: int) -> tuple[onnx.ModelProto, str]:
+    """Return a model in whose scores the axis of the samples is the first, and their tensor."""
+    changed, scores, taken = _copied(proto)
+    order = [axis, *(other for other in range(rank) if other != axis)]
+    turned = fresh("onnxcausal/samples_first", taken)
+    changed.graph.node.append(helper.make_node("Transpose", [scores], [turned], perm=order))
+    return _ending_in(changed, turned)
+
+
+def with_value_axis(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
+    """Return a model whose values have a further axis of one, the last, along which classes would stand."""
+    changed, scores, taken = _copied(proto)
+    wider = fresh("onnxcausal/values", taken)
+    inputs, settings = [scores], dict[str, Any](axes=[-1])
+    if opset_of(proto) >= AXES_AS_INPUT[Reduction.SUM]:
+        inputs, settings = [scores, _stored(changed, [-1], taken)], {}
+    changed.graph.node.append(helper.make_node("Unsqueeze", inputs, [wider], **settings))
+    return _ending_in(changed, wider)
+
+
+def with_place(proto: onnx.ModelProto, axis: int, place: int) -> tuple[onnx.ModelProto, str]:
+    """Return a model with the scores at one place along an axis, which is gone, and their tensor."""
+    changed, scores, taken = _copied(proto)
+    number = numpy_helper.from_array(np.array(place, np.int64), fresh("onnxcausal/place", taken))
+    changed.graph.initializer.append(number)
+    chosen = fresh("onnxcausal/scores_there", taken)
+    changed.graph.node.append(helper.make_node("Gather", [scores, number.name], [chosen], axis=axis))
+    return _ending_in(changed, chosen)
+
+
+def with_some_scores(proto: onnx.ModelProto, axis: int, first: int, end: int) -> tuple[onnx.ModelProto, str]:
+    """Return a model with some of the scores along an axis, and their tensor."""
+    changed, scores, taken = _copied(proto)
+    chosen = fresh("onnxcausal/some_scores", taken)
+    numbers = _stored(changed, list(range(first, end)), taken)
+    changed.graph.node.append(helper.make_node("Gather", [scores, numbers], [chosen], axis=axis))
+    return _ending_in(changed, chosen)
+
+
+def with_leads(proto: onnx.ModelProto, class_axis: int) -> tuple[onnx.ModelProto, str]:
+    """Return a model of how far each class leads in any frame: its score less the best other one, the largest of all.
+
+    Args:
+        proto: the model; its one output has scores of samples, frames and classes, samples first.
+        class_axis: the classes' axis, 1 or 2.
+    """
+    changed, scores, taken = _copied(proto)
+
+    def add(op: str, inputs: list[str], **settings: int | list[int]) -> str:
+        made = fresh(f"onnxcausal/{op.lower()}", taken)
+        changed.graph.node.append(helper.make_node(op, inputs, [made]))
+        changed.graph.node[-1].attribute.extend(helper.make_attribute(key, value) for key, value in settings.items())
+        return made
+
+    def best(rank: int) -> str:
+        values, indices = (fresh("onnxcausal/best", taken) for _ in range(2))
+        changed.graph.node.append(
+            helper.make_node("TopK", [exact, _stored(changed, [rank + 1], taken)], [values, indices], axis=2)
+        )
+        return add("Gather", [values, _stored(changed, [rank], taken)], axis=2)
+
+    frames = add("Transpose", [scores], perm=[0, 2, 1]) if class_axis == 1 else scores
+    exact = add("Cast", [frames], to=onnx.TensorProto.FLOAT)
+    highest, second = best(0), best(1)
+    leads = add("Sub", [exact, add("Where", [add("Less", [exact, highest]), highest, second])])
+    if opset_of(proto) >= AXES_AS_INPUT[Reduction.MAX]:
+        return _ending_in(changed, add("ReduceMax", [leads, _stored(changed, [1], taken)], keepdims=0))
+    return _ending_in(changed, add("ReduceMax", [leads], axes=[1], keepdims=0))
+
+
 def with_score_axis(proto: onnx.ModelProto, *, of_one_sample: bool) -> tuple[onnx.ModelProto, str]:
     """Return a model whose scores along one axis are `[samples, classes]`, and their tensor.
 
@@ -143,6 +201,13 @@ def _as_float(proto: onnx.ModelProto, tensor: str, taken: set[str]) -> str:
     cast = fresh("onnxcausal/probability", taken)
     proto.graph.node.append(helper.make_node("Cast", [tensor], [cast], to=onnx.TensorProto.FLOAT))
     return cast
+
+
+def _stored(proto: onnx.ModelProto, numbers: list[int], taken: set[str]) -> str:
+    """Store whole numbers, and return their name."""
+    held = numpy_helper.from_array(np.array(numbers, np.int64), fresh("onnxcausal/numbers", taken))
+    proto.graph.initializer.append(held)
+    return str(held.name)
 
 
 def _number(proto: onnx.ModelProto, value: float, taken: set[str]) -> str:

@@ -105,7 +105,8 @@ class Network:
                 "the outcome is not one score per class",
                 where=f"{self.model.name}, tensor {self.outcome.tensor}",
                 why=f"one sample gives {list(scores.shape[1:])}: a detector, a segmentation or a sequence",
-                remedy="name a tensor [samples, classes] with --output, or make it one score per class with --reduce",
+                remedy="name a tensor [samples, classes] with --output, choose a place with --at, or make it one score "
+                "per class with --reduce",
             )
         return scores.reshape(len(scores), -1)
 
@@ -231,8 +232,8 @@ def open_network(
 
 
 def _head(cut: CutModel, reading: Reading, joined: SampleShapes) -> FileHead | None:
-    """Return what the file decides by; None where no output does, or its scores are reduced, which no file does."""
-    if not cut.deciding or reading.reduce is not None or reading.task in AS_THEY_ARE:
+    """Return what the file decides by; None where no output does, or its scores are chosen or reduced here."""
+    if not cut.deciding or reading.is_of_a_part or reading.task in AS_THEY_ARE:
         return None
     head = FileHead(cut.model, cut.deciding, reading, joined, cut.coarse)
     _refuse_chance(inlined(head.part()[0]), cut.model.name)
@@ -241,7 +242,7 @@ def _head(cut: CutModel, reading: Reading, joined: SampleShapes) -> FileHead | N
 
 def _not_compared(cut: CutModel, reading: Reading) -> tuple[str, ...]:
     """Return what a reader must know of scores that no output of the file follows from."""
-    if cut.deciding or reading.reduce is not None or reading.task in AS_THEY_ARE:
+    if cut.deciding or reading.is_of_a_part or reading.task in AS_THEY_ARE:
         return ()
     told = f"no output of the file is the tensor {cut.outcome.tensor} or its softmax"
     return (f"{told}: what is measured was not compared with what the file itself decides",)

@@ -29,6 +29,8 @@ MOVING = RESHAPING | SELECTING | {"Transpose"}
 """Ops that a probability may pass, which then move the scores too."""
 DECIDING = frozenset({"ArgMax", "ArrayFeatureExtractor", "TopK"})
 """Ops that leave only the label."""
+FEWEST_CLASSES = 2
+"""Scores that are left of those that compete, where they still tell the one from the other."""
 MOST_VALUES = 2**20
 """Values of a tensor in which it is followed which ones are left."""
 
@@ -41,11 +43,39 @@ class OutcomeTensor:
         tensor: its name.
         squashed_by: the op that turns the scores into probabilities and was cut off; empty where there is none.
         moves: ops behind that one that move values, and so the axes, the first one first; scores go through them too.
+        class_axis: the axis, after the moves, along which scores compete, from the last one where negative; None where
+            they do not, or it is not known.
     """
 
     tensor: str
     squashed_by: str = ""
     moves: tuple[str, ...] = ()
+    class_axis: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """Where scores that compete stand in a tensor.
+
+    Attributes:
+        place: of each value, its place among those it competes with.
+        group: of each value, the number of its group of competitors.
+    """
+
+    place: NDArray[np.int64]
+    group: NDArray[np.int64]
+
+    @property
+    def axis(self) -> int | None:
+        """The one axis along which places differ; None where there are several."""
+        differing = [axis for axis in range(self.place.ndim) if np.diff(self.place, axis=axis).any()]
+        return differing[0] if len(differing) == 1 else None
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether one axis runs over several groups as well as over the competitors of each."""
+        along = [axis for axis in range(self.place.ndim) if np.diff(self.place, axis=axis).any()]
+        return any(np.diff(self.group, axis=axis).any() for axis in along)
 
 
 class Walk:
@@ -88,35 +118,44 @@ class Walk:
 
     def _outcome(self, squash: Squash, moves: list[onnx.NodeProto]) -> OutcomeTensor | None:
         """Return scores with the ops that matter to what they are of."""
-        if any(op.op_type in SELECTING for op in moves) and not self._leaves_several(squash, moves):
+        if not moves:
+            return OutcomeTensor(squash.scores, squash.by, class_axis=None if squash.through_last else squash.first)
+        apart, moved = self._places(squash, []), self._places(squash, moves)
+        selects = squash.first is not None and any(op.op_type in SELECTING for op in moves)
+        if selects and (moved is None or len(np.unique(moved.place)) < FEWEST_CLASSES):
             return None
-        named = tuple(str(op.output[0]) for op in moves)
         if all(op.op_type in RESHAPING for op in moves) and self._is_one_row(squash.scores):
-            named = ()  # whatever the shape, the order stays
-        return OutcomeTensor(squash.scores, squash.by, named)
+            moves, moved = [], apart  # whatever the shape, the order stays
+        elif moved is not None and moved.is_mixed:
+            moves, moved = [], apart  # several decisions in one row: they stay apart
+        named = tuple(str(op.output[0]) for op in moves)
+        return OutcomeTensor(squash.scores, squash.by, named, None if moved is None else moved.axis)
 
     def _is_one_row(self, tensor: str) -> bool:
         """Whether a tensor has one value for each class and sample, so far as its shape is known."""
         shape = self._known.shapes.get(tensor)
         return shape is not None and sum(size != 1 for size in shape[1:]) <= 1
 
-    def _leaves_several(self, squash: Squash, moves: list[onnx.NodeProto]) -> bool:
-        """Whether scores that compete are left beside each other, so that they still tell the one from the other."""
-        shape = self._known.shapes.get(squash.scores)
-        if squash.first is None:
-            return True
-        if shape is None or prod(shape) > MOST_VALUES or not -len(shape) <= squash.first < len(shape):
-            return False
-        places: NDArray[np.generic] = _places(shape, squash)
-        for op in moves:
-            given = [self._value(name) for name in op.input[1:]]
-            if any(value is None and name for value, name in zip(given, op.input[1:], strict=True)):
-                return False
-            try:
-                (places,) = run_op(op, [places, *given], self.index.opset)
-            except ModelError:
-                return False
-        return len(np.unique(places)) > 1
+    def _places(self, squash: Squash, moves: list[onnx.NodeProto]) -> "Places | None":
+        """Return where competing scores are after some moves; None where that is not known, or none compete."""
+        shape = self._known.shapes.get(squash.scores) if squash.first is not None else None
+        if shape is None or squash.first is None or prod(shape) > MOST_VALUES:
+            return None
+        if not -len(shape) <= squash.first < len(shape) or not prod(shape):
+            return None
+        found = []
+        for numbers in _numbered(shape, squash):
+            held: NDArray[np.generic] = numbers
+            for op in moves:
+                given = [self._value(name) for name in op.input[1:]]
+                if any(value is None and name for value, name in zip(given, op.input[1:], strict=True)):
+                    return None
+                try:
+                    (held,) = run_op(op, [held, *given], self.index.opset)
+                except ModelError:
+                    return None
+            found.append(np.asarray(held, np.int64))
+        return Places(*found)
 
     def _value(self, name: str) -> NDArray[np.generic] | None:
         """Return what an operand holds that is stored or follows from shapes."""
@@ -149,12 +188,13 @@ def with_moves(proto: onnx.ModelProto, outcome: OutcomeTensor) -> tuple[onnx.Mod
     return changed, tensor
 
 
-def _places(shape: tuple[int, ...], squash: Squash) -> NDArray[np.int64]:
-    """Return the place of each value among those it competes with."""
+def _numbered(shape: tuple[int, ...], squash: Squash) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the place of each value among those it competes with, and the number of its group of competitors."""
     assert squash.first is not None
     first = squash.first % len(shape)
     last = len(shape) if squash.through_last else first + 1
-    count = prod(shape[first:last])
-    ones = [1] * len(shape)
-    ones[first:last] = shape[first:last]
-    return np.broadcast_to(np.arange(count).reshape(ones), shape).copy()
+    inside = [1] * first + list(shape[first:last]) + [1] * (len(shape) - last)
+    outside = [*shape[:first], *[1] * (last - first), *shape[last:]]
+    return tuple(  # type: ignore[return-value]  # two of them
+        np.broadcast_to(np.arange(prod(sizes)).reshape(sizes), shape).copy() for sizes in (inside, outside)
+    )
