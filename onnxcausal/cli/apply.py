@@ -82,6 +82,8 @@ def _tell(applied: "Applied") -> None:
             shown.append(f"means in {layer.shift}" if layer.shift else "means in its bias")
         rows.append([layer.name, ", ".join(shown)])
     _tell_rows(rows)
+    for note in applied.notes:
+        print(f"note: {printable(note)}")
     if applied.means:
         print(printable(applied.means))
     if applied.smaller is not None:
