@@ -16,11 +16,16 @@ FREE_SIZE = 32
 MOST_PROBES = 10**5
 """Inputs that are made up, at most."""
 CHUNK = 64
-"""Inputs made and labelled at once: bounds memory."""
+"""Inputs made and labelled at once, where they are small: bounds memory."""
 
 
 def synthetic_samples(
-    spec: InputSpec, count: int, seed: int, predict: Callable[[Inputs], NDArray[np.floating]]
+    spec: InputSpec,
+    count: int,
+    seed: int,
+    predict: Callable[[Inputs], NDArray[np.floating]],
+    *,
+    at_once: int = CHUNK,
 ) -> Samples:
     """Return seeded inputs of the right shape, labelled by the model itself.
 
@@ -32,6 +37,7 @@ def synthetic_samples(
         count: how many inputs to make.
         seed: of the generator.
         predict: class scores `[samples, classes]` of inputs.
+        at_once: inputs made and labelled at once.
 
     Raises:
         SamplesError: the input takes integers, for which no probe is defined.
@@ -51,15 +57,15 @@ def synthetic_samples(
             why="token indices or grey levels cannot be drawn without knowing their meaning",
             remedy="supply data with --data",
         )
-    shape = _shape(spec)
+    shape = probe_shape(spec)
 
     def read(wanted: Indices) -> Batch:
         return Batch(np.stack([probe_input(shape, seed, int(index)) for index in wanted]), wanted)
 
     labels = np.concatenate(
         [
-            predict(read(np.arange(start, min(start + CHUNK, count))).x).argmax(axis=1)
-            for start in range(0, count, CHUNK)
+            predict(read(np.arange(start, min(start + at_once, count))).x).argmax(axis=1)
+            for start in range(0, count, at_once)
         ]
     )
     described = hashlib.sha256(f"{SOURCE} {shape} {count} {seed}".encode()).hexdigest()
@@ -68,7 +74,7 @@ def synthetic_samples(
 
 def probe_inputs(spec: InputSpec, count: int, seed: int) -> Inputs:
     """Return the first probe inputs for an input of numbers, `[samples, ...]`."""
-    return np.stack([probe_input(_shape(spec), seed, index) for index in range(count)])
+    return np.stack([probe_input(probe_shape(spec), seed, index) for index in range(count)])
 
 
 def probe_input(shape: tuple[int, ...], seed: int, index: int) -> Inputs:
@@ -92,5 +98,6 @@ def probe_input(shape: tuple[int, ...], seed: int, index: int) -> Inputs:
     return np.asarray(noise, np.float32)
 
 
-def _shape(spec: InputSpec) -> tuple[int, ...]:
+def probe_shape(spec: InputSpec) -> tuple[int, ...]:
+    """Return the shape of a made-up input, without the axis of the samples."""
     return tuple(FREE_SIZE if size is None else size for size in spec.shape[1:])

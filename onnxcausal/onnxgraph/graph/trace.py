@@ -43,6 +43,16 @@ class Trace:
         size = int(np.prod(self.shapes[tensor])) * self.types[tensor].itemsize
         return -(-size // self.batch) if tensor in self.rows else size
 
+    def with_those_of(self, other: "Trace") -> "Trace":
+        """Return what two runs on the same batch showed of different tensors."""
+        return Trace(
+            {**self.shapes, **other.shapes},
+            {**self.values, **other.values},
+            {**self.types, **other.types},
+            {**self.rows, **other.rows},
+            self.batch,
+        )
+
 
 def rows_of(smallest: tuple[int, ...], doubled: tuple[int, ...] | None, batch: int) -> Rows | None:
     """Return where samples stand in a tensor; None where it does not grow with the batch along exactly one axis.

@@ -1,7 +1,7 @@
 """A model made ready for interventions: cut at its class scores, its layers and flow known."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -101,14 +101,19 @@ class Network:
                 remedy="name a tensor of floating-point class scores with --output",
             )
         if scores.size != len(scores) * max(scores.shape[1:], default=0):
-            raise ModelError(
-                "the outcome is not one score per class",
-                where=f"{self.model.name}, tensor {self.outcome.tensor}",
-                why=f"one sample gives {list(scores.shape[1:])}: a detector, a segmentation or a sequence",
-                remedy="name a tensor [samples, classes] with --output, choose a place with --at, or make it one score "
-                "per class with --reduce",
-            )
+            raise self.not_one_per_class(scores.shape[1:])
         return scores.reshape(len(scores), -1)
+
+    def not_one_per_class(self, shape: Sequence[int]) -> ModelError:
+        """Return the refusal of scores of such a shape of one sample."""
+        sizes = ", ".join(str(size) if size else "any" for size in shape)
+        return ModelError(
+            "the outcome is not one score per class",
+            where=f"{self.model.name}, tensor {self.outcome.tensor}",
+            why=f"one sample gives [{sizes}]: a detector, a segmentation or a sequence",
+            remedy="name a tensor [samples, classes] with --output, choose a place with --at, or make it one score "
+            "per class with --reduce",
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import onnx
 
@@ -83,12 +84,13 @@ def _found_wiring(network: Network, example: Inputs) -> Wiring:
 
 def _trace(network: Network, example: Inputs, tensors: Sequence[str]) -> Trace:
     """Return the shapes of all tensors in a run on the example."""
-    shown = onnx.ModelProto()
-    shown.CopyFrom(network.proto)
-    del shown.graph.output[:]
-    shown.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors)
-    runner = network.runner(shown)
-    trace = runner.trace(example, tensors)
+    runner = network.runner(_showing(network.proto, tensors))
+    groups = runner.grouped(tensors, example[:1])
+    if len(groups) == 1:
+        trace = runner.trace(example, tensors)
+    else:  # outputs of a session are all held until it ends, asked for or not
+        traces = [network.runner(_showing(network.proto, group)).trace(example, group) for group in groups]
+        trace = reduce(lambda one, other: one.with_those_of(other), traces)
     shape = (trace.batch, *example.shape[1:])
     return replace(
         trace,
@@ -96,6 +98,15 @@ def _trace(network: Network, example: Inputs, tensors: Sequence[str]) -> Trace:
         types={**trace.types, network.spec.name: runner.dtype},
         rows={**trace.rows, network.spec.name: Rows(0, 1)},
     )
+
+
+def _showing(proto: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:
+    """Return a model whose outputs are some of its tensors."""
+    shown = onnx.ModelProto()
+    shown.CopyFrom(proto)
+    del shown.graph.output[:]
+    shown.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors)
+    return shown
 
 
 def _passed_over(index: GraphIndex, layers: Sequence[Layer]) -> tuple[str, ...]:

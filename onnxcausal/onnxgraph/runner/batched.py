@@ -1,6 +1,7 @@
 """A session on one model, run on samples in batches."""
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
 import numpy as np
 import onnx
@@ -16,6 +17,12 @@ from onnxcausal.samples.source import Inputs, InputSpec
 
 RECORDED_VALUES = 4096
 """Integer tensors up to this many values are recorded in a trace (shapes, indices)."""
+LARGE_SAMPLE = 5 * 2**18
+"""Values of a sample beyond which memory matters more than the time to get it."""
+BYTES_OF_TWO = 8
+"""Bytes of a value of two samples."""
+HELD_AT_ONCE = 2**29
+"""Bytes of tensors of two samples that are held at once where only their shapes are asked for."""
 
 
 class Runner:
@@ -50,7 +57,8 @@ class Runner:
         self.spec = spec
         self.batch = spec.shape[0] if spec.shape else None
         self._name = name
-        self._session = open_session(proto, name, provider, varies=True)
+        large = prod(size or 1 for size in spec.shape[1:]) > LARGE_SAMPLE
+        self._session = open_session(proto, name, provider, varies=True, large=large)
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
         self.dtype = numpy_type(next(i.type for i in self._session.get_inputs() if i.name == spec.name))
         if provider is not None and provider.name not in self.providers:
@@ -121,6 +129,26 @@ class Runner:
         """Return outputs of any shape for one batch, filled up to the model's batch size where that is fixed."""
         return self._call(self._fitted(x), names, {})
 
+    def grouped(self, tensors: Sequence[str], sample: Inputs) -> list[list[str]]:
+        """Return outputs in groups, each small enough to be held at once: all together, unless they are large.
+
+        Args:
+            tensors: outputs of the session.
+            sample: one input, `[1, ...]`; outputs whose size is not known count as much as two of it.
+        """
+        sizes = {output.name: output.shape for output in self._session.get_outputs()}
+        groups: list[list[str]] = [[]]
+        held = 0
+        for name in tensors:
+            known = [size if isinstance(size, int) else 1 for size in sizes[name] or ()]
+            taken = BYTES_OF_TWO * (prod(known) if known else sample.size)
+            if groups[-1] and held + taken > HELD_AT_ONCE:
+                groups.append([])
+                held = 0
+            groups[-1].append(name)
+            held += taken
+        return groups
+
     def trace(self, x: Inputs, tensors: Sequence[str]) -> Trace:
         """Return shapes and types of tensors, values of small integer ones, and where samples stand in them.
 
@@ -132,17 +160,19 @@ class Runner:
         """
         batch = self.batch or 1
         arrays = self._held(self._fitted(x[:batch]), tensors)
-        doubled = None if self.batch else self._shapes(np.repeat(x[:1], 2, axis=0), tensors)
         small = {
             name: value for name, value in arrays.items() if value.dtype.kind in "iu" and value.size <= RECORDED_VALUES
         }
         shapes = {name: value.shape for name, value in arrays.items()}
+        types = {name: value.dtype for name, value in arrays.items()}
+        del arrays  # before more are made
+        doubled = None if self.batch else self._shapes(np.repeat(x[:1], 2, axis=0), tensors)
         found = {
             name: rows_of(shape, None if doubled is None else doubled.get(name, ()), batch)
             for name, shape in shapes.items()
         }
         rows = {name: place for name, place in found.items() if place is not None}
-        return Trace(shapes, small, {name: value.dtype for name, value in arrays.items()}, rows, batch)
+        return Trace(shapes, small, types, rows, batch)
 
     def _shapes(self, x: Inputs, tensors: Sequence[str]) -> dict[str, tuple[int, ...]]:
         """Return shapes in one more run; none where the model does not take this batch."""

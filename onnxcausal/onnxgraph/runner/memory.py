@@ -1,5 +1,7 @@
 """How much memory a run may take: what is free, what was asked for, what is in use."""
 
+import ctypes
+import os
 import re
 from dataclasses import dataclass
 
@@ -62,6 +64,13 @@ def resident_memory() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
+def _hand_back() -> None:
+    """Give the system back what was freed here: the C library keeps it, and it would count as being in use."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:  # of glibc alone
+        trim(0)
+
+
 def batch_within(memory: "Memory", row_bytes: int) -> int:
     """Return how many samples the unmodified model runs at once.
 
@@ -100,6 +109,7 @@ class Memory:
             bound: in bytes; it holds for the machine's memory and for the device's likewise.
             device: number of the NVIDIA device that is used, if any.
         """
+        _hand_back()
         used = resident_memory()
         total = used + int(FREE_SHARE * free_memory()) if bound is None else bound
         rest = max(0, total - used)

@@ -47,6 +47,7 @@ def open_session(
     threads: int = 0,
     spins: bool = False,
     varies: bool = False,
+    large: bool = False,
 ) -> ort.InferenceSession:
     """Open a session.
 
@@ -58,6 +59,7 @@ def open_session(
         spins: whether they wait for work without sleeping.
         varies: whether the runs differ in their batch. Otherwise ONNX Runtime lays the tensors of a run into one block
             from the second run of a shape on, which would be held beside what the first one took, for every shape.
+        large: whether samples are so large that what a run took is handed back after it, not kept for the next one.
 
     Raises:
         ModelError: ONNX Runtime refuses the model.
@@ -70,6 +72,7 @@ def open_session(
     options.log_severity_level = FATAL_ONLY
     options.use_deterministic_compute = True
     options.enable_mem_pattern = not varies
+    options.enable_cpu_mem_arena = not large
     if provider is not None and (provider.name in NVIDIA or provider.name not in ort.get_available_providers()):
         # Asking for what does not run would log noise and run on the CPU.
         device = provider.options.get("device_id", "0")

@@ -75,6 +75,17 @@ def check_outcome(settings: Settings) -> None:
         )
 
 
+def check_one_per_class(network: Network) -> None:
+    """Refuse scores whose shape tells before any run that they are not one per class.
+
+    Raises:
+        ModelError: they are at several places.
+    """
+    shape = network.plain.output_shape
+    if shape is not None and sum(size is not None and size > 1 for size in shape[1:]) > 1:
+        raise network.not_one_per_class(tuple(size or 0 for size in shape[1:]))
+
+
 def check_classes(network: Network, samples: Samples, classes: int) -> None:
     """Refuse data whose classes cannot be those of the model.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,16 @@ from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, SampleShapes, open_inputs
 from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.onnxgraph.network.network import CutModel, Network, cut_model, open_network, tensor_in_full
-from onnxcausal.onnxgraph.sandbox.first_run import rehearse
-from onnxcausal.pipeline.preparing.compatibility import check_fixed, check_unprocessed
+from onnxcausal.pipeline.preparing.compatibility import check_fixed, check_one_per_class, check_unprocessed
 from onnxcausal.pipeline.preparing.configuration import Configuration
-from onnxcausal.pipeline.preparing.machine import Machine
+from onnxcausal.pipeline.preparing.machine import HERE, Machine
 from onnxcausal.pipeline.preparing.metadata_names import names_in_metadata
+from onnxcausal.pipeline.preparing.ready import make_ready
 from onnxcausal.samples.arrays import array_samples
 from onnxcausal.samples.joined import joined, read_parts
 from onnxcausal.samples.load import load_samples
 from onnxcausal.samples.source import Inputs, Samples
-from onnxcausal.samples.synthetic import probe_inputs, synthetic_samples
+from onnxcausal.samples.synthetic import CHUNK, probe_inputs, probe_shape, synthetic_samples
 from onnxcausal.samples.table import read_columns
 
 Parts = Mapping[str, NDArray[np.generic]]
@@ -35,6 +36,12 @@ EXAMPLES = 5
 """Samples on which it is seen how a model takes them."""
 JOINED_SUFFIXES = (".npz", ".csv")
 """Files that may hold an array or a column for every input of a model."""
+FEWEST_EXAMPLES = 2
+"""Of large samples."""
+LARGE_SAMPLE = 5 * 2**18
+"""Values of a sample beyond which it is a large one."""
+MOST_AT_ONCE = 2**24
+"""Values of made-up inputs that are labelled at once."""
 READ_AT_ONCE = 16
 """Samples read in search of a readable one."""
 
@@ -167,9 +174,21 @@ def _no_labels(source: str) -> SamplesError:
 
 
 def samples_of(
-    network: Network, configuration: Configuration, given: GivenData | None, names: Sequence[str] | None
+    network: Network,
+    configuration: Configuration,
+    given: GivenData | None,
+    names: Sequence[str] | None,
+    machine: Machine = HERE,
 ) -> Samples:
-    """Return the data: arrays, what is configured, or synthetic probe inputs."""
+    """Return the data: arrays, what is configured, or synthetic probe inputs.
+
+    Args:
+        network: the model in a session.
+        configuration: where the data are, and how they are read.
+        given: data that was read before.
+        names: class names known from elsewhere.
+        machine: what of the machine may be used where inputs are made up.
+    """
     settings, data = configuration.preprocess, configuration.data
     labelled = network.task is not Task.REGRESSION
     if given is not None:
@@ -181,10 +200,7 @@ def samples_of(
             x, y if labelled else None, network.spec, settings, source=given.source, class_names=given.class_names
         )
     if data.source is None:
-        count, seed = configuration.analysis.samples * PROBES_PER_SAMPLE, configuration.analysis.seed
-        if not network.spec.is_integer:
-            rehearse(network, probe_inputs(network.spec, min(EXAMPLES, count), seed), min(network.batch, count))
-        return synthetic_samples(network.spec, count, seed, network.scores)
+        return _made_up(network, configuration, machine)
     return load_samples(
         Path(data.source),
         network.spec,
@@ -197,17 +213,39 @@ def samples_of(
     )
 
 
+def _made_up(network: Network, configuration: Configuration, machine: Machine) -> Samples:
+    """Return inputs that are made up, and labelled by the model within the bound on memory.
+
+    Raises:
+        ModelError: its scores are not one per class, as their shape tells before any run.
+    """
+    check_one_per_class(network)
+    count, seed = configuration.analysis.samples * PROBES_PER_SAMPLE, configuration.analysis.seed
+    if network.spec.is_integer:
+        return synthetic_samples(network.spec, count, seed, network.scores)
+    shape = probe_shape(network.spec)
+    ready = make_ready(network, probe_inputs(network.spec, min(examples_of(shape), count), seed), machine, count)
+    at_once = max(1, min(CHUNK, MOST_AT_ONCE // prod(shape)))
+    return synthetic_samples(network.spec, count, seed, ready.network.scores, at_once=at_once)
+
+
+def examples_of(shape: Sequence[int]) -> int:
+    """Return on how many samples of a shape it is seen how a model takes them: large ones are run together in pairs."""
+    return EXAMPLES if prod(shape) <= LARGE_SAMPLE else FEWEST_EXAMPLES
+
+
 def first_samples(samples: Samples) -> Inputs:
     """Return some samples that can be read, `[samples, ...]`, one at least: up to one of each class first."""
     order = _of_different_classes(samples)
     found: list[Inputs] = []
+    some: list[Inputs] = []
     for start in range(0, len(order), READ_AT_ONCE):
         found.append(samples.read(order[start : start + READ_AT_ONCE]).x)
-        if sum(map(len, found)) >= EXAMPLES:
+        some = [x for x in found if len(x)]
+        if some and sum(map(len, some)) >= examples_of(some[0].shape[1:]):
             break
-    some = [x for x in found if len(x)]
     if some:
-        return np.concatenate(some)[:EXAMPLES]
+        return np.concatenate(some)[: examples_of(some[0].shape[1:])]
     raise SamplesError(
         "not one sample can be read",
         where=samples.source,

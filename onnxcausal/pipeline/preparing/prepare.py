@@ -151,7 +151,7 @@ def _opened(
     """Return the model in a session, read as its labels say, with the data and the names that were matched to it."""
     network, given = open_with_data(model, configuration, arrays, machine)
     known = configuration.model.centroid_names or names_in_metadata(model.metadata)
-    samples, matched = _as_guessed(network, configuration, given, known)
+    samples, matched = _as_guessed(network, configuration, given, known, machine)
     task = task_of(network.task, configuration.model.task, samples.labels.ndim)
     if task is not network.task and configuration.model.task is None:  # which only the labels tell
         reading = replace(configuration.model, task=task)
@@ -173,15 +173,19 @@ def _origin(configuration: Configuration, samples: Samples, engine: Engine) -> O
 
 
 def _as_guessed(
-    network: Network, configuration: Configuration, given: GivenData | None, names: tuple[str, ...] | None
+    network: Network,
+    configuration: Configuration,
+    given: GivenData | None,
+    names: tuple[str, ...] | None,
+    machine: Machine,
 ) -> tuple[Samples, tuple[str, ...] | None]:
     """Return the data, and the class names they were matched to: none where those do not go together."""
     try:
-        return samples_of(network, configuration, given, names), names
+        return samples_of(network, configuration, given, names, machine), names
     except SamplesError:
         if names is None or configuration.model.centroid_names:
             raise
-        return samples_of(network, configuration, given, None), None
+        return samples_of(network, configuration, given, None, machine), None
 
 
 def _decided(network: Network, samples: Samples, asked: Task | None, classes: int) -> tuple[Network, Samples]:
