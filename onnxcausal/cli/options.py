@@ -48,7 +48,7 @@ ClassAxis = Annotated[int | None, typer.Option(help="Axis of the classes, with -
 Task = Annotated[
     str | None,
     typer.Option(
-        metavar="classification|binary|multilabel|regression",
+        metavar="classification|binary|multilabel|detector|regression",
         help="What the scores decide. Default: by their number.",
         rich_help_panel=METHOD,
     ),

@@ -211,7 +211,9 @@ def _decided(
         return proto, cut.outcome.tensor, trace, reading.task
     open_batch = spec.shape[:1] == (None,) and shape[:1] == (trace.batch,)
     sizes = (None, *shape[1:]) if open_batch else shape
-    decision = decide_by(proto, sizes, name=cut.model.name, spec=spec, outcome=cut.outcome, reading=reading)
+    decision = decide_by(
+        proto, sizes, name=cut.model.name, spec=spec, outcome=cut.outcome, reading=reading, detector=cut.detector
+    )
     if decision.proto is not proto:
         trace = static_trace(decision.proto, spec)
     return decision.proto, decision.tensor, trace, decision.task

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ModelError, NothingToAnalyseError
 from onnxcausal.onnxgraph.file.model import Model, damage_told
-from onnxcausal.onnxgraph.graph.index import RANDOM
+from onnxcausal.onnxgraph.graph.index import RANDOM, index_graph
 from onnxcausal.onnxgraph.graph.inliner import inlined
 from onnxcausal.onnxgraph.lowering.lower import lower
 from onnxcausal.onnxgraph.network.decision import decide_by
 from onnxcausal.onnxgraph.network.deployed import DecidingOutput, FileHead, deciding_outputs, is_coarse
+from onnxcausal.onnxgraph.network.detector import Detector, find_detector, scores_alone
+from onnxcausal.onnxgraph.network.detector_head import PRESENT_AT, check_probabilities
 from onnxcausal.onnxgraph.network.extract import cut_at
 from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, SampleShapes, with_one_input
 from onnxcausal.onnxgraph.network.io_spec import Reading
@@ -85,7 +87,7 @@ class Network:
             batch: samples run at once; default: `batch` of the network.
 
         Raises:
-            ModelError: the tensor does not hold one score per class.
+            ModelError: the tensor does not hold one score per class, or a detector's are no probabilities.
         """
         scores = self.plain.run(x, [self.outcome.tensor], batch=batch or self.batch)[0]
         if scores.dtype.kind != "f":
@@ -100,8 +102,11 @@ class Network:
                 "the outcome is not one score per class",
                 where=f"{self.model.name}, tensor {self.outcome.tensor}",
                 why=f"one sample gives {list(scores.shape[1:])}: a detector, a segmentation or a sequence",
-                remedy="name a tensor [samples, classes] with --output, or make it one score per class with --reduce",
+                remedy="name a tensor [samples, classes] with --output, or make it one score per class with --reduce; "
+                "--task detector takes the best of all boxes",
             )
+        if self.decided_at == PRESENT_AT:
+            check_probabilities(scores, f"{self.model.name}, tensor {self.outcome.tensor}")
         return scores.reshape(len(scores), -1)
 
 
@@ -116,6 +121,7 @@ class CutModel:
         notes: what was rewritten, one sentence each.
         deciding: the outputs of the file that decide by those scores.
         coarse: whether it computes in whole numbers or half precision.
+        detector: what is known of a detector's output; None where the model is none.
     """
 
     model: Model
@@ -124,6 +130,7 @@ class CutModel:
     notes: tuple[str, ...]
     deciding: tuple[DecidingOutput, ...] = ()
     coarse: bool = False
+    detector: Detector | None = None
 
 
 def cut_model(model: Model, output: str | None = None, task: Task | None = None) -> CutModel:
@@ -141,13 +148,20 @@ def cut_model(model: Model, output: str | None = None, task: Task | None = None)
     with damage_told(model.name):
         lowered = lower(inlined(model.proto))
         flat = replace(model, proto=lowered.proto)
-        outcome = find_outcome(flat, output, as_it_is=task is Task.REGRESSION)
+        tensor, detector = _detector(flat, output, task)
+        outcome = find_outcome(flat, tensor, as_it_is=task is Task.REGRESSION or detector is not None)
         proto = cut_at(flat.proto, [outcome.tensor])
         _refuse_chance(proto, model.name)
         _refuse_doubled(flat.proto, model.name)
-        deciding = deciding_outputs(flat, outcome, output)
+        deciding = deciding_outputs(flat, outcome, output) if detector is None else ()
         coarse = bool(lowered.notes) or is_coarse(flat)
-    return CutModel(model, outcome, proto, lowered.notes, deciding, coarse)
+    return CutModel(model, outcome, proto, lowered.notes, deciding, coarse, detector)
+
+
+def _detector(flat: Model, output: str | None, task: Task | None) -> tuple[str | None, Detector | None]:
+    """Return the tensor of the scores of boxes and what is known of it; what was asked for where the model is none."""
+    found = find_detector(index_graph(flat.proto, flat.opset), flat.proto.graph.output, flat.metadata, output, task)
+    return (output, None) if found is None else (scores_alone(flat.proto, *found) or found)
 
 
 def open_network(
@@ -193,6 +207,7 @@ def open_network(
         outcome=cut.outcome,
         reading=reading,
         as_probability=as_probability,
+        detector=cut.detector,
     )
     if decision.proto is not proto:
         runner = Runner(decision.proto, spec, cut.model.name, provider)
@@ -221,7 +236,7 @@ def _head(cut: CutModel, reading: Reading, joined: SampleShapes) -> FileHead | N
 
 def _not_compared(cut: CutModel, reading: Reading) -> tuple[str, ...]:
     """Return what a reader must know of scores that no output of the file follows from."""
-    if cut.deciding or reading.reduce is not None or reading.task is Task.REGRESSION:
+    if cut.deciding or cut.detector is not None or reading.reduce is not None or reading.task is Task.REGRESSION:
         return ()
     told = f"no output of the file is the tensor {cut.outcome.tensor} or its softmax"
     return (f"{told}: what is measured was not compared with what the file itself decides",)

@@ -1,0 +1,331 @@
+"""Which output of a file is a detector's, and where in it the scores of the classes stand (docs/detectors.md).
+
+A detector says of each of many boxes where it is (four numbers), often whether there is an object in it (one), and how
+surely that is one of each class. Files differ in the axis along which this stands, and in whether boxes and scores are
+one output or two.
+"""
+
+import ast
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
+from typing import TypeAlias
+
+import onnx
+
+from onnxcausal.causal.task import Task
+from onnxcausal.errors import ConfigError, ModelError
+from onnxcausal.onnxgraph.file.model import opset_of
+from onnxcausal.onnxgraph.flow.shape_inference import known_of
+from onnxcausal.onnxgraph.graph.index import GraphIndex, attribute, index_graph
+from onnxcausal.onnxgraph.graph.op_traits import OWN_DOMAINS
+from onnxcausal.onnxgraph.network.outcome import holds_labels, walk_back
+from onnxcausal.onnxgraph.network.ranges import stays_within_unit
+
+OpenShape: TypeAlias = tuple[int | None, ...]
+"""Sizes of a tensor, None where one is left open."""
+BOX = 4
+"""Numbers that say where a box is."""
+PICKED = 6
+"""Numbers of a box that the file has picked itself: where it is, its score, its class."""
+AXES = 3
+"""Axes of an output of boxes: samples, boxes and what is said of each."""
+PICKING = frozenset({"TopK", "NonMaxSuppression"})
+"""Ops that pick the best boxes."""
+ULTRALYTICS_TASKS = frozenset({"detect", "segment", "pose", "obb"})
+"""Values of the metadata property `task` of files whose output is one of boxes."""
+LONGEST_NAMES = 2**20
+"""Letters of a list of class names, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """What is known of the output of a detector before its sizes are.
+
+    Attributes:
+        classes: number of its classes; None where the file does not say.
+        axis: axis of the scores, where they stand in an output of their own; None where the boxes are in it too.
+        picks: whether ops before the output pick the best boxes.
+        candidate: a tensor of all boxes before they are picked; empty where none is known.
+        stated: sizes of the output as the file states them; None where it states none.
+    """
+
+    classes: int | None = None
+    axis: int | None = None
+    picks: bool = False
+    candidate: str = ""
+    stated: OpenShape | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where the scores of the classes stand.
+
+    Attributes:
+        axis: axis along which everything that is said of one box stands.
+        first: position of the first class there.
+        count: number of classes; None for all that follow.
+        objectness: position of the score of there being an object, by which those of the classes are multiplied.
+    """
+
+    axis: int
+    first: int
+    count: int | None = None
+    objectness: int | None = None
+
+
+def find_detector(
+    index: GraphIndex,
+    outputs: Sequence[onnx.ValueInfoProto],
+    metadata: Mapping[str, str],
+    asked: str | None = None,
+    task: Task | None = None,
+) -> tuple[str, Detector] | None:
+    """Return the output of a detector's scores and what is known of it; None where the file is none.
+
+    Without being asked, a file counts as a detector if its metadata say so, or if it has an output of boxes beside one
+    of scores that are probabilities.
+
+    Args:
+        index: the model.
+        outputs: its outputs.
+        metadata: its properties.
+        asked: the tensor that was named.
+        task: what the scores decide, as it was set.
+
+    Raises:
+        ModelError: it was said to be a detector, and which output has its scores is not known.
+    """
+    if task not in (None, Task.DETECTOR) or (asked is not None and task is None):
+        return None
+    classes = _count_of_names(metadata.get("names", ""))
+    shapes = {value.name: shape_of(value) for value in outputs if not holds_labels(value)}
+    if asked is not None:
+        return asked, _one_output(index, asked, classes, shapes.get(asked))
+    said = task is Task.DETECTOR or is_ultralytics(metadata)
+    rows = [name for name, shape in shapes.items() if shape is not None and len(shape) == AXES]
+    pairs = list(_pairs(index, shapes, said=said))
+    if len(pairs) == 1:
+        scores, axis = pairs[0]
+        return scores, Detector(classes, axis)
+    if said and len(rows) == 1:
+        return rows[0], _one_output(index, rows[0], classes, shapes[rows[0]])
+    if task is Task.DETECTOR:
+        raise ModelError(
+            "which output has the scores of boxes is not known",
+            where=f"outputs {', '.join(shapes) or 'that are no scores'}",
+            why=f"{len(rows)} outputs have three axes, and {len(pairs)} of them are scores beside boxes [n, boxes, 4]",
+            remedy="name the output with --output, or scores at many places with --output, --reduce max, --class-axis",
+        )
+    return None
+
+
+def columns_of(detector: Detector, shape: OpenShape | None, where: str) -> Columns:
+    """Return where in a detector's output the scores of the classes stand.
+
+    Args:
+        detector: what is known of it.
+        shape: sizes of the output, samples first; None where they are not known.
+        where: the model and the tensor, for errors.
+
+    Raises:
+        ConfigError: its sizes are not those of a detector's output.
+        ModelError: the output has boxes that the file picked itself.
+    """
+    if shape is None or len(shape) != AXES:
+        raise _no_rows(shape, where, "a detector's has three: samples, boxes, and what is said of each")
+    if detector.axis is not None:
+        return Columns(detector.axis, 0)
+    middle, last = _sizes(shape, detector.stated)
+    if last == PICKED and detector.picks and (middle is None or middle >= PICKED):
+        raise _picked(detector, shape, where)
+    if detector.classes is not None:
+        found = _by_names(detector.classes, middle, last)
+        if found is None:
+            raise _no_rows(shape, where, f"the file names {detector.classes} classes, which do not fit")
+        return found
+    rows_last = last is not None and (middle is None or middle > last)
+    if rows_last and last is not None and last > BOX + 1:
+        return Columns(2, BOX + 1, None, BOX)
+    if not rows_last and middle is not None and middle > BOX and last != middle:
+        return Columns(1, BOX)
+    raise _no_rows(shape, where, "neither [n, boxes, 5 + classes] nor [n, 4 + classes, boxes]")
+
+
+def scores_alone(proto: onnx.ModelProto, tensor: str, detector: Detector) -> tuple[str, Detector] | None:
+    """Return the operand of a Concat that has the scores of all classes and nothing else; None where there is none.
+
+    What says where boxes are then is no part of what decides.
+
+    Args:
+        proto: the model, without local functions.
+        tensor: the tensor of boxes and scores.
+        detector: what is known of it.
+    """
+    op = index_graph(proto, opset_of(proto)).producing(tensor)
+    if detector.axis is not None or op is None or op.op_type != "Concat" or op.domain not in OWN_DOMAINS:
+        return None
+    shapes = known_of(proto).shapes
+    if any(len(shapes.get(name, ())) != AXES for name in (tensor, *op.input)) or _open_sizes(proto, detector):
+        return None
+    try:
+        columns = columns_of(detector, shapes[tensor], tensor)
+    except (ConfigError, ModelError):  # which are told where the model is opened
+        return None
+    if columns.objectness is not None or attribute(op, "axis", 0) % AXES != columns.axis:
+        return None
+    ends = list(accumulate(shapes[name][columns.axis] for name in op.input))
+    last = ends[-1] if columns.count is None else columns.first + columns.count
+    for name, start, end in zip(op.input, [0, *ends], ends, strict=False):
+        if (start, end) == (columns.first, last):
+            return name, Detector(detector.classes, columns.axis)
+    return None
+
+
+def is_ultralytics(metadata: Mapping[str, str]) -> bool:
+    """Whether metadata are those that Ultralytics writes for a detector."""
+    return metadata.get("task") in ULTRALYTICS_TASKS and "names" in metadata and "stride" in metadata
+
+
+def shape_of(value: onnx.ValueInfoProto) -> OpenShape | None:
+    """Return the sizes of an output as the file states them; None where it states none."""
+    if not value.type.tensor_type.HasField("shape"):
+        return None
+    return tuple(size.dim_value or None for size in value.type.tensor_type.shape.dim)
+
+
+def _by_names(named: int, middle: int | None, last: int | None) -> Columns | None:
+    """Return where so many classes stand; None where they do not fit.
+
+    Scores that are followed by other numbers (masks, key points, angles) are those right after the box.
+    """
+    known = (
+        (middle == named + BOX, Columns(1, BOX, named)),
+        (last == named + BOX + 1, Columns(2, BOX + 1, named, BOX)),
+        (last == named + BOX, Columns(2, BOX, named)),
+        (middle == named, Columns(1, 0)),
+        (last == named, Columns(2, 0)),
+        (_between(named + BOX, middle, last), Columns(1, BOX, named)),
+        (_between(named + BOX + 1, last, middle), Columns(2, BOX + 1, named, BOX)),
+    )
+    return next((columns for fits, columns in known if fits), None)
+
+
+def _between(needed: int, said: int | None, boxes: int | None) -> bool:
+    """Whether an axis holds more than is needed of each box, and fewer than there are boxes."""
+    return said is not None and said > needed and (boxes is None or boxes > said)
+
+
+def _sizes(shape: OpenShape, stated: OpenShape | None) -> tuple[int | None, int | None]:
+    """Return the sizes of the two axes after the samples; those that the file leaves open are not known."""
+    if stated is not None and len(stated) == AXES and any(stated[1:]):
+        shape = tuple(None if said is None else size for size, said in zip(shape, stated, strict=True))
+    return shape[1], shape[2]
+
+
+def _pairs(index: GraphIndex, shapes: Mapping[str, OpenShape | None], *, said: bool) -> list[tuple[str, int]]:
+    """Return outputs of scores, each with the axis of the classes, that stand beside one of as many boxes."""
+    rows = {name: shape for name, shape in shapes.items() if shape is not None and len(shape) == AXES}
+    found = []
+    for name, shape in rows.items():
+        beside = [other for other in rows if other != name and _boxes_beside(rows[other], shape)]
+        if len(beside) != 1 or BOX in shape[1:]:
+            continue
+        boxes = walk_back(index, beside[0])
+        squashed = boxes is not None and boxes.squashed_by.startswith(("Softmax", "LogSoftmax"))
+        if not squashed and (said or stays_within_unit(index, name)):
+            found.append((name, 2 if rows[beside[0]][2] == BOX else 1))
+    return found
+
+
+def _boxes_beside(boxes: OpenShape, scores: OpenShape) -> bool:
+    """Whether an output has the four numbers of as many boxes as another has scores of."""
+    axis = 2 if boxes[2] == BOX else 1
+    return boxes[axis] == BOX and boxes[3 - axis] == scores[3 - axis] is not None
+
+
+def _one_output(index: GraphIndex, tensor: str, classes: int | None, stated: OpenShape | None) -> Detector:
+    """Return what is known of boxes and scores in one tensor."""
+    picked = _picked_by_file(index)
+    if tensor not in picked:
+        return Detector(classes, stated=stated)
+    return Detector(classes, picks=True, candidate=_all_boxes(index, tensor, picked), stated=stated)
+
+
+def _picked_by_file(index: GraphIndex) -> frozenset[str]:
+    """Return the tensors that follow from ops that pick boxes."""
+    pending = [name for op in index.ops if op.op_type in PICKING for name in op.output if name]
+    found = set(pending)
+    for name in pending:  # which grows on the way
+        new = {made for use in index.uses.get(name, ()) for made in index.ops[use.op].output if made} - found
+        found |= new
+        pending += sorted(new)
+    return frozenset(found)
+
+
+def _all_boxes(index: GraphIndex, tensor: str, picked: frozenset[str]) -> str:
+    """Return the nearest tensor of boxes beside scores before any are picked; empty where there is none."""
+    pending, seen = [tensor], {tensor}
+    for name in pending:  # which grows on the way
+        op = index.producing(name)
+        if op is None:
+            continue
+        if op.op_type == "Concat" and name not in picked and any(map(partial(_squashed, index), op.input)):
+            return name
+        new = [given for given in op.input if given and given not in seen]
+        seen.update(new)
+        pending += new
+    return ""
+
+
+def _squashed(index: GraphIndex, tensor: str) -> bool:
+    """Whether a tensor holds probabilities that an op made of scores."""
+    found = walk_back(index, tensor)
+    return found is not None and bool(found.squashed_by)
+
+
+def _open_sizes(proto: onnx.ModelProto, detector: Detector) -> bool:
+    """Whether sizes of the boxes' tensor that are open may be taken for fixed ones."""
+    stored = {tensor.name for tensor in proto.graph.initializer}
+    sizes = [shape_of(value) for value in proto.graph.input if value.name not in stored]
+    return detector.stated is None and any(shape is None or None in shape[1:] for shape in sizes)
+
+
+def _count_of_names(text: str) -> int | None:
+    """Return how many classes a list or mapping in JSON or Python names; None where it is neither."""
+    if len(text) > LONGEST_NAMES:
+        return None
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Python's own, of text that is no list
+                held = parse(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+        return len(held) or None if isinstance(held, dict | list | tuple) else None
+    return None
+
+
+def _no_rows(shape: OpenShape | None, where: str, why: str) -> ConfigError:
+    sizes = "not known" if shape is None else str([size or "any" for size in shape]).replace("'", "")
+    return ConfigError(
+        "the tensor is no detector's",
+        where=where,
+        why=f"its shape is {sizes}: {why}",
+        remedy="name the tensor of boxes and scores with --output, or read scores alone with --task multilabel, "
+        "--reduce max and --class-axis",
+    )
+
+
+def _picked(detector: Detector, shape: OpenShape, where: str) -> ModelError:
+    sizes = str([size or "any" for size in shape]).replace("'", "")
+    named = f"--output {detector.candidate} --task detector" if detector.candidate else "--output and --task detector"
+    return ModelError(
+        "the file picks the boxes itself",
+        where=where,
+        why=f"its shape is {sizes}: a class is told by its number there, on which no small effect shows",
+        remedy=f"name the tensor of all boxes, before the best are picked: {named}",
+    )
