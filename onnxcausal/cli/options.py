@@ -21,7 +21,10 @@ LabelColumn = Annotated[str | None, typer.Option(help="Label column of a .csv fi
 SkipBad = Annotated[
     bool | None, typer.Option("--skip-bad", help="Leave unreadable images out.", rich_help_panel=SAMPLES)
 ]
-Resize = Annotated[str | None, typer.Option(help="Shorter side, or HEIGHT,WIDTH.", rich_help_panel=SAMPLES)]
+Resize = Annotated[
+    str | None,
+    typer.Option(help="Shorter side, or HEIGHT,WIDTH, or letterbox[:SIDE|:HxW].", rich_help_panel=SAMPLES),
+]
 CenterCrop = Annotated[str | None, typer.Option(help="Side of a square, or HEIGHT,WIDTH.", rich_help_panel=SAMPLES)]
 Rescale = Annotated[float | None, typer.Option(help="Factor on grey levels 0..255.", rich_help_panel=SAMPLES)]
 Mean = Annotated[str | None, typer.Option(help="Per channel, after rescaling: R,G,B.", rich_help_panel=SAMPLES)]

@@ -21,6 +21,7 @@ from onnxcausal.pipeline.preparing.configuration import Configuration, what_was_
 from onnxcausal.pipeline.preparing.data import Arrays, GivenData, first_samples, open_with_data, samples_of
 from onnxcausal.pipeline.preparing.engine import open_engine
 from onnxcausal.pipeline.preparing.file_decisions import FileDecisions
+from onnxcausal.pipeline.preparing.fitting import fitted, with_note
 from onnxcausal.pipeline.preparing.machine import HERE, Machine
 from onnxcausal.pipeline.preparing.provenance import Origin
 from onnxcausal.pipeline.preparing.ready import make_ready
@@ -99,8 +100,10 @@ def prepare(
     Raises:
         OnnxCausalError: as its subclasses say.
     """
-    machine = machine.on_first_device()
+    machine, set_by_user = machine.on_first_device(), configuration.preprocess
+    configuration = fitted(configuration, model)
     network, given, samples = _opened(model, configuration, arrays, machine)
+    samples = with_note(samples, set_by_user, configuration.preprocess)
     examples = first_samples(samples)
     ready = make_ready(network, examples, machine, len(samples), tried=samples.synthetic)
     scores = ready.network.scores(examples[:1])
