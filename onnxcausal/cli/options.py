@@ -14,7 +14,9 @@ ModelFiles = Annotated[
 ]
 Data = Annotated[
     str | None,
-    typer.Option(help=".npz (x, y), .csv, IDX file, or folder of images by class.", rich_help_panel=SAMPLES),
+    typer.Option(
+        help=".npz (x, y), .csv, IDX file, or folder of images by class, or with YOLO labels.", rich_help_panel=SAMPLES
+    ),
 ]
 Labels = Annotated[str | None, typer.Option(help="Text file of class names, one a line.", rich_help_panel=SAMPLES)]
 LabelColumn = Annotated[str | None, typer.Option(help="Label column of a .csv file.", rich_help_panel=SAMPLES)]
