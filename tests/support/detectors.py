@@ -59,31 +59,38 @@ def rows(
     return _model(b, {b.add("Concat", [scaled, rest], axis=2): ("n", _boxes() * ANCHORS, width)}, properties)
 
 
-def columns(*, seed: int = 0, extra: int = 0, properties: Properties = NONE) -> onnx.ModelProto:
+def columns(*, seed: int = 0, extra: int = 0, classes: int = CLASSES, properties: Properties = NONE) -> onnx.ModelProto:
     """Return a detector without anchors, `[n, 4 + classes, boxes]` (v8 to v11).
 
     Args:
         seed: of the weights.
         extra: further numbers of each box, after the scores, as masks and key points are.
+        classes: number of classes.
         properties: metadata.
     """
     b = Builder(np.random.default_rng(seed))
-    boxes, scores = _heads(b)
+    boxes, scores = _heads(b, classes)
     parts = [boxes, b.add("Sigmoid", [scores])]
     if extra:
         parts.append(b.add("Slice", [boxes, b.integers(0), b.integers(extra), b.integers(1)]))
     made = b.add("Concat", parts, axis=1)
-    return _model(b, {made: ("n", 4 + CLASSES + extra, _boxes())}, properties)
+    return _model(b, {made: ("n", 4 + classes + extra, _boxes())}, properties)
 
 
 def apart(
-    *, squashed: str = "Sigmoid", channels_first: bool = False, seed: int = 0, properties: Properties = NONE
+    *,
+    squashed: str = "Sigmoid",
+    channels_first: bool = False,
+    between: bool = False,
+    seed: int = 0,
+    properties: Properties = NONE,
 ) -> onnx.ModelProto:
     """Return a detector with two outputs, boxes `[n, boxes, 4]` and scores `[n, boxes, classes]` (SSD).
 
     Args:
         squashed: op that makes probabilities of the scores; empty for none.
         channels_first: put the boxes along the last axis.
+        between: give boxes as `[n, boxes, 1, 4]` (v4).
         seed: of the weights.
         properties: metadata.
     """
@@ -96,7 +103,51 @@ def apart(
     if squashed:
         axis = {} if squashed == "Sigmoid" else {"axis": 1 if channels_first else 2}
         scores = b.add(squashed, [scores], **axis)
+    if between:
+        boxes, sizes[0] = b.add("Unsqueeze", [boxes, b.integers(2)]), ("n", _boxes(), 1, 4)
     return _model(b, dict(zip((scores, boxes), reversed(sizes), strict=True)), properties)
+
+
+def queries(*, seed: int = 0, properties: Properties = NONE) -> onnx.ModelProto:
+    """Return a detector that picks places first, and then says what is there, `[n, 10, 4 + 2]` (RT-DETR)."""
+    b = Builder(np.random.default_rng(seed))
+    fine = _scales(b)[0]
+    places = b.add("Transpose", [b.add("Reshape", [fine, b.integers(0, 8, -1)])], perm=[0, 2, 1])
+    sure = b.add("ReduceMax", [places], axes=[2], keepdims=1)
+    b.ops.append(helper.make_node("TopK", [sure, b.integers(10)], ["value", "place"], name="/topk", axis=1))
+    chosen = b.add("GatherElements", [places, b.add("Tile", ["place", b.integers(1, 1, 8)])], axis=1)
+    boxes, scores = (b.add("Sigmoid", [b.add("MatMul", [chosen, b.weight(8, size)])]) for size in (4, 2))
+    return _model(b, {b.add("Concat", [boxes, scores], axis=2): ("n", 10, 6)}, properties)
+
+
+def levels(kind: str, *, seed: int = 0, properties: Properties = NONE) -> onnx.ModelProto:
+    """Return a detector with an output for each scale.
+
+    Args:
+        kind: `scores` beside boxes; maps with `anchors`, those `split` from the places, or maps `without` anchors.
+        seed: of the weights.
+        properties: metadata.
+    """
+    b = Builder(np.random.default_rng(seed))
+    made: dict[str, Sequence[int | str]] = {}
+    boxes: dict[str, Sequence[int | str]] = {}
+    width = {"scores": CLASSES, "without": 64 + CLASSES}.get(kind, ANCHORS * (5 + CLASSES))
+    for features, stride in zip(_scales(b), STRIDES, strict=True):
+        side = SIDE // stride
+        maps = _conv(b, features, width, 8, kernel=1)
+        match kind:
+            case "scores":
+                rows_of = b.add("Transpose", [b.add("Reshape", [maps, b.integers(0, CLASSES, -1)])], perm=[0, 2, 1])
+                made[b.add("Sigmoid", [rows_of])] = ("n", side * side, CLASSES)
+                flat = b.add("Reshape", [_conv(b, features, 4 * BINS, 8, kernel=1), b.integers(0, 4 * BINS, -1)])
+                boxes[b.add("Transpose", [flat], perm=[0, 2, 1])] = ("n", side * side, 4 * BINS)
+            case "split":
+                apart_by = b.add("Reshape", [maps, b.integers(0, ANCHORS, 5 + CLASSES, side, side)])
+                turned = b.add("Transpose", [apart_by], perm=[0, 1, 3, 4, 2])
+                made[turned] = ("n", ANCHORS, side, side, 5 + CLASSES)
+            case _:
+                made[maps] = ("n", width, side, side)
+    return _model(b, {**made, **boxes}, properties)
 
 
 def picked(*, seed: int = 0, properties: Properties = NONE) -> tuple[onnx.ModelProto, str]:
@@ -124,7 +175,7 @@ def _scales(b: Builder) -> list[str]:
     return [fine, coarse]
 
 
-def _heads(b: Builder) -> tuple[str, str]:
+def _heads(b: Builder, classes: int = CLASSES) -> tuple[str, str]:
     """Return boxes `[n, 4, boxes]` and scores `[n, classes, boxes]` before they are squashed, of all scales."""
     boxes, scores = [], []
     for features in _scales(b):
@@ -134,7 +185,7 @@ def _heads(b: Builder) -> tuple[str, str]:
         weighed = b.add("Mul", [spread, b.store(np.arange(BINS, dtype=np.float32)[None, None, :, None])])
         boxes.append(b.add("ReduceSum", [weighed, b.integers(2)], keepdims=0))
         narrow = b.add("Relu", [_conv(b, features, 8, 8)])
-        scores.append(b.add("Reshape", [_conv(b, narrow, CLASSES, 8, kernel=1), b.integers(0, CLASSES, -1)]))
+        scores.append(b.add("Reshape", [_conv(b, narrow, classes, 8, kernel=1), b.integers(0, classes, -1)]))
     return b.add("Concat", boxes, axis=2), b.add("Concat", scores, axis=2)
 
 

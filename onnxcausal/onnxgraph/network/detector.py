@@ -29,6 +29,8 @@ OpenShape: TypeAlias = tuple[int | None, ...]
 """Sizes of a tensor, None where one is left open."""
 BOX = 4
 """Numbers that say where a box is."""
+KNOWN = "[n, boxes, 5 + classes] nor [n, 4 + classes, boxes]"
+"""Sizes that need no names of classes."""
 PICKED = 6
 """Numbers of a box that the file has picked itself: where it is, its score, its class."""
 AXES = 3
@@ -50,6 +52,7 @@ class Detector:
         axis: axis of the scores, where they stand in an output of their own; None where the boxes are in it too.
         picks: whether ops before the output pick the best boxes.
         candidate: a tensor of all boxes before they are picked; empty where none is known.
+        squashed: whether all of the output is a sigmoid or softmax of something.
         stated: sizes of the output as the file states them; None where it states none.
     """
 
@@ -57,6 +60,7 @@ class Detector:
     axis: int | None = None
     picks: bool = False
     candidate: str = ""
+    squashed: bool = False
     stated: OpenShape | None = None
 
 
@@ -101,23 +105,24 @@ def find_detector(
     """
     if task not in (None, Task.DETECTOR) or (asked is not None and task is None):
         return None
-    classes = _count_of_names(metadata.get("names", ""))
-    shapes = {value.name: shape_of(value) for value in outputs if not holds_labels(value)}
+    classes, said_by_user = count_of_names(metadata.get("names", "")), task is Task.DETECTOR
+    shapes = {value.name: _without_ones(shape_of(value)) for value in outputs if not holds_labels(value)}
+    pairs = dict(_pairs(index, shapes, said=said_by_user or is_ultralytics(metadata)))
     if asked is not None:
-        return asked, _one_output(index, asked, classes, shapes.get(asked))
-    said = task is Task.DETECTOR or is_ultralytics(metadata)
+        axis = pairs.get(asked)
+        return asked, _one_output(index, asked, classes, shapes.get(asked)) if axis is None else Detector(classes, axis)
     rows = [name for name, shape in shapes.items() if shape is not None and len(shape) == AXES]
-    pairs = list(_pairs(index, shapes, said=said))
     if len(pairs) == 1:
-        scores, axis = pairs[0]
+        ((scores, axis),) = pairs.items()
         return scores, Detector(classes, axis)
-    if said and len(rows) == 1:
+    if (said_by_user or is_ultralytics(metadata)) and len(rows) == 1:
         return rows[0], _one_output(index, rows[0], classes, shapes[rows[0]])
-    if task is Task.DETECTOR:
+    if said_by_user:
         raise ModelError(
             "which output has the scores of boxes is not known",
             where=f"outputs {', '.join(shapes) or 'that are no scores'}",
-            why=f"{len(rows)} outputs have three axes, and {len(pairs)} of them are scores beside boxes [n, boxes, 4]",
+            why=f"{len(rows)} outputs have three axes, and {len(pairs)} of them are scores beside boxes [n, boxes, 4]; "
+            "maps of several levels are understood where `names` in the metadata tell how many classes there are",
             remedy="name the output with --output, or scores at many places with --output, --reduce max, --class-axis",
         )
     return None
@@ -150,9 +155,10 @@ def columns_of(detector: Detector, shape: OpenShape | None, where: str) -> Colum
     rows_last = last is not None and (middle is None or middle > last)
     if rows_last and last is not None and last > BOX + 1:
         return Columns(2, BOX + 1, None, BOX)
-    if not rows_last and middle is not None and middle > BOX and last != middle:
+    if not rows_last and middle is not None and middle > BOX and last != middle and not detector.squashed:
         return Columns(1, BOX)
-    raise _no_rows(shape, where, "neither [n, boxes, 5 + classes] nor [n, 4 + classes, boxes]")
+    reason = "all of it was squashed, so that no boxes are in it" if detector.squashed else "neither " + KNOWN
+    raise _no_rows(shape, where, reason)
 
 
 def scores_alone(proto: onnx.ModelProto, tensor: str, detector: Detector) -> tuple[str, Detector] | None:
@@ -241,6 +247,13 @@ def _pairs(index: GraphIndex, shapes: Mapping[str, OpenShape | None], *, said: b
     return found
 
 
+def _without_ones(shape: OpenShape | None) -> OpenShape | None:
+    """Return the sizes `[n, boxes, 4]` of boxes `[n, boxes, 1, 4]`; all others as they are."""
+    if shape is None or len(shape) != AXES + 1 or shape[2:] != (1, BOX):
+        return shape
+    return (*shape[:2], BOX)
+
+
 def _boxes_beside(boxes: OpenShape, scores: OpenShape) -> bool:
     """Whether an output has the four numbers of as many boxes as another has scores of."""
     axis = 2 if boxes[2] == BOX else 1
@@ -249,9 +262,10 @@ def _boxes_beside(boxes: OpenShape, scores: OpenShape) -> bool:
 
 def _one_output(index: GraphIndex, tensor: str, classes: int | None, stated: OpenShape | None) -> Detector:
     """Return what is known of boxes and scores in one tensor."""
-    picked = _picked_by_file(index)
-    if tensor not in picked:
-        return Detector(classes, stated=stated)
+    picked, squashed, op = _picked_by_file(index), _squashed(index, tensor), index.producing(tensor)
+    joins = op is not None and op.op_type == "Concat" and any(map(partial(_squashed, index), op.input))
+    if tensor not in picked or joins:  # scores of boxes that others were picked to make are scores
+        return Detector(classes, squashed=squashed, stated=stated)
     return Detector(classes, picks=True, candidate=_all_boxes(index, tensor, picked), stated=stated)
 
 
@@ -294,7 +308,7 @@ def _open_sizes(proto: onnx.ModelProto, detector: Detector) -> bool:
     return detector.stated is None and any(shape is None or None in shape[1:] for shape in sizes)
 
 
-def _count_of_names(text: str) -> int | None:
+def count_of_names(text: str) -> int | None:
     """Return how many classes a list or mapping in JSON or Python names; None where it is neither."""
     if len(text) > LONGEST_NAMES:
         return None

@@ -16,7 +16,7 @@ from onnxcausal.onnxgraph.network.heads import with_reduced_scores
 from onnxcausal.onnxgraph.network.io_spec import Reduction
 
 PRESENT_AT = 0.25
-"""Score of a box from which on a class counts as present in an image: what detectors show by default."""
+"""Score of a box above which a class counts as present in an image: what detectors show by default."""
 BEYOND = 1e-3
 """By which rounding may leave the range of probabilities."""
 POSITIONS_AS_INPUT = 10
@@ -114,6 +114,6 @@ def _note(columns: Columns, shape: OpenShape) -> str:
     end = "" if columns.count is None else f" to {columns.first + columns.count - 1}"
     return (
         f"a detector: classes stand from {columns.first}{end} along axis {columns.axis} of {sizes}; the best score of "
-        f"all boxes counts{times}, and from {PRESENT_AT} on a class is present: effects are on the score, shown less "
+        f"all boxes counts{times}, and above {PRESENT_AT} a class is present: effects are on the score, shown less "
         f"{PRESENT_AT}"
     )

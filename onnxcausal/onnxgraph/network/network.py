@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ModelError, NothingToAnalyseError
 from onnxcausal.onnxgraph.file.model import Model, damage_told
-from onnxcausal.onnxgraph.graph.index import RANDOM, index_graph
+from onnxcausal.onnxgraph.graph.index import RANDOM
 from onnxcausal.onnxgraph.graph.inliner import inlined
 from onnxcausal.onnxgraph.lowering.lower import lower
 from onnxcausal.onnxgraph.network.decision import decide_by
 from onnxcausal.onnxgraph.network.deployed import DecidingOutput, FileHead, deciding_outputs, is_coarse
-from onnxcausal.onnxgraph.network.detector import Detector, find_detector, scores_alone
+from onnxcausal.onnxgraph.network.detector import Detector
 from onnxcausal.onnxgraph.network.detector_head import PRESENT_AT, check_probabilities
+from onnxcausal.onnxgraph.network.detector_levels import with_detector
 from onnxcausal.onnxgraph.network.extract import cut_at
 from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, SampleShapes, with_one_input
 from onnxcausal.onnxgraph.network.io_spec import Reading
@@ -148,7 +149,7 @@ def cut_model(model: Model, output: str | None = None, task: Task | None = None)
     with damage_told(model.name):
         lowered = lower(inlined(model.proto))
         flat = replace(model, proto=lowered.proto)
-        tensor, detector = _detector(flat, output, task)
+        flat, tensor, detector = with_detector(flat, output, task)
         outcome = find_outcome(flat, tensor, as_it_is=task is Task.REGRESSION or detector is not None)
         proto = cut_at(flat.proto, [outcome.tensor])
         _refuse_chance(proto, model.name)
@@ -156,12 +157,6 @@ def cut_model(model: Model, output: str | None = None, task: Task | None = None)
         deciding = deciding_outputs(flat, outcome, output) if detector is None else ()
         coarse = bool(lowered.notes) or is_coarse(flat)
     return CutModel(model, outcome, proto, lowered.notes, deciding, coarse, detector)
-
-
-def _detector(flat: Model, output: str | None, task: Task | None) -> tuple[str | None, Detector | None]:
-    """Return the tensor of the scores of boxes and what is known of it; what was asked for where the model is none."""
-    found = find_detector(index_graph(flat.proto, flat.opset), flat.proto.graph.output, flat.metadata, output, task)
-    return (output, None) if found is None else (scores_alone(flat.proto, *found) or found)
 
 
 def open_network(

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import helper
+from onnx import TensorProto, helper
 
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError, ModelError
@@ -17,8 +17,9 @@ from onnxcausal.onnxgraph.network.extract import cut_at
 from onnxcausal.onnxgraph.network.io_spec import Reading, Reduction
 from onnxcausal.onnxgraph.network.network import Network, open_network
 from onnxcausal.onnxgraph.runner import Runner
-from tests.support.detectors import CLASSES, SIDE, ULTRALYTICS, apart, columns, picked, rows
+from tests.support.detectors import CLASSES, SIDE, ULTRALYTICS, apart, columns, picked, queries, rows
 from tests.support.opened import assert_equal_to_edited_weights, open_proto
+from tests.support.zoo import converted
 
 Array = NDArray[np.floating]
 ASKED, WHOLE = Reading(task=Task.DETECTOR), Reading()
@@ -57,6 +58,8 @@ KINDS: dict[str, tuple[onnx.ModelProto, Reading, Callable[[Array], Array]]] = {
     "columns followed by masks": (columns(extra=2, properties=SEGMENTS), WHOLE, of_columns),
     "scores beside boxes": (apart(), WHOLE, lambda made: made.max(axis=1)),
     "softmax beside boxes": (apart(squashed="Softmax"), WHOLE, lambda made: made.max(axis=1)),
+    "scores beside boxes [n, boxes, 1, 4]": (apart(between=True), WHOLE, lambda made: made.max(axis=1)),
+    "queries": (queries(properties={**ULTRALYTICS, "names": "['a', 'b']"}), WHOLE, of_sure_rows),
     "scores beside boxes, channels first": (apart(channels_first=True), WHOLE, lambda made: made.max(axis=2)),
 }
 
@@ -194,3 +197,56 @@ def test_names_of_other_classes_are_refused() -> None:
     with pytest.raises(ConfigError, match="no detector's") as caught:
         opened(columns(properties={**ULTRALYTICS, "names": "['a', 'b', 'c', 'd']"}))
     assert "names 4 classes" in caught.value.why
+
+
+@pytest.mark.parametrize("outputs", [0, 1])
+def test_scores_that_are_named_are_read_beside_their_boxes(outputs: int) -> None:
+    proto = apart()
+    name = proto.graph.output[outputs].name
+    asked = Reading(output=name, task=Task.DETECTOR)
+    if outputs:  # the boxes
+        with pytest.raises(ConfigError, match="no detector's"):
+            opened(proto, asked)
+        return
+    np.testing.assert_array_equal(opened(proto, asked).scores(X), opened(proto).scores(X))
+
+
+def test_an_inner_tensor_of_scores_alone_is_not_taken_for_boxes() -> None:
+    proto = columns(classes=12)
+    scores = proto.graph.node[-1].input[1]
+    with pytest.raises(ConfigError, match="no detector's") as caught:
+        opened(proto, Reading(output=scores, task=Task.DETECTOR))
+    assert "squashed" in caught.value.why
+    named = columns(classes=12, properties={"names": str(list("abcdefghijkl"))})
+    found = opened(named, Reading(output=scores, task=Task.DETECTOR)).scores(X)
+    np.testing.assert_array_equal(found, opened(proto, ASKED).scores(X))
+
+
+def fixed(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model of one image."""
+    for value in (*proto.graph.input, *proto.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    return proto
+
+
+def with_maps_of_masks(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model that also gives the maps that masks are mixed of, as such exports do."""
+    proto.graph.output.append(helper.make_tensor_value_info(proto.graph.node[1].output[0], 1, ["n", 8, 8, 8]))
+    return proto
+
+
+def in_halves(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model that computes in float16."""
+    return converted(proto, TensorProto.FLOAT16)
+
+
+@pytest.mark.parametrize("kind", [rows, columns, apart])
+@pytest.mark.parametrize("change", [fixed, with_maps_of_masks, in_halves])
+def test_exports_of_other_forms_are_read_alike(
+    kind: Callable[..., onnx.ModelProto], change: Callable[[onnx.ModelProto], onnx.ModelProto]
+) -> None:
+    reading = WHOLE if kind is apart else ASKED
+    found = open_proto(change(kind()), X.astype(np.float16) if change is in_halves else X, reading).network
+    tolerance = 2e-2 if change is in_halves else 1e-6
+    np.testing.assert_allclose(found.scores(X), opened(kind(), reading).scores(X), atol=tolerance)
+    assert found.decided_at == 0.25
