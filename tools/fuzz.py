@@ -141,7 +141,7 @@ def _opener() -> Callable[[Path], tuple[str, str]]:
     from onnxcausal.onnxgraph.graph.index import index_graph  # noqa: PLC0415
     from onnxcausal.onnxgraph.network.feeds import with_one_input  # noqa: PLC0415
     from onnxcausal.onnxgraph.network.network import WHOLE_MODEL, cut_model  # noqa: PLC0415
-    from onnxcausal.pipeline.preparing.targets import names_in_metadata  # noqa: PLC0415
+    from onnxcausal.pipeline.preparing.metadata_names import names_in_metadata  # noqa: PLC0415
 
     def open_file(path: Path) -> tuple[str, str]:
         try:

@@ -19,11 +19,13 @@ class Task(StrEnum):
     """Each class on its own: whether one of many boxes has it. It is asked for; what is measured then is multilabel."""
     REGRESSION = "regression"
     """Numbers: every output is an outcome, and every sample is used."""
+    EMBEDDING = "embedding"
+    """Whom a vector is most like: the class whose centroid it has the highest cosine similarity to."""
 
     @property
     def compares(self) -> bool:
         """Whether the classes compete, so that a margin between them means something."""
-        return self in (Task.CLASSIFICATION, Task.BINARY)
+        return self in (Task.CLASSIFICATION, Task.BINARY, Task.EMBEDDING)
 
 
 def is_right(scores: NDArray[np.floating], target: int, task: Task) -> NDArray[np.bool_]:
@@ -40,7 +42,7 @@ def is_right(scores: NDArray[np.floating], target: int, task: Task) -> NDArray[n
     [True, False]
     """
     match task:
-        case Task.CLASSIFICATION | Task.BINARY:
+        case Task.CLASSIFICATION | Task.BINARY | Task.EMBEDDING:
             return np.asarray(scores.argmax(axis=1) == target)
         case Task.MULTILABEL | Task.DETECTOR:
             return np.asarray(scores[:, target] > 0)

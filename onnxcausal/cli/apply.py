@@ -24,6 +24,7 @@ def apply_command(
     data: options.Data = None,
     labels: options.Labels = None,
     label_column: options.LabelColumn = None,
+    references: options.References = None,
     skip_bad: options.SkipBad = None,
     resize: options.Resize = None,
     center_crop: options.CenterCrop = None,
@@ -81,6 +82,8 @@ def _tell(applied: "Applied") -> None:
             shown.append(f"means in {layer.shift}" if layer.shift else "means in its bias")
         rows.append([layer.name, ", ".join(shown)])
     _tell_rows(rows)
+    for note in applied.notes:
+        print(f"note: {printable(note)}")
     if applied.means:
         print(printable(applied.means))
     if applied.smaller is not None:

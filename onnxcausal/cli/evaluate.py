@@ -46,6 +46,7 @@ def evaluate_command(
     data: options.Data = None,
     labels: options.Labels = None,
     label_column: options.LabelColumn = None,
+    references: options.References = None,
     skip_bad: options.SkipBad = None,
     resize: options.Resize = None,
     center_crop: options.CenterCrop = None,

@@ -20,6 +20,12 @@ Data = Annotated[
 ]
 Labels = Annotated[str | None, typer.Option(help="Text file of class names, one a line.", rich_help_panel=SAMPLES)]
 LabelColumn = Annotated[str | None, typer.Option(help="Label column of a .csv file.", rich_help_panel=SAMPLES)]
+References = Annotated[
+    str | None,
+    typer.Option(
+        help="Samples that --task embedding compares with: file or folder. Default: the data.", rich_help_panel=SAMPLES
+    ),
+]
 SkipBad = Annotated[
     bool | None, typer.Option("--skip-bad", help="Leave unreadable images out.", rich_help_panel=SAMPLES)
 ]
@@ -49,11 +55,25 @@ Reduce = Annotated[
     str | None,
     typer.Option(metavar="mean|max|sum", help="Make scores at many places one per class.", rich_help_panel=METHOD),
 ]
-ClassAxis = Annotated[int | None, typer.Option(help="Axis of the classes, with --reduce.", rich_help_panel=METHOD)]
+ClassAxis = Annotated[
+    int | None, typer.Option(help="Axis of the classes, with --reduce, --at, --scores.", rich_help_panel=METHOD)
+]
+At = Annotated[
+    str | None,
+    typer.Option(help="Step, frame or head, like 3 or last; PLACE,PLACE of more axes.", rich_help_panel=METHOD),
+]
+Scores = Annotated[
+    str | None,
+    typer.Option(metavar="FROM:TO", help="Scores of one head of several side by side.", rich_help_panel=METHOD),
+]
+SampleAxis = Annotated[int | None, typer.Option(help="Axis of the samples in the scores.", rich_help_panel=METHOD)]
+Blank = Annotated[
+    int | None, typer.Option(help="Class that is no character, of scores frame by frame.", rich_help_panel=METHOD)
+]
 Task = Annotated[
     str | None,
     typer.Option(
-        metavar="classification|binary|multilabel|detector|regression",
+        metavar="classification|binary|multilabel|detector|regression|embedding",
         help="What the scores decide. Default: by their number.",
         rich_help_panel=METHOD,
     ),

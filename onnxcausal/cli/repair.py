@@ -36,6 +36,7 @@ def repair_command(
     data: options.Data = None,
     labels: options.Labels = None,
     label_column: options.LabelColumn = None,
+    references: options.References = None,
     skip_bad: options.SkipBad = None,
     resize: options.Resize = None,
     center_crop: options.CenterCrop = None,

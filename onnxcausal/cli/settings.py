@@ -15,6 +15,7 @@ FLAGS = {
     "data": ("data.source", "--data"),
     "labels": ("data.labels", "--labels"),
     "label_column": ("data.label_column", "--label-column"),
+    "references": ("data.references", "--references"),
     "skip_bad": ("data.skip_bad", "--skip-bad"),
     "resize": ("preprocess.resize", "--resize"),
     "center_crop": ("preprocess.center_crop", "--center-crop"),
@@ -27,6 +28,10 @@ FLAGS = {
     "output": ("model.output", "--output"),
     "reduce": ("model.reduce", "--reduce"),
     "class_axis": ("model.class_axis", "--class-axis"),
+    "at": ("model.at", "--at"),
+    "scores": ("model.scores", "--scores"),
+    "sample_axis": ("model.sample_axis", "--sample-axis"),
+    "blank": ("model.blank", "--blank"),
     "task": ("model.task", "--task"),
     "fixed": ("model.fixed", "--set"),
     "target": ("analysis.targets", "--target"),
@@ -101,6 +106,8 @@ def given_settings(arguments: Mapping[str, Any]) -> dict[str, tuple[str, object]
         "layers": _parts,
         "skip_layers": _parts,
         "fixed": _pairs,
+        "at": _places,
+        "scores": _ends,
     }
     values = {name: read.get(name, _as_it_is)(arguments.get(name)) for name in FLAGS}
     return {key: (flag, values[name]) for name, (key, flag) in FLAGS.items() if values[name] is not None}
@@ -180,6 +187,17 @@ def _pairs(values: object) -> object:
 def _list(text: object) -> list[str] | None:
     """Return the parts of a comma-separated option."""
     return None if text is None else [part.strip() for part in str(text).split(",")]
+
+
+def _places(text: object) -> list[str] | None:
+    """Return places, of which `last` is the last one."""
+    parts = _list(text)
+    return None if parts is None else ["-1" if part == "last" else part for part in parts]
+
+
+def _ends(text: object) -> list[str] | None:
+    """Return the two ends of `FROM:TO`; what is none is left for the check of the settings."""
+    return None if text is None else str(text).split(":")
 
 
 def _numbers(text: object) -> object:

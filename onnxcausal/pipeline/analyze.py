@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from onnxcausal.analysis.formats.output_folder import check_folder, save
-from onnxcausal.analysis.result.analysis import Analysis, LayerShape, Skipped
+from onnxcausal.analysis.result.analysis import Analysis, LayerShape
 from onnxcausal.causal.effects import FEWEST_SAMPLES
 from onnxcausal.errors import ConfigError, SamplesError
 from onnxcausal.onnxgraph.file.external import check_mapped
@@ -19,6 +19,7 @@ from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.opening import open_model
 from onnxcausal.pipeline.preparing.prepare import Prepared, prepare
 from onnxcausal.pipeline.progress import Progress, Silent
+from onnxcausal.report.decided import decided_sentence
 from onnxcausal.report.files import report_files
 
 
@@ -118,7 +119,7 @@ def run(
     with open_ledger(out, prepared, progress) as ledger:
         inferred = infer_classes(prepared, progress, ledger)
         if not inferred.graphs:
-            raise _nothing_usable(prepared, inferred.skipped)
+            raise _nothing_usable(prepared, inferred)
         check_mapped(model.proto)
         analysis = _analysis(prepared, inferred)
         if out is not None:
@@ -154,14 +155,18 @@ def _analysis(prepared: Prepared, inferred: Inferred) -> Analysis:
         graphs=tuple(inferred.graphs),
         skipped=tuple(inferred.skipped),
         notes=tuple(inferred.notes),
+        decided=tuple(inferred.decided),
     )
 
 
-def _nothing_usable(prepared: Prepared, skipped: list[Skipped]) -> SamplesError:
+def _nothing_usable(prepared: Prepared, inferred: Inferred) -> SamplesError:
+    skipped = inferred.skipped
+    why = "; ".join(f"class {entry.target}: {entry.reason}" for entry in skipped[:3])
+    why += " ..." if len(skipped) > 3 else ""  # noqa: PLR2004
+    instead = decided_sentence(inferred.decided, prepared.classes.names)
     return SamplesError(
         "no class can be analysed",
         where=prepared.samples.source,
-        why="; ".join(f"class {entry.target}: {entry.reason}" for entry in skipped[:3])
-        + (" ..." if len(skipped) > 3 else ""),  # noqa: PLR2004
+        why=f"{why}; {instead}" if instead else why,
         remedy=f"check labels and preprocessing: a class needs {FEWEST_SAMPLES} samples that the model gets right",
     )

@@ -9,13 +9,14 @@ import numpy as np
 
 from onnxcausal.analysis.formats.masks import check_model, read_masks
 from onnxcausal.analysis.formats.repair_metadata import Form
-from onnxcausal.errors import ConfigError
+from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.forms.masked_file import Repaired, repair
 from onnxcausal.onnxgraph.original.original import repairs
 from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
 from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.opening import open_original
 from onnxcausal.pipeline.writing.held_means import hold_means
+from onnxcausal.pipeline.writing.mask_nodes import as_features
 from onnxcausal.pipeline.writing.placing import check_place, files_of, put
 from onnxcausal.pipeline.writing.pruned import PrunedSize, compare_pruned
 
@@ -52,6 +53,7 @@ class Applied:
         sha256: of the new file.
         means: what is known of the means that are in the masks, and what they add; empty where there are none.
         smaller: what was taken out of a pruned file; None for other forms.
+        notes: what a reader must know, one sentence each.
     """
 
     model_file: str
@@ -60,6 +62,7 @@ class Applied:
     sha256: str
     means: str = ""
     smaller: PrunedSize | None = None
+    notes: tuple[str, ...] = ()
 
 
 def parse_form(text: str) -> Form:
@@ -154,9 +157,12 @@ def run(
     asked = read_masks(masks)
     original = open_original(model, caution, asked.reading.output)
     check_model(asked, original.model.sha256, str(masks))
+    asked, told_of_nodes = as_features(asked, original.model, str(masks))
     sources = [*files_of(original), masks]
     check_place(out, sources, lambda: repairs(out, original.model.sha256), force=force)
     repaired = repair(original, asked, chosen, version_of("onnxcausal"))
+    if chosen is Form.PRUNED and not repaired.removed:
+        raise _nothing_to_prune(original.model.name)
     held = hold_means(original, asked, masks, configure, machine, any_means=any_means)
     smaller = compare_pruned(repaired, original, asked) if chosen is Form.PRUNED else None
     digest = put(out, repaired.proto, original, repaired.data, follow_links=caution.follow_links)
@@ -173,9 +179,18 @@ def run(
         for name, mask in repaired.masks.items()
     )
     told = f"{held.told}; they add up to {_largest(repaired):.3g} to what a child gets" if held.told else ""
-    return Applied(original.model.name, chosen, layers, digest, told, smaller)
+    return Applied(original.model.name, chosen, layers, digest, told, smaller, told_of_nodes)
 
 
 def _largest(repaired: Repaired) -> float:
     """Return the largest number that is added to what a child of any layer gets."""
     return max((float(np.abs(shift).max()) for shift in repaired.shifts.values()), default=0.0)
+
+
+def _nothing_to_prune(name: str) -> ModelError:
+    return ModelError(
+        "no channel can be removed",
+        where=name,
+        why="no node is masked in full: a factor above 0, or a path left to any child, keeps its channel in use",
+        remedy="use --form folded, or mask all paths of a node with a factor of 0",
+    )

@@ -1,6 +1,6 @@
 """The job of making a model smaller: remove what costs the classes least, report it on other samples, write a file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version as version_of
 from pathlib import Path
 
@@ -143,7 +143,8 @@ def run(
     parts = split_held_out(subject, options.count)
     provenance = _provenance(subject, options, analysis)
     channels, version = find_channels(original, subject), version_of("onnxcausal")
-    press = Press(original, subject, channels, configured.values, machine, version, provenance)
+    read = replace(configured.values, model=subject.prepared.reading)
+    press = Press(original, subject, channels, read, machine, version, provenance)
     order = causal_order(press.channels, subject, parts[0], progress)
     chosen = choose_size(press, order, parts[0], options, progress)
     smaller = chosen.smaller
@@ -160,7 +161,7 @@ def run(
         parts,
         refused=refused,
         notes=_notes(press, chosen),
-        cost=() if refused else costs_of((path, out), configured.values, next(parts[1].blocks()).x[:1], machine),
+        cost=() if refused else costs_of((path, out), read, next(parts[1].blocks()).x[:1], machine),
     )
     if not refused:
         write_file(out.with_suffix(RECORD), to_json(record).encode())

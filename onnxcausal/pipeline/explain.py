@@ -30,6 +30,7 @@ from onnxcausal.pipeline.explaining.question import (
     targets_of,
 )
 from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
+from onnxcausal.pipeline.preparing.enrolment import as_enrolled
 from onnxcausal.pipeline.preparing.fitting import fitted
 from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.opening import open_model
@@ -86,7 +87,7 @@ def explain(
         Question(
             tuple(map(Path, paths)),
             Path(analysis) if analysis is not None else None,
-            None if target is None else str(target),
+            target,
             layer,
         ),
         out=Path(out) if out is not None else None,
@@ -126,6 +127,7 @@ def run(
     saved = None if question.analysis is None else read_analysis(question.analysis)
     model = open_model(path, machine.caution, configured.values.model.output)
     if saved is not None:
+        configured = as_enrolled(configured, saved)
         check_saved(saved, model, configured, str(question.analysis))
     values = fitted(configured.values, model)
     opened = (

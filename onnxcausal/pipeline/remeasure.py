@@ -11,7 +11,9 @@ from onnxcausal.onnxgraph.original.original import record_of
 from onnxcausal.onnxgraph.runner.memory import free_memory
 from onnxcausal.pipeline.heldout.changes import side_effects
 from onnxcausal.pipeline.heldout.split import KEPT_SHARE, HeldOutSamples, decide_both
+from onnxcausal.pipeline.preparing.compatibility import check_several
 from onnxcausal.pipeline.preparing.configuration import Configured
+from onnxcausal.pipeline.preparing.data import in_full
 from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.opening import open_original
 from onnxcausal.pipeline.preparing.prepare import prepare
@@ -49,8 +51,11 @@ def remeasure(
     record = record_of(open_original(repaired, caution, run=False))
     values = as_made(configured.values, record.masks.reading)
     original, found = (open_original(path, caution, values.model.output) for path in (against, repaired))
+    values = in_full(values, original.model)
     prepared = prepare(original.model, values, machine=machine)
+    values = replace(values, model=prepared.reading)
     _check(prepared.settings.task, against, count)
+    check_several(prepared.samples, prepared.settings.task)
     samples = prepared.samples
     positions = {target: samples.of_class(target)[:count] for target in samples.present.tolist()}
     part = HeldOutSamples(samples, positions, KEPT_SHARE * free_memory())

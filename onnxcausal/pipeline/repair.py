@@ -1,6 +1,6 @@
 """The job of repairing a model: choose masks on some samples, report what they do on others, write a file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version as version_of
 from pathlib import Path
 
@@ -164,7 +164,8 @@ def run(
     made = None if plan_only else masked_file.repair(original, masks, options.form, version_of("onnxcausal"))
     tried = None
     if made is not None:
-        tried = try_out(original, made, out, chosen.report, configured, machine=machine, probabilities=known)
+        read = replace(configured.values, model=subject.prepared.reading)
+        tried = try_out(original, made, out, chosen.report, read, machine=machine, probabilities=known)
     progress.layer("other choices of nodes")
     assessed = assess(subject, chosen, None if tried is None else tried.decisions)
     refused = _refusals(subject, chosen, assessed, options)

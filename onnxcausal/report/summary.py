@@ -8,6 +8,7 @@ from onnxcausal.causal.graph import CausalGraph, LayerResult
 from onnxcausal.causal.significance import Role
 from onnxcausal.causal.task import Task
 from onnxcausal.report.columns import Column, set_in_columns
+from onnxcausal.report.decided import decided_table
 from onnxcausal.report.text import printable, shortened
 
 ROLES = (Role.NECESSARY, Role.NOISY, Role.MINOR, Role.NEUTRAL, Role.DEAD)
@@ -28,6 +29,8 @@ def summary(analysis: Analysis) -> str:
         lines += ["", *_graph(analysis, graph)]
     for entry in analysis.skipped:
         lines += ["", f"class {printable(analysis.title(entry.target))} skipped: {printable(entry.reason)}"]
+    if instead := list(decided_table(analysis.decided, analysis.class_names)):
+        lines += ["", *instead]
     return "\n".join(lines) + "\n"
 
 

@@ -68,6 +68,8 @@ def index_of_names(
     ([3, 7], None)
     >>> index_of_names(["n2"], ["n1 tench", "n2 shark"], "folder")
     ([1], ('n1 tench', 'n2 shark'))
+    >>> index_of_names(["0", "10", "2"], ["0", "10", "2"], "folder")
+    ([0, 1, 2], ('0', '10', '2'))
     """
     numbers = all(name.removeprefix("-").isdecimal() for name in found)
     strange = [name for name in found if not WHOLE.fullmatch(name)] if numbers else []
@@ -80,15 +82,26 @@ def index_of_names(
         )
     if class_names is None:
         return ([int(name) for name in found], None) if numbers else (list(range(len(found))), tuple(found))
-    indices, find = [], finder(class_names)
-    for name in found:
-        matches = find(name)
-        if not matches and numbers:
-            matches = [int(name)]
-        if len(matches) != 1:
-            raise _no_single_match(name, matches, class_names, where)
-        indices += matches
-    return indices, tuple(class_names)
+    find = finder(class_names)
+    matches = [find(name) for name in found]
+    if numbers and not all(matches):  # some are no names, so all are indices
+        for name, own in zip(found, matches, strict=True):
+            if own and own != [int(name)]:
+                raise _name_or_index(name, int(name), own[0], found[matches.index([])], where)
+        return [int(name) for name in found], tuple(class_names)
+    for name, own in zip(found, matches, strict=True):
+        if len(own) != 1:
+            raise _no_single_match(name, own, class_names, where)
+    return [own[0] for own in matches], tuple(class_names)
+
+
+def number_of(text: str) -> int | None:
+    """Return the class index that a text is; None where it is none.
+
+    >>> number_of("07"), number_of("-1"), number_of("9" * 5000)
+    (7, None, None)
+    """
+    return int(text) if WHOLE.fullmatch(text) and text.isdecimal() else None
 
 
 def matching(name: str, class_names: Sequence[str]) -> list[int]:
@@ -126,6 +139,16 @@ def _text(content: bytes) -> str:
     if b"\0" in content:
         raise ValueError("it holds zero bytes, as no text does")
     return content.decode("utf-8-sig")
+
+
+def _name_or_index(name: str, number: int, named: int, other: str, where: str) -> SamplesError:
+    return SamplesError(
+        f"the data's class {name!r} is the name of one class and the index of another",
+        where=where,
+        why=f"class {named} has that name and class {number} that index; {other!r} is the name of none, so that not "
+        "all of the data's classes are names",
+        remedy="call all folders or labels by the names of the classes, or none of them",
+    )
 
 
 def _no_single_match(name: str, matches: list[int], class_names: Sequence[str], where: str) -> SamplesError:

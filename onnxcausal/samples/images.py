@@ -125,7 +125,7 @@ def _check_classes(folder: Path, names: Sequence[str]) -> None:
         raise SamplesError(
             "the folder's only sub-folder holds folders itself",
             where=str(folder),
-            why="sub-folders are classes, and one class is not enough",
+            why="sub-folders are classes, and it would be the only one",
             remedy=f"did you mean {folder / names[0]}?",
         )
 

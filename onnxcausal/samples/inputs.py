@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onnxcausal.errors import SamplesError
 from onnxcausal.samples.arrays import array_samples, read_npz
-from onnxcausal.samples.class_names import WHOLE, finder
+from onnxcausal.samples.class_names import finder, number_of
 from onnxcausal.samples.decode import read_prepared, without_warnings
 from onnxcausal.samples.images import SUFFIXES, as_text
 from onnxcausal.samples.planes import planes_of
@@ -178,11 +178,15 @@ def _image_files(folder: Path) -> list[Path]:
 
 
 def _classes_of(folders: Iterable[str], class_names: Sequence[str] | None) -> dict[str, int]:
-    """Return the class that each folder is named after: an index, a name or the first word of one."""
+    """Return the class that each folder is named after: a name, the first word of one or an index.
+
+    Where some numbers are names of other classes, those that are no names are no indices either.
+    """
     find = finder(class_names or ())
-    classes = {}
-    for name in folders:
-        matches = find(name)
-        numbered = WHOLE.fullmatch(name) and not name.startswith("-")
-        classes[name] = matches[0] if len(matches) == 1 else int(name) if numbered else UNKNOWN
-    return classes
+    named = {folder: find(folder) for folder in folders}
+    numbers = {folder: number for folder in named if (number := number_of(folder)) is not None}
+    by_name = any(named[folder] and named[folder] != [number] for folder, number in numbers.items())
+    return {
+        folder: found[0] if len(found) == 1 else UNKNOWN if by_name or found else numbers.get(folder, UNKNOWN)
+        for folder, found in named.items()
+    }

@@ -23,6 +23,7 @@ class Selection:
         examined: how many samples of the class the model was asked about.
         correct: on how many of those it was right.
         unreadable: names of the samples left out because they could not be read.
+        highest: how many of those it was asked about have their highest score at each class; empty where it was not.
     """
 
     x: Inputs
@@ -30,6 +31,7 @@ class Selection:
     examined: int
     correct: int
     unreadable: tuple[str, ...] = ()
+    highest: tuple[int, ...] = ()
 
 
 def every(batch: Batch, scores: NDArray[np.floating]) -> NDArray[np.bool_]:  # noqa: ARG001  # asked about, not needed
@@ -67,6 +69,7 @@ def choose_correct(
     x: list[Inputs] = []
     indices: list[int] = []
     unreadable: list[str] = []
+    highest = np.zeros(0, np.int64)
     examined = 0
     while examined < len(order) and len(indices) < count:
         batch = samples.read(order[examined : examined + READ_AT_ONCE])
@@ -75,12 +78,20 @@ def choose_correct(
         if len(batch.indices):
             scores = predict(batch.x)
             _check_finite(scores, batch.indices, samples.source)
+            highest = np.bincount(scores.argmax(axis=1), minlength=scores.shape[1]) + (highest if len(highest) else 0)
             correct = np.flatnonzero(right(scores) & agreed(batch, scores))
             x.append(batch.x[correct])
             indices += batch.indices[correct].tolist()
     found = np.concatenate(x)[:count] if x else np.empty((0,), np.float32)
     readable = examined - len(unreadable)
-    return Selection(found, np.array(indices[:count], np.int64), readable, len(indices), tuple(unreadable))
+    return Selection(
+        found,
+        np.array(indices[:count], np.int64),
+        readable,
+        len(indices),
+        tuple(unreadable),
+        tuple(highest.tolist()),
+    )
 
 
 def _check_finite(scores: NDArray[np.floating], indices: Indices, source: str) -> None:

@@ -26,4 +26,4 @@ def test_each_task_decides_in_its_own_way(task: Task, target: int, right: list[b
 
 
 def test_only_classes_that_exclude_each_other_have_a_margin() -> None:
-    assert {task for task in Task if task.compares} == {Task.CLASSIFICATION, Task.BINARY}
+    assert {task for task in Task if task.compares} == {Task.CLASSIFICATION, Task.BINARY, Task.EMBEDDING}

@@ -228,7 +228,6 @@ WRONG: dict[str, tuple[int, str, Callable[[Path], list[str]]]] = {
     "labels outside": (4, "outside the model's", lambda f: ["model.onnx", "--data", write(f, "l.npz", x=X, y=Y + 1)]),
     "NaN in data": (4, "NaN or infinity", lambda f: ["model.onnx", "--data", write(f, "n.npz", x=X * np.nan, y=Y)]),
     "infinite outcome": (4, "NaN or infinite", lambda f: [never_finite(f), "--data", "data.npz"]),
-    "one class": (4, "one class only", lambda f: ["model.onnx", "--data", write(f, "o.npz", x=X, y=Y * 0)]),
     "too few": (4, "no class can be analysed", lambda f: ["model.onnx", "--data", write(f, "f.npz", x=X[:2], y=Y[:2])]),
     "unwritable": (2, "cannot be written", lambda f: ["model.onnx", "--out", unreadable(f, "file")]),
     "overlong name": (3, "no such model", lambda _: ["m" * 5000 + ".onnx"]),

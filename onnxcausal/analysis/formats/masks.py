@@ -37,16 +37,24 @@ class ReadingRecord(Record):
 
 
 class MaskRecord(Record):
-    """The weights from some parent features of a layer to some children, multiplied by `beta`.
+    """The weights from some nodes or parent features of a layer to some children, multiplied by `beta`.
 
-    The layer has the name that `analysis.json` gives it. Without `children`, all children are meant; those of another
-    group than a parent's have no path from it.
+    The layer and its `nodes` are those of `analysis.json`; `parents` are the features that a node has one or many of
+    (behind a flattened map, one for each place). Without `children`, all children are meant; those of another group
+    than a parent's have no path from it.
     """
 
     layer: Annotated[str, Field(min_length=1)]
-    parents: Indices
+    nodes: Indices | None = None
+    parents: Indices = Field(default_factory=list)
     children: Indices | None = None
     beta: Share
+
+    @model_validator(mode="after")
+    def _nodes_or_parents(self) -> Self:
+        if bool(self.parents) == (self.nodes is not None):
+            raise ValueError("an entry names either nodes or parents")
+        return self
 
     @field_validator("beta")
     @classmethod
@@ -103,14 +111,17 @@ def in_order(masks: MasksFile) -> MasksFile:
     Raises:
         ConfigError: a parent has two different means.
     """
-    parents: dict[tuple[str, tuple[int, ...] | None, float], set[int]] = defaultdict(set)
+    together: dict[tuple[str, tuple[int, ...] | None, float, str], set[int]] = defaultdict(set)
     for entry in masks.masks:
         children = None if entry.children is None else tuple(sorted(set(entry.children)))
-        parents[entry.layer, children, entry.beta] |= set(entry.parents)
+        kind = "parents" if entry.nodes is None else "nodes"
+        together[entry.layer, children, entry.beta, kind] |= set(entry.nodes or entry.parents)
     entries = [
-        MaskRecord(layer=layer, parents=sorted(found), children=None if children is None else list(children), beta=beta)
-        for (layer, children, beta), found in sorted(
-            parents.items(), key=lambda held: (held[0][0], held[0][1] or (), held[0][2])
+        MaskRecord.model_validate(
+            {"layer": layer, kind: sorted(found), "children": children and list(children), "beta": beta}
+        )
+        for (layer, children, beta, kind), found in sorted(
+            together.items(), key=lambda held: (held[0][0], held[0][1] or (), held[0][2], held[0][3])
         )
     ]
     means = [
@@ -138,6 +149,9 @@ def means_by_layer(masks: MasksFile) -> dict[str, dict[int, float]]:
 def to_record(masks: MasksFile) -> dict[str, Any]:
     """Return the content of `masks.json`, without what is not set."""
     held = in_order(masks).model_dump(mode="json", exclude_none=True)
+    for entry in held["masks"]:
+        if not entry["parents"]:
+            del entry["parents"]
     return {key: value for key, value in held.items() if value or key not in ("reading", "means", "provenance")}
 
 

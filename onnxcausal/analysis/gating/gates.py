@@ -4,8 +4,8 @@
     measure[class] op number
     measure[class, layer] op number
 
-A class is an index, a name, or `*` for every one, as without it; a layer is the name of an op. Each class is held to
-the condition by itself.
+A class is an index, a name, or `*` for every one, as without it (`class_lookup.py` tells which class is meant); a layer
+is the name of an op. Each class is held to the condition by itself.
 """
 
 import math
@@ -28,6 +28,7 @@ from onnxcausal.analysis.gating.measures import (
     values_of,
 )
 from onnxcausal.analysis.result.analysis import titled
+from onnxcausal.analysis.result.class_lookup import class_of, readings
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError, nearest
 
@@ -111,7 +112,7 @@ def check_gates(gates: Iterable[Gate], evidence: GateEvidence) -> tuple[Check, .
 
 
 def _checks(gate: Gate, evidence: GateEvidence) -> Iterator[Check]:
-    target, layer = _selected(gate, evidence.analysis)
+    target, layer = _selected(gate, evidence)
     if layer is not None and layer in left_out_in(evidence.analysis):
         why = "the layer was left out of the analysis: nothing is known of it"
         values = [Value(None, graph.target, layer, why, due=True) for graph in evidence.analysis.graphs]
@@ -125,8 +126,7 @@ def _checks(gate: Gate, evidence: GateEvidence) -> Iterator[Check]:
             why=f"no number of {gate.measure} is recorded for it",
             remedy="correct class and layer, or evaluate again with the classes, layers and portions it needs",
         )
-    names = {graph.target: graph.class_name for graph in evidence.analysis.graphs}
-    names |= {entry.target: entry.class_name for entry in evidence.analysis.skipped}
+    names = _analysed(evidence)
     for value in values:
         status, message = _judged(gate, value, evidence, asked=target is not None)
         title = "" if value.target is None else titled(value.target, names.get(value.target))
@@ -158,17 +158,15 @@ def _says_nothing(measure: str, analysis: AnalysisFile) -> str:
     return ""
 
 
-def _selected(gate: Gate, analysis: AnalysisFile) -> tuple[int | None, str | None]:
+def _selected(gate: Gate, evidence: GateEvidence) -> tuple[int | None, str | None]:
     """Return the class and the layer that a gate names; None for all of them."""
     if not gate.selector:
         return None, None
-    layers = {layer.name for graph in analysis.graphs for layer in graph.layers}
-    classes = {graph.target: graph.class_name for graph in analysis.graphs}
-    classes |= {entry.target: entry.class_name for entry in analysis.skipped}
+    layers = {layer.name for graph in evidence.analysis.graphs for layer in graph.layers}
     if gate.selector in layers and takes_layer(gate.measure):
         return None, gate.selector
-    named, comma, layer = gate.selector.partition(",")
-    target = _class(gate, gate.selector if not comma else named.strip(), classes)
+    named, comma, layer = _parted(gate, evidence, layers)
+    target = _class(gate, named.strip(), evidence)
     if not comma:
         return target, None
     if not takes_layer(gate.measure):
@@ -184,16 +182,39 @@ def _selected(gate: Gate, analysis: AnalysisFile) -> tuple[int | None, str | Non
     return target, layer.strip()
 
 
-def _class(gate: Gate, text: str, classes: Mapping[int, str | None]) -> int | None:
+def _parted(gate: Gate, evidence: GateEvidence, layers: set[str]) -> tuple[str, str, str]:
+    """Return class, comma and layer of a selector, either of which may have commas in its name."""
+    if readings(gate.selector, _classes(evidence)):
+        return gate.selector, "", ""
+    for place in (found.start() for found in re.finditer(",", gate.selector)):
+        if gate.selector[place + 1 :].strip() in layers:
+            return gate.selector[:place], ",", gate.selector[place + 1 :]
+    return gate.selector.partition(",")
+
+
+def _classes(evidence: GateEvidence) -> dict[int, str | None]:
+    """Return the name of each class that is known: of the model, and of those that were analysed."""
+    return {**evidence.classes, **_analysed(evidence)}
+
+
+def _analysed(evidence: GateEvidence) -> dict[int, str | None]:
+    """Return the name of each class that was analysed, or was to be."""
+    analysis = evidence.analysis
+    graphs = {graph.target: graph.class_name for graph in analysis.graphs}
+    return graphs | {entry.target: entry.class_name for entry in analysis.skipped}
+
+
+def _class(gate: Gate, text: str, evidence: GateEvidence) -> int | None:
     if text == EVERY:
         return None
-    found = [target for target, name in classes.items() if text in (str(target), name)]
-    if len(found) == 1:
-        return found[0]
-    raise ConfigError(
-        f"unknown class {text!r}",
+    analysed = _analysed(evidence)
+    shown = ", ".join(titled(target, name) for target, name in list(analysed.items())[:10])
+    return class_of(
+        text,
+        _classes(evidence),
         where=gate.text,
-        why=f"analysed are {', '.join(titled(target, name) for target, name in list(classes.items())[:10])}",
+        offered=analysed,
+        why=f"analysed are {shown}",
         remedy="give the index or the name of one of them, or * for every class",
     )
 

@@ -21,6 +21,7 @@ class GateEvidence:
         missing: classes that must be compared with it and are not, each with the reason.
         required: classes of which there must be every number; None: all that were analysed.
         sources: by measure, where its numbers were read; a measure that is missing here was measured.
+        classes: name of each class of the model, None where it is not known; empty: those that were analysed.
     """
 
     analysis: AnalysisFile
@@ -29,6 +30,7 @@ class GateEvidence:
     missing: Mapping[int, str] = field(default_factory=dict)
     required: frozenset[int] | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
+    classes: Mapping[int, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from onnxcausal.analysis.gating.checks import Check, Status
 from onnxcausal.analysis.result.analysis import Analysis
-from onnxcausal.errors import ConfigError
+from onnxcausal.analysis.result.class_lookup import by_index, class_of
 
 ALL, DATA = "all", "data"
 """Every class of the model; those that the data has samples of."""
@@ -49,21 +49,16 @@ class Required:
             elif one == DATA:
                 found.update(analysis.present)
             else:
-                found.add(self._index(str(one).strip(), analysis))
+                found.add(
+                    class_of(
+                        one,
+                        by_index(analysis.class_count, analysis.class_names),
+                        where=f"required classes, {self.by}",
+                        why=f"the model has {analysis.class_count} classes, 0 to {analysis.class_count - 1}",
+                        remedy="give indices or names of its classes, all, or data",
+                    )
+                )
         return tuple(sorted(found))
-
-    def _index(self, text: str, analysis: Analysis) -> int:
-        """Return the class of an index or a name."""
-        names = analysis.class_names or ()
-        found = [int(text)] if text.isdecimal() else [index for index, name in enumerate(names) if name == text]
-        if len(found) == 1 and found[0] < analysis.class_count:
-            return found[0]
-        raise ConfigError(
-            f"unknown class {text!r}",
-            where=f"required classes, {self.by}",
-            why=f"the model has {analysis.class_count} classes, 0 to {analysis.class_count - 1}",
-            remedy="give indices or whole names of its classes, all, or data",
-        )
 
 
 def check_required(required: Required, analysis: Analysis, left_out_by: str) -> tuple[Check, ...]:

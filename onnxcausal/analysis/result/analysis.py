@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxcausal.analysis.result.decided import Decided
 from onnxcausal.analysis.result.settings import Settings
 from onnxcausal.causal.graph import CausalGraph
 
@@ -59,6 +60,7 @@ class Analysis:
         graphs: one per analysed class.
         skipped: classes that could not be analysed.
         notes: what a reader must know beside the numbers, one sentence each.
+        decided: what the model decides about the samples tried of each class, where classes compete; not in files.
     """
 
     model_file: str
@@ -80,6 +82,7 @@ class Analysis:
     graphs: tuple[CausalGraph, ...]
     skipped: tuple[Skipped, ...]
     notes: tuple[str, ...] = field(default=())
+    decided: tuple[Decided, ...] = ()
 
     def class_name(self, target: int) -> str | None:
         """Return the name of a class, None where it is not known."""

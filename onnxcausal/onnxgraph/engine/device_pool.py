@@ -17,7 +17,7 @@ from onnxcausal.onnxgraph.engine.interface import EVERY, Findings, Probe, Scores
 from onnxcausal.onnxgraph.engine.suffix_engine import SuffixEngine
 from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.onnxgraph.network.network import Network
-from onnxcausal.onnxgraph.network.outcome import OutcomeTensor
+from onnxcausal.onnxgraph.network.walk_back import OutcomeTensor
 from onnxcausal.onnxgraph.network.wiring import Wiring, find_wiring
 from onnxcausal.onnxgraph.runner import Runner
 from onnxcausal.onnxgraph.runner.deadline import Watch, watched

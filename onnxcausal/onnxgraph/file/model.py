@@ -294,8 +294,8 @@ def _parse(content: bytes, path: Path) -> onnx.ModelProto:
         raise _not_onnx(path, "it holds no graph with operations")
     if proto.ir_version < 1:
         raise _not_onnx(path, f"its format version is {proto.ir_version}")
-    domains = [entry.domain if entry.domain != "ai.onnx" else "" for entry in proto.opset_import]
-    if len(set(domains)) < len(domains):
+    named = {(entry.domain if entry.domain != "ai.onnx" else "", entry.version) for entry in proto.opset_import}
+    if len({domain for domain, _ in named}) < len(named):  # one that is named twice alike is one
         raise _not_onnx(path, "it names two versions of one operator set")
     if opset_of(proto) < OLDEST_OPSET:
         raise ModelError(

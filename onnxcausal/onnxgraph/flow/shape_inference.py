@@ -1,7 +1,7 @@
 """What a run of a model would show, as far as that follows from the file alone."""
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -22,9 +22,12 @@ MOST_ROUNDS = 8
 """How often values are computed from shapes and shapes from values; real models take two or three."""
 ANY_VERSION = 1
 """Version given to a domain that a file uses but does not import."""
-OPEN_SIZE = 32
-"""Size of an open axis of an input that is not the samples'."""
+OPEN_SIZES = (32, 16, 8, 4, 2)
+"""Sizes tried for open axes of inputs that are not the samples': the first with which all shapes follow. Tables of
+positions, windows and strides bound what fits."""
 ML_DOMAIN = "ai.onnx.ml"
+OF_SAME_SHAPE = frozenset(["GroupNormalization"])
+"""Ops that are inferred by a body written out, which takes shapes that are all known."""
 TO_FLOAT = frozenset(["Normalizer", "Scaler"])
 """Ops of classical preprocessing that give floats of the same shape."""
 
@@ -56,6 +59,21 @@ def static_trace(proto: onnx.ModelProto, spec: InputSpec) -> Trace:
     return Trace(smallest.shapes, numbers, smallest.types, rows, batch)
 
 
+def open_shape(trace: Trace, tensor: str, spec: InputSpec) -> tuple[int | None, ...] | None:
+    """Return the sizes of a tensor, None where the number of samples is open; None where they do not follow.
+
+    Args:
+        trace: shapes of the smallest batch.
+        tensor: the tensor.
+        spec: the input.
+    """
+    shape = trace.shapes.get(tensor)
+    if shape is None:
+        return None
+    open_batch = spec.shape[:1] == (None,) and shape[:1] == (trace.batch,)
+    return (None, *shape[1:]) if open_batch else shape
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Known:
     """What is known of the inputs and of what ops make, for one number of samples.
@@ -64,11 +82,13 @@ class Known:
         types: numpy type of tensors, by name.
         shapes: their shapes.
         values: what small tensors hold that follow from stored ones and from shapes alone.
+        open_size: size taken for open axes of inputs.
     """
 
     types: dict[str, np.dtype[np.generic]]
     shapes: dict[str, Shape]
     values: dict[str, NDArray[np.generic]]
+    open_size: int = OPEN_SIZES[0]
 
     def value(self, index: GraphIndex, name: str) -> NDArray[np.generic] | None:
         """Return what a small tensor holds that is stored or follows from shapes; None for any other."""
@@ -79,18 +99,34 @@ def known_of(proto: onnx.ModelProto) -> Known:
     """Return what is known of a file's tensors for one sample, whatever its inputs.
 
     Args:
-        proto: a file; open sizes of its inputs are taken as 1 along the first axis, else as `OPEN_SIZE`.
+        proto: a file; open sizes of its inputs are taken as 1 along the first axis, else as one of `OPEN_SIZES`.
     """
+    best: Known | None = None
+    for open_size in OPEN_SIZES:
+        light, fed, is_open = _with_sizes(proto, open_size)
+        found = _settled(proto, light, fed)
+        if best is None or len(found.shapes) > len(best.shapes):
+            best = replace(found, open_size=open_size)
+        if not is_open or len(found.shapes) >= sum(len(op.output) for op in proto.graph.node):
+            break
+    assert best is not None
+    return best
+
+
+def _with_sizes(proto: onnx.ModelProto, open_size: int) -> tuple[onnx.ModelProto, set[str], bool]:
+    """Return a light model whose inputs have sizes, their names, and whether any size but of samples was open."""
     stored = {tensor.name for tensor in proto.graph.initializer}
     light = _light(proto)
     named: dict[str, int] = {}
+    is_open = False
     fed = [value for value in light.graph.input if value.name in {given.name for given in proto.graph.input} - stored]
     for value in fed:
         for axis, size in enumerate(value.type.tensor_type.shape.dim):
             if size.dim_value <= 0:
-                open_size = OPEN_SIZE if axis else 1
-                size.dim_value = named.setdefault(size.dim_param, open_size) if size.dim_param else open_size
-    return _settled(proto, light, {value.name for value in fed})
+                own = open_size if axis else 1
+                is_open = is_open or axis > 0
+                size.dim_value = named.setdefault(size.dim_param, own) if size.dim_param else own
+    return light, {value.name for value in fed}, is_open
 
 
 def without_shape(proto: onnx.ModelProto, trace: Trace) -> tuple[str, ...]:
@@ -180,6 +216,8 @@ def _light(proto: onnx.ModelProto) -> onnx.ModelProto:
 def _with_known_shape(op: onnx.NodeProto) -> onnx.NodeProto:
     """Return a standard op in place of another domain's whose result has the shape of its first input."""
     if op.domain == FUSED_DOMAIN and op.op_type in FUSED_POINTWISE | SKIPPING:
+        return helper.make_node("Identity", op.input[:1], op.output[:1])
+    if op.op_type in OF_SAME_SHAPE and op.domain in ("", "ai.onnx"):
         return helper.make_node("Identity", op.input[:1], op.output[:1])
     if op.domain == ML_DOMAIN and op.op_type in TO_FLOAT:
         return helper.make_node("Cast", op.input[:1], op.output[:1], to=onnx.TensorProto.FLOAT)

@@ -17,7 +17,8 @@ from onnxcausal.analysis.result.inspection import (
     StatedShape,
 )
 from onnxcausal.onnxgraph.file.model import Model
-from onnxcausal.onnxgraph.graph.index import GraphIndex, index_graph
+from onnxcausal.onnxgraph.graph.index import GraphIndex, captured, index_graph
+from onnxcausal.onnxgraph.graph.inliner import inlined
 from onnxcausal.onnxgraph.graph.op_traits import OWN_DOMAINS
 from onnxcausal.onnxgraph.graph.tensors import count_parameters, every_op, text_of, type_name
 from onnxcausal.onnxgraph.inspecting.static_wiring import Wired, flattened
@@ -167,10 +168,27 @@ def _refused(shape: tuple[int, ...], dtype: np.dtype[np.generic] | None) -> str:
 
 
 def _cut_off(cut: CutModel) -> tuple[str, ...]:
-    """Return the ops of the model, as it is rewritten, that the outcome does not depend on."""
-    kept = {name for op in cut.proto.graph.node for name in op.output}
-    ops = flattened(cut.model).graph.node
-    return tuple(f"{op.op_type} {op.name}".strip() for op in ops if kept.isdisjoint(op.output))
+    """Return the ops of the file that the outcome does not depend on; what only stands for stored weights is none."""
+    proto = inlined(cut.model.proto)
+    kept = _leading_to(index_graph(proto, cut.model.opset), cut.outcome.tensor)
+    graph = proto.graph
+    stored = {value.name for value in graph.initializer}
+    return tuple(
+        f"{op.op_type} {op.name}".strip()
+        for op in graph.node
+        if kept.isdisjoint(op.output) and not (op.op_type == "DequantizeLinear" and stored.issuperset(op.input))
+    )
+
+
+def _leading_to(index: GraphIndex, tensor: str) -> set[str]:
+    """Return the tensors that one is computed from, itself included."""
+    found, pending = {tensor}, [tensor]
+    while pending:
+        op = index.producing(pending.pop())
+        new = set() if op is None else {*op.input, *captured(op)} - found
+        found |= new
+        pending += sorted(new)
+    return found
 
 
 def _type(value: onnx.TypeProto) -> str:

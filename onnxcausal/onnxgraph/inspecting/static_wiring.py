@@ -11,7 +11,7 @@ from onnxcausal.errors import ConfigError, ModelError, NothingToAnalyseError, On
 from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.onnxgraph.flow.flow import Flow, find_flow
 from onnxcausal.onnxgraph.flow.layers import Layer, find_layers
-from onnxcausal.onnxgraph.flow.shape_inference import static_trace, without_shape
+from onnxcausal.onnxgraph.flow.shape_inference import OPEN_SIZES, known_of, open_shape, static_trace, without_shape
 from onnxcausal.onnxgraph.graph.costs import liveness_peak, multiply_adds
 from onnxcausal.onnxgraph.graph.index import GraphIndex, index_graph
 from onnxcausal.onnxgraph.graph.inliner import inlined
@@ -22,12 +22,12 @@ from onnxcausal.onnxgraph.network.extract import cut_at
 from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, SampleShapes, open_inputs, with_one_input
 from onnxcausal.onnxgraph.network.half_range import Beyond, HalfRange
 from onnxcausal.onnxgraph.network.io_spec import Reading
-from onnxcausal.onnxgraph.network.network import CutModel, open_network
-from onnxcausal.onnxgraph.network.wiring import find_wiring
+from onnxcausal.onnxgraph.network.network import CutModel, Network, open_network
+from onnxcausal.onnxgraph.network.wiring import Wiring, find_wiring
 from onnxcausal.onnxgraph.runner.limits import Limits
 from onnxcausal.onnxgraph.sandbox.first_run import rehearse
 from onnxcausal.samples.source import Inputs, InputSpec
-from onnxcausal.samples.synthetic import FREE_SIZE, probe_input
+from onnxcausal.samples.synthetic import probe_input
 
 NEEDS_RUN = "shapes are known only from a run: --run"
 NO_OUTCOME = "there is no outcome"
@@ -139,9 +139,7 @@ def wire_by_run(cut: CutModel, reading: Reading, limits: Limits | None = None) -
     """
     try:
         network = open_network(cut, reading, joined=_joined(cut, reading), limits=limits)
-        example = _example(network.spec)
-        rehearse(network, example)
-        wiring = find_wiring(network, example)
+        example, wiring = _wired_by_example(network)
         halves = HalfRange(network, wiring.trace)
         halves.see(example)
     except KNOWN_ERRORS as error:
@@ -206,11 +204,16 @@ def _decided(
 ) -> tuple[onnx.ModelProto, str, Trace, Task | None]:
     """Return the model with one score per class as an analysis makes it, its outcome, its shapes and its task."""
     trace = static_trace(proto, spec)
-    shape = trace.shapes.get(cut.outcome.tensor)
-    if shape is None:
+    sizes = open_shape(trace, cut.outcome.tensor, spec)
+    if sizes is None:
         return proto, cut.outcome.tensor, trace, reading.task
-    open_batch = spec.shape[:1] == (None,) and shape[:1] == (trace.batch,)
-    sizes = (None, *shape[1:]) if open_batch else shape
+    if not sizes:
+        raise ModelError(
+            "the model's output does not have one row per sample",
+            where=f"{cut.model.name}, tensor {cut.outcome.tensor}",
+            why="it is a single number, however many samples there are",
+            remedy="export the model so that the first axis of its input and output is the batch",
+        )
     decision = decide_by(
         proto, sizes, name=cut.model.name, spec=spec, outcome=cut.outcome, reading=reading, detector=cut.detector
     )
@@ -219,9 +222,29 @@ def _decided(
     return decision.proto, decision.tensor, trace, decision.task
 
 
-def _example(spec: InputSpec) -> Inputs:
+def _wired_by_example(network: Network) -> tuple[Inputs, Wiring]:
+    """Return one sample, and the wiring that it shows: of the first length that the model takes.
+
+    Raises:
+        ModelError: it takes none of those tried.
+    """
+    is_open = None in network.spec.shape[1:]
+    first = known_of(network.proto).open_size if is_open else OPEN_SIZES[0]
+    sizes = [size for size in OPEN_SIZES if size <= first] if is_open else [first]
+    for size in sizes:
+        example = _example(network.spec, size)
+        try:
+            rehearse(network, example)
+            return example, find_wiring(network, example)
+        except ModelError:
+            if size == sizes[-1]:
+                raise
+    raise AssertionError(sizes)
+
+
+def _example(spec: InputSpec, open_size: int) -> Inputs:
     """Return one sample that shows shapes: zeros where the input takes whole numbers, else a probe."""
-    shape = tuple(FREE_SIZE if size is None else size for size in spec.shape[1:])
+    shape = tuple(open_size if size is None else size for size in spec.shape[1:])
     if spec.is_integer:
         return np.zeros((1, *shape), np.float32)
     return probe_input(shape, 0, 0)[None]

@@ -1,32 +1,29 @@
 """What a model decides by its scores, and the head that makes one score per class of them: the same for every job."""
 
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from math import prod
 
+import numpy as np
 import onnx
 
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError
 from onnxcausal.onnxgraph.file.model import opset_of
 from onnxcausal.onnxgraph.graph.index import index_graph
-from onnxcausal.onnxgraph.network.detector import Detector
-from onnxcausal.onnxgraph.network.detector_head import PRESENT_AT, with_best_boxes
+from onnxcausal.onnxgraph.network.detection.best_boxes import PRESENT_AT, with_best_boxes
+from onnxcausal.onnxgraph.network.detection.detector import Detector
 from onnxcausal.onnxgraph.network.heads import (
-    axis_of_classes,
-    with_batch_axis,
     with_both_scores,
     with_lowered_scores,
-    with_reduced_scores,
+    with_score_axis,
+    with_similarities,
 )
-from onnxcausal.onnxgraph.network.io_spec import Reading
-from onnxcausal.onnxgraph.network.outcome import OutcomeTensor
+from onnxcausal.onnxgraph.network.io_spec import Centroids, Reading
+from onnxcausal.onnxgraph.network.places import OpenShape, placed
 from onnxcausal.onnxgraph.network.ranges import stays_within_unit
+from onnxcausal.onnxgraph.network.walk_back import OutcomeTensor
 from onnxcausal.samples.source import InputSpec
 
-OpenShape: TypeAlias = tuple[int | None, ...]
-"""Sizes of a tensor, None where one is left open."""
-LEAST_REDUCED = 3
-"""Axes of scores at many places: samples, places, classes."""
 HALF = 0.5
 ONE_AT_HALF = "the score is a probability p, decided at 0.5: the scores of the two classes are 1 - p and p"
 EACH_AT_HALF = "the scores are probabilities, each decided at 0.5: effects are on the probability, shown less 0.5"
@@ -86,10 +83,15 @@ def decide_by(
     if detector is not None:
         return _of_boxes(Decision(proto, outcome.tensor, shape), detector, reading, name)
     decision = _by_sample(Decision(proto, outcome.tensor, shape), spec)
-    if reading.reduce is not None:
-        decision = _reduced(decision, reading, name)
+    if reading.is_of_a_part:
+        decision = _placed(decision, reading, outcome.class_axis, name)
+    if reading.centroids is not None:
+        return _compared(decision, reading.centroids, name)
     probability = as_probability or _is_probability(decision, reading)
-    task = reading.task or _task(decision.shape, outcome, probability=probability)
+    text = Task.MULTILABEL if reading.blank is not None else None
+    task = reading.task or text or _task(decision.shape, outcome, probability=probability)
+    if text and task is not text:
+        raise _not_of_text(name, task)
     if task is Task.MULTILABEL and probability:
         lowered, tensor = with_lowered_scores(decision.proto, HALF)
         notes = (*decision.notes, EACH_AT_HALF)
@@ -105,6 +107,31 @@ def decide_by(
     return replace(decision, decided_at=HALF, notes=(*decision.notes, ONE_AT_HALF)) if probability else decision
 
 
+def _placed(decision: Decision, reading: Reading, class_axis: int | None, name: str) -> Decision:
+    """Return scores at many places as one per class."""
+    found = placed(decision.proto, decision.tensor, decision.shape, reading, class_axis=class_axis, name=name)
+    notes = (*decision.notes, *found.notes)
+    return replace(decision, proto=found.proto, tensor=found.tensor, shape=found.shape, notes=notes)
+
+
+def _compared(decision: Decision, centroids: Centroids, name: str) -> Decision:
+    """Return vectors as their cosine similarities to centroids: of several, the highest decides; one is a value."""
+    shape = decision.shape
+    width = len(centroids[0])
+    sizes = None if shape is None else shape[1:]
+    if any(len(row) != width for row in centroids) or (sizes and None not in sizes and width != _product(sizes)):
+        raise _not_comparable(decision, name, width)
+    proto, tensor = with_similarities(decision.proto, np.array(centroids, np.float32))
+    task = Task.EMBEDDING if len(centroids) > 1 else Task.REGRESSION
+    after = None if shape is None else (shape[0], len(centroids))
+    note = f"scores are cosine similarities to the centroids of {len(centroids)} class(es), of {width} values each"
+    return replace(decision, proto=proto, tensor=tensor, shape=after, task=task, notes=(*decision.notes, note))
+
+
+def _product(sizes: OpenShape) -> int:
+    return prod(size for size in sizes if size is not None)
+
+
 def _is_probability(decision: Decision, reading: Reading) -> bool:
     """Whether scores that may be decided by themselves stay between 0 and 1, whatever the samples hold."""
     shape = decision.shape
@@ -115,32 +142,18 @@ def _is_probability(decision: Decision, reading: Reading) -> bool:
 
 
 def _by_sample(decision: Decision, spec: InputSpec) -> Decision:
-    """Return scores `[classes]` of a model of one sample as `[1, classes]`."""
+    """Return scores `[classes]` of a model of one sample as `[1, classes]`, one of each sample as `[samples, 1]`."""
     shape = decision.shape
-    if spec.shape[:1] != (1,) or shape is None or len(shape) != 1 or shape == (1,):
+    if shape is None or len(shape) != 1:
         return decision
-    proto, tensor = with_batch_axis(decision.proto)
-    return replace(decision, proto=proto, tensor=tensor, shape=(1, *shape))
-
-
-def _reduced(decision: Decision, reading: Reading, name: str) -> Decision:
-    """Return scores at many places as one per class."""
-    shape = decision.shape
-    assert reading.reduce is not None
-    if shape is None or len(shape) < LEAST_REDUCED:
-        raise _not_reducible(decision, name)
-    axis = axis_of_classes(len(shape), reading.class_axis)
-    if axis is None:
-        raise _no_class_axis(decision, name, shape, reading.class_axis)
-    proto, tensor = with_reduced_scores(decision.proto, len(shape), reading.reduce, axis)
-    note = f"scores are reduced by {reading.reduce}; classes stand along axis {axis} of {list(shape)}"
-    notes = (*decision.notes, note.replace("None", "any"))
-    return replace(decision, proto=proto, tensor=tensor, shape=(shape[0], shape[axis]), notes=notes)
+    of_one_sample = spec.shape[:1] == (1,) and shape != (1,)
+    proto, tensor = with_score_axis(decision.proto, of_one_sample=of_one_sample)
+    return replace(decision, proto=proto, tensor=tensor, shape=(1, *shape) if of_one_sample else (*shape, 1))
 
 
 def _of_boxes(decision: Decision, detector: Detector, reading: Reading, name: str) -> Decision:
     """Return the best score of each class over all boxes, less the threshold at which the class is present."""
-    if reading.reduce is not None:
+    if reading.is_of_a_part:
         raise _reduced_twice(decision, name)
     head = with_best_boxes(decision.proto, detector, decision.shape, f"{name}, tensor {decision.tensor}")
     lowered, tensor = with_lowered_scores(head.proto, PRESENT_AT)
@@ -162,16 +175,6 @@ def _single(shape: OpenShape) -> bool:
     return all(size == 1 for size in shape[1:])
 
 
-def _no_class_axis(decision: Decision, name: str, shape: OpenShape, asked: int | None) -> ConfigError:
-    sizes = ", ".join("any" if size is None else str(size) for size in shape)
-    return ConfigError(
-        "the axis of the classes is not known" if asked is None else f"classes do not stand along axis {asked}",
-        where=f"{name}, tensor {decision.tensor}",
-        why=f"its shape is [{sizes}], samples first",
-        remedy=f"name the axis with --class-axis, from 1 to {len(shape) - 1}",
-    )
-
-
 def _not_binary(decision: Decision, name: str, scores: int) -> ConfigError:
     return ConfigError(
         "there is no single score to decide by",
@@ -184,17 +187,27 @@ def _not_binary(decision: Decision, name: str, scores: int) -> ConfigError:
 def _reduced_twice(decision: Decision, name: str) -> ConfigError:
     return ConfigError(
         "the scores of a detector are reduced already",
-        where=f"{name}, tensor {decision.tensor}, --reduce",
-        why="the file is a detector's: the best score of a class over all boxes counts",
-        remedy="leave --reduce out, or name the tensor to be reduced with --output",
+        where=f"{name}, tensor {decision.tensor}",
+        why="the file is a detector's: of each class the best score of all boxes counts",
+        remedy="choose no part of them, or name the tensor that they are chosen from with --output and another --task",
     )
 
 
-def _not_reducible(decision: Decision, name: str) -> ConfigError:
+def _not_comparable(decision: Decision, name: str, width: int) -> ConfigError:
     shape = decision.shape
+    sizes = "unknown" if shape is None else ", ".join("any" if size is None else str(size) for size in shape)
     return ConfigError(
-        "there is nothing to reduce",
-        where=f"{name}, tensor {decision.tensor}",
-        why="its shape is not known" if shape is None else f"it has {len(shape)} axes: samples and classes",
-        remedy="leave --reduce out, or name a tensor of scores at many places with --output",
+        "the centroids are not of this embedding",
+        where=f"{name}, tensor {decision.tensor}, centroids",
+        why=f"they are of {width} values, or of several sizes; the tensor's shape is [{sizes}], samples first",
+        remedy="leave centroids out: they are found from the references; or name another tensor with --output",
+    )
+
+
+def _not_of_text(name: str, task: Task | None) -> ConfigError:
+    return ConfigError(
+        "a sequence with a blank decides for each class on its own",
+        where=f"{name}, --blank",
+        why=f"the task asked for is {task}",
+        remedy="leave --task out",
     )

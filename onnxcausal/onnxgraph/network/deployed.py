@@ -20,14 +20,9 @@ from onnxcausal.onnxgraph.network.data_dependent import led_by_values
 from onnxcausal.onnxgraph.network.extract import cut_at
 from onnxcausal.onnxgraph.network.feeds import SampleShapes, with_one_input
 from onnxcausal.onnxgraph.network.io_spec import Reading
-from onnxcausal.onnxgraph.network.outcome import (
-    RESHAPING,
-    TRANSPARENT,
-    OutcomeTensor,
-    behind,
-    holds_labels,
-    walk_back,
-)
+from onnxcausal.onnxgraph.network.outcome import holds_labels
+from onnxcausal.onnxgraph.network.squashing import TRANSPARENT, behind
+from onnxcausal.onnxgraph.network.walk_back import QUANTISING, RESHAPING, OutcomeTensor, Walk
 from onnxcausal.onnxgraph.runner import Runner
 from onnxcausal.onnxgraph.runner.provider import Provider
 from onnxcausal.samples.source import InputSpec
@@ -134,17 +129,17 @@ def deciding_outputs(model: Model, outcome: OutcomeTensor, asked: str | None) ->
     Returns:
         None of them where the tensor is an inner one that no output hands on.
     """
-    index = index_graph(model.proto, model.opset)
+    walk = Walk(model)
     values = {value.name: value for value in model.proto.graph.output}
     scores, labels = [], []
     for name, value in values.items():
-        found = walk_back(index, name)
+        found = walk.back(name)
         if asked in values and name != asked:
             continue
-        label = _label_kind(index, value)
+        label = _label_kind(walk.index, value)
         if label is not None:
             labels.append(DecidingOutput(name, label))
-        elif found is not None and found.tensor == outcome.tensor:
+        elif found is not None and (found.tensor, found.moves) == (outcome.tensor, outcome.moves):
             scores.append(DecidingOutput(name, Kind.SCORES, found.squashed_by))
     return (*scores, *labels) if scores else ()
 
@@ -170,7 +165,7 @@ def computes_coarsely(model: Model) -> bool:
 
 def _label_kind(index: GraphIndex, value: onnx.ValueInfoProto) -> Kind | None:
     """Return how an output names classes, None where it does not."""
-    named = behind(index, value.name, TRANSPARENT | RESHAPING)
+    named = behind(index, value.name, TRANSPARENT | RESHAPING | QUANTISING)
     op = index.producing(named)
     if op is not None and op.op_type == "TopK" and named == op.output[1]:
         return Kind.RANKING

@@ -11,18 +11,21 @@ from numpy.typing import NDArray
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ModelError, NothingToAnalyseError
 from onnxcausal.onnxgraph.file.model import Model, damage_told
-from onnxcausal.onnxgraph.graph.index import RANDOM
+from onnxcausal.onnxgraph.flow.shape_inference import open_shape, static_trace
+from onnxcausal.onnxgraph.graph.index import RANDOM, index_graph
 from onnxcausal.onnxgraph.graph.inliner import inlined
 from onnxcausal.onnxgraph.lowering.lower import lower
 from onnxcausal.onnxgraph.network.decision import decide_by
 from onnxcausal.onnxgraph.network.deployed import DecidingOutput, FileHead, deciding_outputs, is_coarse
-from onnxcausal.onnxgraph.network.detector import Detector
-from onnxcausal.onnxgraph.network.detector_head import PRESENT_AT, check_probabilities
-from onnxcausal.onnxgraph.network.detector_levels import with_detector
+from onnxcausal.onnxgraph.network.detection.best_boxes import PRESENT_AT, check_probabilities
+from onnxcausal.onnxgraph.network.detection.detector import Detector
+from onnxcausal.onnxgraph.network.detection.levels import with_detector
 from onnxcausal.onnxgraph.network.extract import cut_at
 from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, SampleShapes, with_one_input
 from onnxcausal.onnxgraph.network.io_spec import Reading
-from onnxcausal.onnxgraph.network.outcome import OutcomeTensor, find_outcome
+from onnxcausal.onnxgraph.network.outcome import find_outcome
+from onnxcausal.onnxgraph.network.tensor_name import tensor_of
+from onnxcausal.onnxgraph.network.walk_back import OutcomeTensor, with_moves
 from onnxcausal.onnxgraph.runner import Runner
 from onnxcausal.onnxgraph.runner.limits import Limits
 from onnxcausal.onnxgraph.runner.memory import LARGEST_BATCH
@@ -31,6 +34,8 @@ from onnxcausal.samples.source import Inputs, InputSpec
 
 WHOLE_MODEL = Reading()
 """A model read as it stands."""
+AS_THEY_ARE = (Task.REGRESSION, Task.EMBEDDING)
+"""Tasks of outputs that hold no scores of classes, and are taken as they are."""
 LARGEST_FIXED_BATCH = 2**16
 """Samples of a batch that a model is fixed to, at most."""
 
@@ -103,8 +108,8 @@ class Network:
                 "the outcome is not one score per class",
                 where=f"{self.model.name}, tensor {self.outcome.tensor}",
                 why=f"one sample gives {list(scores.shape[1:])}: a detector, a segmentation or a sequence",
-                remedy="name a tensor [samples, classes] with --output, or make it one score per class with --reduce; "
-                "--task detector takes the best of all boxes",
+                remedy="name a tensor [samples, classes] with --output, choose a place with --at, or make it one score "
+                "per class with --reduce; --task detector takes the best of all boxes",
             )
         if self.decided_at == PRESENT_AT:
             check_probabilities(scores, f"{self.model.name}, tensor {self.outcome.tensor}")
@@ -140,7 +145,7 @@ def cut_model(model: Model, output: str | None = None, task: Task | None = None)
     Args:
         model: the model.
         output: an output or inner tensor; default: the pre-softmax tensor of the only classification output.
-        task: what the scores decide, if that is known; the value of a regression is not walked back from.
+        task: what the scores decide, if that is known; values are not walked back from.
 
     Raises:
         ModelError: the model is unsupported or broken.
@@ -150,13 +155,28 @@ def cut_model(model: Model, output: str | None = None, task: Task | None = None)
         lowered = lower(inlined(model.proto))
         flat = replace(model, proto=lowered.proto)
         flat, tensor, detector = with_detector(flat, output, task)
-        outcome = find_outcome(flat, tensor, as_it_is=task is Task.REGRESSION or detector is not None)
-        proto = cut_at(flat.proto, [outcome.tensor])
+        outcome = find_outcome(flat, tensor, as_it_is=task in AS_THEY_ARE or detector is not None)
+        whole, tensor = with_moves(flat.proto, outcome)
+        proto = cut_at(whole, [tensor])
         _refuse_chance(proto, model.name)
         _refuse_doubled(flat.proto, model.name)
         deciding = deciding_outputs(flat, outcome, output) if detector is None else ()
         coarse = bool(lowered.notes) or is_coarse(flat)
-    return CutModel(model, outcome, proto, lowered.notes, deciding, coarse, detector)
+    return CutModel(model, replace(outcome, tensor=tensor), proto, lowered.notes, deciding, coarse, detector)
+
+
+def tensor_in_full(model: Model, name: str) -> str:
+    """Return the whole name of a tensor of which the end is enough, as `cut_model` finds it.
+
+    Raises:
+        ModelError: the model is unsupported or broken.
+        ConfigError: there is no such tensor, or there are several.
+    """
+    if any(name in op.output for op in model.proto.graph.node):
+        return name
+    with damage_told(model.name):
+        flat = replace(model, proto=lower(inlined(model.proto)).proto)
+        return tensor_of(flat, index_graph(flat.proto, flat.opset), name)
 
 
 def open_network(
@@ -196,7 +216,7 @@ def open_network(
     runner = Runner(proto, spec, cut.model.name, provider)
     decision = decide_by(
         proto,
-        runner.output_shape,
+        runner.output_shape or open_shape(static_trace(proto, spec), cut.outcome.tensor, spec) or None,
         name=cut.model.name,
         spec=spec,
         outcome=cut.outcome,
@@ -221,8 +241,8 @@ def open_network(
 
 
 def _head(cut: CutModel, reading: Reading, joined: SampleShapes) -> FileHead | None:
-    """Return what the file decides by; None where no output does, or its scores are reduced, which no file does."""
-    if not cut.deciding or reading.reduce is not None or reading.task is Task.REGRESSION:
+    """Return what the file decides by; None where no output does, or its scores are chosen or reduced here."""
+    if not cut.deciding or reading.is_of_a_part or reading.task in AS_THEY_ARE:
         return None
     head = FileHead(cut.model, cut.deciding, reading, joined, cut.coarse)
     _refuse_chance(inlined(head.part()[0]), cut.model.name)
@@ -231,7 +251,7 @@ def _head(cut: CutModel, reading: Reading, joined: SampleShapes) -> FileHead | N
 
 def _not_compared(cut: CutModel, reading: Reading) -> tuple[str, ...]:
     """Return what a reader must know of scores that no output of the file follows from."""
-    if cut.deciding or cut.detector is not None or reading.reduce is not None or reading.task is Task.REGRESSION:
+    if cut.deciding or cut.detector is not None or reading.is_of_a_part or reading.task in AS_THEY_ARE:
         return ()
     told = f"no output of the file is the tensor {cut.outcome.tensor} or its softmax"
     return (f"{told}: what is measured was not compared with what the file itself decides",)

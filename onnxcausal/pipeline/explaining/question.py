@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from onnxcausal.analysis.formats.analysis_file import AnalysisFile, left_out_in
 from onnxcausal.analysis.formats.saved_analysis import routes_of
+from onnxcausal.analysis.result.class_lookup import by_index, class_of, readings
 from onnxcausal.analysis.result.explanation import UNKNOWN
 from onnxcausal.analysis.result.layer_choice import listed
 from onnxcausal.causal.route import Route, route_of
@@ -24,11 +25,11 @@ from onnxcausal.pipeline.preparing.configuration import Configuration
 from onnxcausal.pipeline.preparing.data import EXAMPLES, cut_as_read
 from onnxcausal.pipeline.preparing.file_decisions import FileDecisions
 from onnxcausal.pipeline.preparing.machine import Machine
+from onnxcausal.pipeline.preparing.metadata_names import names_in_metadata
 from onnxcausal.pipeline.preparing.prepare import prepare
 from onnxcausal.pipeline.preparing.ready import make_ready
-from onnxcausal.pipeline.preparing.targets import names_in_metadata
 from onnxcausal.pipeline.progress import Progress
-from onnxcausal.samples.class_names import WHOLE, matching, read_class_names
+from onnxcausal.samples.class_names import number_of, read_class_names
 from onnxcausal.samples.inputs import Named, load_inputs
 from onnxcausal.samples.source import Batch
 
@@ -46,7 +47,7 @@ class Question:
 
     inputs: tuple[Path, ...]
     analysis: Path | None = None
-    target: str | None = None
+    target: int | str | None = None
     layer: str | None = None
 
 
@@ -85,16 +86,14 @@ def open_for_inputs(
     if len(open_ones) > 1:
         raise _several_inputs([spec.name for spec in open_ones], model.name)
     network = open_network(cut, reading, provider=machine.provider, limits=machine.first_run)
-    names = _class_names(configuration, model, saved)
-    named = load_inputs(
-        paths,
-        network.spec,
-        configuration.preprocess,
-        class_names=names,
-        skip_bad=configuration.data.skip_bad,
-    )
+    preprocess, skip_bad = configuration.preprocess, configuration.data.skip_bad
+    guessed = _class_names(configuration, model, saved)
+    named = load_inputs(paths, network.spec, preprocess, class_names=guessed, skip_bad=skip_bad)
     ready = make_ready(network, named.x[:EXAMPLES], machine, len(named.x))
     network = replace(ready.network, task=saved.settings.task)
+    names = _class_names(configuration, model, saved, network.scores(named.x[:1]).shape[1])
+    if names != guessed:
+        named = load_inputs(paths, network.spec, preprocess, class_names=names, skip_bad=skip_bad)
     routes = {route.target: route for route in routes_of(saved)}
     left_out = left_out_in(saved)
     notes = (f"maps are of the layers that were tested, without {listed(left_out)}",) if left_out else ()
@@ -160,7 +159,8 @@ def targets_of(
 ) -> NDArray[np.int64]:
     """Return the class that each input is explained for."""
     if question.target is not None:
-        return np.full(len(named.x), _index(question.target, class_names))
+        classes = network.scores(named.x[:1]).shape[1]
+        return np.full(len(named.x), _index(question.target, by_index(classes, class_names)))
     scores = network.scores(named.x[:1])
     if network.task is Task.REGRESSION and scores.shape[1] > 1:
         raise ConfigError(
@@ -172,24 +172,29 @@ def targets_of(
     return predicted_by(network, named)
 
 
-def _index(text: str, class_names: tuple[str, ...] | None) -> int:
-    """Return the class that an index, a name or a name's first word stands for."""
-    matches = [int(text)] if WHOLE.fullmatch(text) and text.isdecimal() else matching(text, class_names or ())
-    if len(matches) == 1:
-        return matches[0]
-    raise ConfigError(
-        f"unknown target {text!r}",
+def _index(asked: int | str, classes: dict[int, str | None]) -> int:
+    """Return the class that an index or a name stands for; an index that none has stays what it is."""
+    number = number_of(str(asked).strip())
+    if number is not None and not readings(asked, classes):
+        return number
+    known = any(classes.values())
+    return class_of(
+        asked,
+        classes,
         where="--target",
-        why=f"the classes are {', '.join(class_names)}" if class_names else "the names of the classes are not known",
+        kind="target",
+        why="" if known else "the names of the classes are not known",
         remedy="give the index of the class",
     )
 
 
-def _class_names(configuration: Configuration, model: Model, saved: AnalysisFile) -> tuple[str, ...] | None:
+def _class_names(
+    configuration: Configuration, model: Model, saved: AnalysisFile, classes: int | None = None
+) -> tuple[str, ...] | None:
     """Return the name of each class as far as they are known; an index stands for one that is not."""
     if configuration.data.labels:
         return read_class_names(Path(configuration.data.labels))
-    found = names_in_metadata(model.metadata)
+    found = names_in_metadata(model.metadata, classes)
     if found:
         return found
     held = {graph.target: graph.class_name for graph in saved.graphs if graph.class_name}

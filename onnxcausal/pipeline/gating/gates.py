@@ -29,6 +29,7 @@ from onnxcausal.analysis.gating.gates import Gate, check_gates
 from onnxcausal.analysis.gating.measures import OF_CHANGE, GateEvidence, protocol_of
 from onnxcausal.analysis.gating.required import check_required
 from onnxcausal.analysis.result.analysis import Analysis
+from onnxcausal.analysis.result.class_lookup import by_index
 from onnxcausal.analysis.result.layer_choice import listed
 from onnxcausal.analysis.result.settings import OPTIONAL
 from onnxcausal.errors import ConfigError, GateError
@@ -158,6 +159,7 @@ def _checks_of_gates(
         missing,
         frozenset(policy.required.classes(analysis)),
         _sources(policy.gates, asked),
+        by_index(analysis.class_count, analysis.class_names),
     )
     idle = [gate for gate in policy.gates if comparison is None and gate.measure in OF_CHANGE]
     yield from check_gates([gate for gate in policy.gates if gate not in idle], evidence)

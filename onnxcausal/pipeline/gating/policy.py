@@ -27,7 +27,10 @@ from onnxcausal.pipeline.preparing.configuration import (
 )
 
 DECISIVE = (
-    *(f"model.{key}" for key in ("input", "output", "reduce", "class_axis", "task", "fixed")),
+    *(f"model.{key}" for key in ("input", "output", "reduce", "class_axis", "at", "scores")),
+    *(f"model.{key}" for key in ("sample_axis", "blank", "task", "fixed", "centroids")),
+    "model.centroid_names",
+    "data.references",
     *(f"analysis.{key}" for key in ("rule", "alpha", "coverage", "beta", "replace", "outcome", "budget", "precision")),
     *(f"analysis.{key}" for key in OPTIONAL),
 )

@@ -19,7 +19,9 @@ from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.onnxgraph.network.wiring import Wiring
 from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
 from onnxcausal.pipeline.inferring.classes import infer_classes, notes_of_left_out
+from onnxcausal.pipeline.preparing.compatibility import check_several
 from onnxcausal.pipeline.preparing.configuration import AnalysisSection, Configuration, Configured
+from onnxcausal.pipeline.preparing.enrolment import as_enrolled
 from onnxcausal.pipeline.preparing.machine import Machine
 from onnxcausal.pipeline.preparing.opening import open_model
 from onnxcausal.pipeline.preparing.prepare import Prepared, prepare
@@ -233,6 +235,7 @@ def subject_of(
         routes = {graph.target: route_of(graph) for graph in inferred.graphs}
         used = _together([*_tried(prepared, routes), _reference(prepared)])
         return Subject(prepared, routes, prepared.origin.data_sha256, used, tuple(inferred.notes))
+    configured = as_enrolled(configured, saved)
     check_saved(saved, model, configured, str(analysis))
     prepared = _classifying(prepare(model, _as_analysed(configured.values, saved), machine=machine))
     every = {route.target: route for route in routes_of(saved)}
@@ -260,7 +263,7 @@ def _as_analysed(configuration: Configuration, saved: AnalysisFile) -> Configura
 
 
 def _classifying(prepared: Prepared) -> Prepared:
-    """Refuse a model that decides for no class."""
+    """Refuse a model that decides for no class, and data of one of several."""
     if prepared.settings.task is Task.REGRESSION:
         raise ConfigError(
             "the evaluation is of decisions",
@@ -268,6 +271,7 @@ def _classifying(prepared: Prepared) -> Prepared:
             why="accuracy and probability mean nothing for a model whose outcome is a value",
             remedy="evaluate a classifier",
         )
+    check_several(prepared.samples, prepared.settings.task)
     return prepared
 
 

@@ -1,10 +1,11 @@
 """The causal graphs of all target classes, and which classes have none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from onnxcausal.analysis.result.analysis import Skipped, title_of
+from onnxcausal.analysis.result.decided import LOW_ACCURACY, Decided
 from onnxcausal.analysis.result.layer_choice import listed
 from onnxcausal.causal.effects import FEWEST_SAMPLES
 from onnxcausal.causal.graph import CausalGraph
@@ -20,11 +21,10 @@ from onnxcausal.samples.synthetic import SOURCE
 TASKS = {
     Task.BINARY: "a single score decides between two classes by its sign; effects on class 0 are those on it negated",
     Task.MULTILABEL: "each class is decided on its own, by the sign of its score",
+    Task.EMBEDDING: "an embedding is decided as the class whose centroid it is most like; the outcome is that likeness",
     Task.REGRESSION: "the outcome is the value of an output: every sample is used, however right the model is",
 }
 """What a reader must know of models that do not choose one of several classes."""
-LOW_ACCURACY = 0.5
-"""Below this share of correctly classified samples the reader is warned."""
 
 
 @dataclass(slots=True, eq=False)
@@ -35,11 +35,13 @@ class Inferred:
         graphs: graphs of the classes that could be analysed.
         skipped: the others.
         notes: what a reader must know, one sentence each.
+        decided: what the model decides about the samples tried, where classes compete.
     """
 
     graphs: list[CausalGraph]
     skipped: list[Skipped]
     notes: list[str]
+    decided: list[Decided] = field(default_factory=list)
 
 
 def infer_classes(prepared: Prepared, progress: Progress, ledger: Checkpoint) -> Inferred:
@@ -69,6 +71,8 @@ def infer_classes(prepared: Prepared, progress: Progress, ledger: Checkpoint) ->
         halves.see(chosen.x)
         unreadable += chosen.unreadable
         correct, examined = correct + chosen.correct, examined + chosen.examined
+        if settings.task.compares and chosen.highest:
+            inferred.decided.append(Decided(target, chosen.highest))
         usable = len(chosen.indices)
         if usable < FEWEST_SAMPLES:
             inferred.skipped.append(Skipped(target, _too_few(chosen), chosen.examined, chosen.correct))
@@ -90,6 +94,10 @@ def _notes(prepared: Prepared) -> list[str]:
         notes.append(remark)
     if prepared.samples.synthetic:
         notes.append(f"{SOURCE}: no data was given, so effects are those on noise that the model labelled itself")
+    present = prepared.samples.present
+    if prepared.settings.task.compares and not prepared.samples.synthetic and len(present) == 1:
+        title = title_of(int(present[0]), prepared.classes.names)
+        notes.append(f"the data holds class {title} only: how right the model is on other classes is not known")
     if passed_over := prepared.wiring.passed_over:
         shown = ", ".join(passed_over[:5]) + (" ..." if len(passed_over) > 5 else "")  # noqa: PLR2004
         notes.append(f"{len(passed_over)} op(s) with weights are no layers and were not intervened on: {shown}")

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from onnxcausal.analysis.result.settings import Settings
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError, ModelError, SamplesError, nearest
@@ -24,7 +22,7 @@ def task_of(found: Task, asked: Task | None, label_axes: int) -> Task:
         asked: as it was set.
         label_axes: 1 for one class a sample, 2 for any number of them.
     """
-    if asked is not None:
+    if asked is not None and asked is not Task.EMBEDDING:  # which one centroid alone makes a value
         return Task.MULTILABEL if asked is Task.DETECTOR else asked
     return Task.MULTILABEL if found is Task.CLASSIFICATION and label_axes > 1 else found
 
@@ -82,7 +80,7 @@ def check_classes(network: Network, samples: Samples, classes: int) -> None:
 
     Raises:
         ModelError: the model has a single score where several compete.
-        SamplesError: there are more or fewer class names than classes, or the data holds one class only.
+        SamplesError: there are more or fewer class names than classes.
     """
     task = network.task
     if classes < FEWEST_CLASSES and task.compares:
@@ -108,11 +106,19 @@ def check_classes(network: Network, samples: Samples, classes: int) -> None:
             + (" ..." if len(names) > 5 else ""),  # noqa: PLR2004
             remedy="put a labels.txt beside the data, one name a line for every class of the model, in its order",
         )
-    present = np.unique(samples.present)
+
+
+def check_several(samples: Samples, task: Task) -> None:
+    """Refuse data of one class where accuracy is to be told: how often others are taken for it shows in others alone.
+
+    Raises:
+        SamplesError: the classes compete, and the data holds one of them only.
+    """
+    present = samples.present
     if len(present) < FEWEST_CLASSES and task.compares and not samples.synthetic:
         raise SamplesError(
             "the data holds one class only",
             where=samples.source,
             why=f"all {len(samples)} samples have the label {int(present[0])}",
-            remedy="supply samples of at least two classes: whether the model is right shows only against another",
+            remedy="supply samples of at least two classes: what is lost on others does not show on one",
         )

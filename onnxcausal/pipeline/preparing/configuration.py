@@ -53,6 +53,7 @@ class DataSection:
     source: Name | None = None
     labels: Name | None = None
     label_column: str | None = None
+    references: Name | None = None
     skip_bad: bool = False
 
 
@@ -175,7 +176,7 @@ def configure(model: Path, config: Path | None, flags: Mapping[str, tuple[str, o
             _check_known(path.name, section, values)
             merged[section] = dict(values)
             origins |= {f"{section}.{key}": path.name for key in values}
-        _resolve_paths(merged.get("data", {}), path.parent, ("source", "labels"))
+        _resolve_paths(merged.get("data", {}), path.parent, ("source", "labels", "references"))
         _resolve_paths(merged.get("gates", {}), path.parent, ("baseline", "evaluation"))
     for name, (flag, value) in flags.items():
         section, key = name.split(".")

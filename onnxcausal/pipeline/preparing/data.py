@@ -12,12 +12,12 @@ from onnxcausal.errors import SamplesError
 from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, SampleShapes, open_inputs
 from onnxcausal.onnxgraph.network.io_spec import Reading
-from onnxcausal.onnxgraph.network.network import CutModel, Network, cut_model, open_network
+from onnxcausal.onnxgraph.network.network import CutModel, Network, cut_model, open_network, tensor_in_full
 from onnxcausal.onnxgraph.sandbox.first_run import rehearse
 from onnxcausal.pipeline.preparing.compatibility import check_fixed, check_unprocessed
 from onnxcausal.pipeline.preparing.configuration import Configuration
 from onnxcausal.pipeline.preparing.machine import Machine
-from onnxcausal.pipeline.preparing.targets import names_in_metadata
+from onnxcausal.pipeline.preparing.metadata_names import names_in_metadata
 from onnxcausal.samples.arrays import array_samples
 from onnxcausal.samples.joined import joined, read_parts
 from onnxcausal.samples.load import load_samples
@@ -86,6 +86,18 @@ def open_with_data(
         as_probability=as_probability,
     )
     return network, given
+
+
+def in_full(configuration: Configuration, model: Model) -> Configuration:
+    """Return a configuration with the whole name of the tensor of scores, where the end of it was written.
+
+    Raises:
+        ConfigError: there is no such tensor, or there are several.
+    """
+    reading = configuration.model
+    if reading.output is None:
+        return configuration
+    return replace(configuration, model=replace(reading, output=tensor_in_full(model, reading.output)))
 
 
 def cut_as_read(model: Model, reading: Reading) -> CutModel:

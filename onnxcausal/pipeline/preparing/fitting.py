@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from onnxcausal.causal.task import Task
 from onnxcausal.onnxgraph.file.model import Model
-from onnxcausal.onnxgraph.network.detector import is_ultralytics
+from onnxcausal.onnxgraph.network.detection.detector import is_ultralytics
 from onnxcausal.onnxgraph.network.feeds import open_inputs
 from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.pipeline.preparing.configuration import Configuration

@@ -9,24 +9,27 @@ from onnxcausal.analysis.result.layer_choice import left_out_of
 from onnxcausal.analysis.result.settings import Settings
 from onnxcausal.causal.intervention import Replace
 from onnxcausal.causal.task import Task
+from onnxcausal.errors import SamplesError
 from onnxcausal.onnxgraph import runner
 from onnxcausal.onnxgraph.engine.interface import Engine
 from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.onnxgraph.flow.layers import Layer
+from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.onnxgraph.network.stated import Vocabulary
 from onnxcausal.onnxgraph.network.wiring import Wiring
 from onnxcausal.pipeline.preparing.compatibility import check_classes, check_outcome, task_of
 from onnxcausal.pipeline.preparing.configuration import Configuration, what_was_set
-from onnxcausal.pipeline.preparing.data import Arrays, GivenData, first_samples, open_with_data, samples_of
+from onnxcausal.pipeline.preparing.data import Arrays, GivenData, first_samples, in_full, open_with_data, samples_of
 from onnxcausal.pipeline.preparing.engine import open_engine
+from onnxcausal.pipeline.preparing.enrolment import enrolled
 from onnxcausal.pipeline.preparing.file_decisions import FileDecisions
 from onnxcausal.pipeline.preparing.fitting import fitted, with_note
 from onnxcausal.pipeline.preparing.machine import HERE, Machine
+from onnxcausal.pipeline.preparing.metadata_names import names_in_metadata
 from onnxcausal.pipeline.preparing.provenance import Origin
 from onnxcausal.pipeline.preparing.ready import make_ready
-from onnxcausal.pipeline.preparing.targets import names_in_metadata, resolve_targets
-from onnxcausal.samples.load import METADATA
+from onnxcausal.pipeline.preparing.targets import resolve_targets
 from onnxcausal.samples.selection import Selection, choose_balanced
 from onnxcausal.samples.source import Samples
 
@@ -59,6 +62,7 @@ class Prepared:
         samples: the data.
         reference: reference samples; None where nothing is replaced by a mean.
         classes: what the scores are of.
+        reading: how the model is read.
         settings: settings of the method.
         left_out: layers that are not tested, in the order of the file.
         engine: runs interventions.
@@ -71,6 +75,7 @@ class Prepared:
     samples: Samples
     reference: Selection | None
     classes: Classes
+    reading: Reading
     settings: Settings
     left_out: tuple[str, ...]
     engine: Engine
@@ -101,18 +106,19 @@ def prepare(
         OnnxCausalError: as its subclasses say.
     """
     machine, set_by_user = machine.on_first_device(), configuration.preprocess
-    configuration = fitted(configuration, model)
-    network, given, samples = _opened(model, configuration, arrays, machine)
-    samples = with_note(samples, set_by_user, configuration.preprocess)
+    configuration = enrolled(model, fitted(in_full(configuration, model), model), arrays, machine)
+    network, given, samples, matched = _opened(model, configuration, arrays, machine)
     examples = first_samples(samples)
     ready = make_ready(network, examples, machine, len(samples), tried=samples.synthetic)
     scores = ready.network.scores(examples[:1])
     classes = scores.shape[1]
-    if samples.names_from == METADATA and samples.class_names and len(samples.class_names) != classes:
-        samples = samples_of(network, configuration, given, None)  # those names are not of this model's classes
+    fitting = configuration.model.centroid_names or names_in_metadata(model.metadata, classes)
+    if fitting != matched and given is None and not samples.synthetic:
+        samples = samples_of(network, configuration, given, fitting)
+    samples = with_note(samples, set_by_user, configuration.preprocess)
     network, samples = _decided(ready.network, samples, configuration.model.task, classes)
     ready = replace(ready, network=network)
-    names = samples.class_names or names_in_metadata(model.metadata, classes)
+    names = samples.class_names or fitting
     targets = resolve_targets(configuration.analysis.targets, samples, classes, names)
     settings = configuration.to_settings(network.task)
     check_outcome(settings)
@@ -133,6 +139,7 @@ def prepare(
         samples=samples,
         reference=reference,
         classes=Classes(classes, names, targets, probabilities),
+        reading=configuration.model,
         settings=settings,
         left_out=left_out,
         engine=engine,
@@ -142,15 +149,16 @@ def prepare(
 
 def _opened(
     model: Model, configuration: Configuration, arrays: Arrays | None, machine: Machine
-) -> tuple[Network, GivenData | None, Samples]:
-    """Return the model in a session, read as its labels say, with the data."""
+) -> tuple[Network, GivenData | None, Samples, tuple[str, ...] | None]:
+    """Return the model in a session, read as its labels say, with the data and the names that were matched to it."""
     network, given = open_with_data(model, configuration, arrays, machine)
-    samples = samples_of(network, configuration, given, names_in_metadata(model.metadata))
+    known = configuration.model.centroid_names or names_in_metadata(model.metadata)
+    samples, matched = _as_guessed(network, configuration, given, known)
     task = task_of(network.task, configuration.model.task, samples.labels.ndim)
     if task is not network.task and configuration.model.task is None:  # which only the labels tell
         reading = replace(configuration.model, task=task)
         network, _ = open_with_data(model, replace(configuration, model=reading), arrays, machine)
-    return network, given, samples
+    return network, given, samples, matched
 
 
 def _origin(configuration: Configuration, samples: Samples, engine: Engine) -> Origin:
@@ -164,6 +172,18 @@ def _origin(configuration: Configuration, samples: Samples, engine: Engine) -> O
         versions={"onnxcausal": version_of("onnxcausal"), "onnxruntime": runner.version()},
         providers=engine.providers,
     )
+
+
+def _as_guessed(
+    network: Network, configuration: Configuration, given: GivenData | None, names: tuple[str, ...] | None
+) -> tuple[Samples, tuple[str, ...] | None]:
+    """Return the data, and the class names they were matched to: none where those do not go together."""
+    try:
+        return samples_of(network, configuration, given, names), names
+    except SamplesError:
+        if names is None or configuration.model.centroid_names:
+            raise
+        return samples_of(network, configuration, given, None), None
 
 
 def _decided(network: Network, samples: Samples, asked: Task | None, classes: int) -> tuple[Network, Samples]:

@@ -7,6 +7,7 @@ from onnxcausal.analysis.formats.analysis_file import AnalysisFile
 from onnxcausal.analysis.formats.saved_analysis import check_model, check_settings
 from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.pipeline.preparing.configuration import Configured, as_json, what_was_set
+from onnxcausal.pipeline.preparing.data import in_full
 from onnxcausal.pipeline.preparing.fitting import fitted
 
 
@@ -18,7 +19,7 @@ def check_saved(saved: AnalysisFile, model: Model, configured: Configured, where
         for key, value in as_json(configured.values.analysis).items()
         if key != "targets" and configured.given(f"analysis.{key}")
     }
-    reading = what_was_set(configured.values.model)
+    reading = what_was_set(in_full(configured.values, model).model)
     preprocess = what_was_set(fitted(configured.values, model).preprocess)
     # Of data that was taken as it is, no preprocessing is recorded.
     held = {"preprocess": preprocess} if saved.settings.preprocess else {}

@@ -147,7 +147,7 @@ def score(network: Network, target: int, x: Inputs) -> Floats:
 def probability(network: Network, target: int, x: Inputs) -> Floats:
     """Return the probability of a class, `[samples]`: softmax where several compete, else sigmoid of its score."""
     scores = network.scores(x).astype(np.float64)
-    if network.task is not Task.CLASSIFICATION:
+    if network.task not in (Task.CLASSIFICATION, Task.EMBEDDING):
         return np.asarray(special.expit(scores[:, target]))
     odds = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(odds[:, target] / odds.sum(axis=1))

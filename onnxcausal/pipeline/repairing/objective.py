@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxcausal.analysis.result.analysis import title_of
+from onnxcausal.analysis.result.class_lookup import by_index, readings
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.causal.probability import log_probabilities
 from onnxcausal.causal.repair import Aim
@@ -97,10 +98,9 @@ def objective_of(
     confused = None
     chosen = _classes(prepared, repaired, "--class") or analysed
     if aim is Aim.FIX_CONFUSION:
-        named = pair.split(":")
-        if len(named) != 2 or list(repaired):  # noqa: PLR2004  # a class and the one it is taken for
+        if list(repaired):
             raise _unknown(text)
-        right, confused = (_classes(prepared, [part], "--objective")[0] for part in named)
+        right, confused = (_classes(prepared, [part], "--objective")[0] for part in _pair(pair, prepared, text))
         if right == confused:
             raise _unknown(text)
         chosen = [right]
@@ -123,13 +123,28 @@ def objective_of(
 
 def _classes(prepared: Prepared, named: Iterable[str], flag: str) -> list[int]:
     """Return the classes of some indices or names."""
-    given: tuple[int | str, ...] = tuple(int(text) if text.strip().isdecimal() else text.strip() for text in named)
+    given = tuple(named)
     if not given:
         return []
     try:
         return list(resolve_targets(given, prepared.samples, prepared.classes.count, prepared.classes.names))
     except ConfigError as error:
         raise ConfigError(error.what, where=flag, why=error.why, remedy=error.remedy) from error
+
+
+def _pair(pair: str, prepared: Prepared, text: str) -> tuple[str, str]:
+    """Return the two classes of `A:B`, whose names may have colons themselves.
+
+    Raises:
+        ConfigError: they are not two, or there are several ways to part them.
+    """
+    classes = by_index(prepared.classes.count, prepared.classes.names)
+    places = [place for place, letter in enumerate(pair) if letter == ":"]
+    ways = [(pair[:place], pair[place + 1 :]) for place in places]
+    known = [way for way in ways if all(readings(part, classes) for part in way)]
+    if len(known) == 1 or len(ways) == 1:
+        return (known or ways)[0]
+    raise _unknown(text)
 
 
 def _check(target: int, prepared: Prepared, analysed: list[int]) -> None:

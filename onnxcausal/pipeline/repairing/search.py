@@ -97,9 +97,10 @@ def best_of(tried: Sequence[TriedPlan], before: float, most_lost: float | None) 
     Args:
         tried: what the plans do.
         before: what is to be raised, of the unmodified model.
-        most_lost: accuracy that a protected class may lose; None: any.
+        most_lost: accuracy that a protected class may lose; None: what is tried was asked for, and one is taken even
+            where none raises it.
     """
-    allowed = [held for held in tried if held.value > before and (most_lost is None or held.worst >= -most_lost)]
+    allowed = [held for held in tried if most_lost is None or (held.value > before and held.worst >= -most_lost)]
     allowed.sort(key=lambda held: (-held.value, -held.worst, held.plan.size, -held.plan.beta))
     safe = (held for held in allowed if most_lost is None or held.keeps(most_lost))
     return next(safe, allowed[0] if allowed else None)

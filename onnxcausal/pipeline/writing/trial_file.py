@@ -14,7 +14,7 @@ from onnxcausal.onnxgraph.forms.masked_file import Repaired
 from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.onnxgraph.original.original import Original
 from onnxcausal.pipeline.heldout.split import Decisions, HeldOutSamples, decide
-from onnxcausal.pipeline.preparing.configuration import Configuration, Configured
+from onnxcausal.pipeline.preparing.configuration import Configuration
 from onnxcausal.pipeline.preparing.data import EXAMPLES, open_with_data
 from onnxcausal.pipeline.preparing.file_decisions import FileDecisions
 from onnxcausal.pipeline.preparing.machine import Machine
@@ -46,7 +46,7 @@ def try_out(
     repaired: Repaired,
     out: Path,
     part: HeldOutSamples,
-    configured: Configured,
+    configuration: Configuration,
     *,
     machine: Machine,
     probabilities: bool,
@@ -58,7 +58,7 @@ def try_out(
         repaired: the repaired one.
         out: where it will stand.
         part: the samples to report on.
-        configured: how the model is read.
+        configuration: how the model is read.
         machine: what of the machine may be used.
         probabilities: whether its scores are probabilities already.
     """
@@ -67,10 +67,10 @@ def try_out(
     with TemporaryDirectory(prefix=f".{out.stem}.", dir=out.parent) as folder:
         place = Path(folder) / out.name
         put(place, repaired.proto, original, repaired.data, follow_links=follow)
-        network = opened(load_model(place, follow_links=follow), configured.values, machine)
+        network = opened(load_model(place, follow_links=follow), configuration, machine)
         file = FileDecisions(network, next(part.blocks()).x[:EXAMPLES], provider=machine.provider)
         decisions = decide(network, part, probabilities=probabilities, file=file)
-        cost = costs_of((original.path, place), configured.values, next(part.blocks()).x[:1], machine)
+        cost = costs_of((original.path, place), configuration, next(part.blocks()).x[:1], machine)
     return TriedFile(decisions, cost, smaller)
 
 

@@ -193,12 +193,33 @@ def checked(record: AnalysisFile, text: str) -> list[tuple[int | None, str | Non
 
 def test_a_name_of_two_classes_names_none(record: AnalysisFile) -> None:
     twins = with_names(record, ["cat", "cat", "dog"])
-    with pytest.raises(ConfigError, match="unknown class 'cat'"):
+    with pytest.raises(ConfigError, match="'cat' stands for several classes"):
         check_gates([parse_gate("accuracy[cat] < 0.5", "test")], GateEvidence(twins))
     assert checked(twins, "accuracy[dog] < 0.5") == [(9, None)]
     # The name of one class is the index of another.
-    with pytest.raises(ConfigError, match="unknown class '3'"):
-        check_gates([parse_gate("accuracy[3] < 0.5", "test")], GateEvidence(with_names(record, ["a", "3", "b"])))
+    numbers = with_names(record, ["a", "3", "b"])
+    with pytest.raises(ConfigError, match="'3' stands for several classes"):
+        check_gates([parse_gate("accuracy[3] < 0.5", "test")], GateEvidence(numbers))
+    assert checked(numbers, "accuracy[name=3] < 0.5") == [(7, None)]
+    assert checked(numbers, "accuracy[index=3] < 0.5") == [(3, None)]
+
+
+def test_a_class_that_was_not_analysed_may_be_meant_too(record: AnalysisFile) -> None:
+    numbers = with_names(record, ["10", "4", "11"])
+    others: dict[int, str | None] = dict.fromkeys(range(10))
+    assert checked(numbers, "accuracy[4] < 0.5") == [(7, None)]
+    for text in ("accuracy[4] < 0.5", "nodes[4, dense] > 1"):
+        with pytest.raises(ConfigError, match="'4' stands for several classes"):
+            check_gates([parse_gate(text, "test")], GateEvidence(numbers, classes=others))
+    with pytest.raises(ConfigError, match="unknown class 'index=4'"):
+        check_gates([parse_gate("accuracy[index=4] < 0.5", "test")], GateEvidence(numbers, classes=others))
+
+
+def test_names_of_classes_and_layers_may_have_commas(record: AnalysisFile) -> None:
+    held = with_names(record, ["tench, Tinca", "b", "c"], layer="conv, dense")
+    assert checked(held, "accuracy[tench, Tinca] < 0.5") == [(3, None)]
+    assert checked(held, "nodes[tench, Tinca, conv, dense] > 1") == [(3, "conv, dense")]
+    assert checked(held, "nodes[b, conv, dense] > 1") == [(7, "conv, dense")]
 
 
 def test_an_index_that_is_the_name_of_a_layer_too_is_the_class_where_no_layer_can_be(record: AnalysisFile) -> None:

@@ -37,6 +37,7 @@ def test_an_analysis_knows_the_classes_of_model_and_data() -> None:
         (("data", 1), (0, 1, 3, 7, 9)),
         ((7, "3", " 3 ", "seven"), (3, 7)),
         (("all", 3), tuple(range(10))),
+        (("name=seven", "index=2"), (2, 7)),
     ],
 )
 def test_classes_are_meant_by_index_name_and_word(
@@ -46,12 +47,19 @@ def test_classes_are_meant_by_index_name_and_word(
     assert Required(asked).by_name is (not {"all", "data"} & {*asked})
 
 
-@pytest.mark.parametrize("named", ["10", "two", "thre", "-1", "3.0"])
-def test_what_is_no_class_or_two_is_refused(analysis: Analysis, named: str) -> None:
+@pytest.mark.parametrize("named", ["10", "thre", "-1", "3.0"])
+def test_what_is_no_class_is_refused(analysis: Analysis, named: str) -> None:
     with pytest.raises(ConfigError, match="unknown class") as caught:
         Required((named,), "--require-classes").classes(analysis)
     assert caught.value.where == "required classes, --require-classes"
     assert caught.value.why == "the model has 10 classes, 0 to 9"
+
+
+@pytest.mark.parametrize("named", ["two", "4"])
+def test_what_may_be_two_classes_is_refused(analysis: Analysis, named: str) -> None:
+    names = ("zero", "one", "two", "three", "four", "five", "six", "4", "two", "nine")
+    with pytest.raises(ConfigError, match="stands for several classes"):
+        Required((named,), "test").classes(dataclasses.replace(analysis, class_names=names))
 
 
 def test_the_words_say_what_is_required_and_who_said_so() -> None:

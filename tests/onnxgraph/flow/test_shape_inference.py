@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from onnxcausal.onnxgraph.flow.shape_inference import OPEN_SIZE, known_of
+from onnxcausal.onnxgraph.flow.shape_inference import OPEN_SIZES, known_of
 from onnxcausal.onnxgraph.graph.index import index_graph
 from tests.support.pruned import builder
 
@@ -21,15 +21,15 @@ def two_inputs() -> onnx.ModelProto:
 def test_open_sizes_are_those_of_one_sample_and_alike_by_name() -> None:
     proto = two_inputs()
     known = known_of(proto)
-    assert known.shapes["x"] == (1, 3, OPEN_SIZE)
+    assert known.shapes["x"] == (1, 3, OPEN_SIZES[0])
     assert known.shapes["beside"] == (1, 1)
-    assert known.shapes["concat_3"] == (1, 6 * OPEN_SIZE)
+    assert known.shapes["concat_3"] == (1, 6 * OPEN_SIZES[0])
     assert proto == two_inputs()
 
 
 def test_small_values_that_follow_from_shapes_or_are_stored_are_known() -> None:
     proto = two_inputs()
     known, index = known_of(proto), index_graph(proto, 17)
-    np.testing.assert_array_equal(known.value(index, "shape_1"), [1, 3 * OPEN_SIZE])
+    np.testing.assert_array_equal(known.value(index, "shape_1"), [1, 3 * OPEN_SIZES[0]])
     np.testing.assert_array_equal(known.value(index, "stored_0"), [0, -1])
     assert known.value(index, "x") is None

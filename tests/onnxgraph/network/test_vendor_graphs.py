@@ -206,7 +206,7 @@ def test_samples_without_a_defined_outcome_are_an_error_not_a_misclassification(
 
 def test_probabilities_that_are_taken_for_scores_are_told(tmp_path: Path) -> None:
     b = Builder(np.random.default_rng(0))
-    positive = b.add("Exp", [b.add("MatMul", ["x", b.weight(6, 2)])])
+    positive = b.add("Softplus", [b.add("MatMul", ["x", b.weight(6, 2)])])
     share = b.add("Div", [positive, b.add("ReduceSum", [positive, b.integers(1)])])
     analysis = analysed(tmp_path, b.model(["N", 6], share))
     assert any("holds probabilities" in note for note in analysis.notes)

@@ -57,10 +57,27 @@ def test_the_graph_of_another_class_is_another(tmp_path: Path) -> None:
     assert [layer.necessary.tolist() for layer in analysis.graph(0).layers] == [[0, 1], [0, 1]]
 
 
-def test_data_of_one_class_is_refused_from_python_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("settings", [{}, {"outcome": "margin", "replace": "mean"}])
+def test_data_of_one_class_give_its_graph_as_data_of_several_do(tmp_path: Path, settings: dict[str, Any]) -> None:
+    x, _ = data()
+    alone = analysed(tmp_path, planted(), x[2:], np.zeros(58, np.int64), **settings)
+    assert alone.targets == alone.present == (0,)
+    assert "the data holds class 0 only: how right the model is on other classes is not known" in alone.notes
+    if settings:
+        return  # what stands in for a path is the mean over all classes
+    # Two samples of the other class change nothing.
+    both = analysed(tmp_path, planted(), x, np.r_[1, 1, np.zeros(58, np.int64)], targets=[0], **settings)
+    assert not any("only" in note for note in both.notes)
+    for one, other in zip(alone.graph(0).layers, both.graph(0).layers, strict=True):
+        assert one.roles == other.roles
+    assert (alone.graph(0).examined, alone.graph(0).correct) == (58, 58)
+
+
+def test_of_one_class_that_the_model_takes_for_another_nothing_is_analysed(tmp_path: Path) -> None:
     x, y = data()
-    with pytest.raises(SamplesError, match="one class only"):
-        analysed(tmp_path, planted(), x, y * 0)
+    with pytest.raises(SamplesError, match="no class can be analysed") as caught:
+        analysed(tmp_path, planted(), x, y * 0 + 1)
+    assert "class 1 as 0 (60 of 60)" in caught.value.why
 
 
 def test_class_names_that_do_not_fit_the_model_are_refused(tmp_path: Path) -> None:

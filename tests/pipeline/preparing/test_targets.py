@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from onnxcausal.errors import ConfigError, SamplesError
-from onnxcausal.pipeline.preparing.targets import names_in_metadata, resolve_targets
+from onnxcausal.pipeline.preparing.targets import resolve_targets
 from onnxcausal.samples.source import Batch, Samples
 
 LABELS = np.array([0, 2, 2, 5])
@@ -12,24 +12,6 @@ LABELS = np.array([0, 2, 2, 5])
 
 def samples(labels: np.ndarray, *, synthetic: bool = False) -> Samples:
     return Samples("data", labels, lambda wanted: Batch(np.zeros((0,), np.float32), wanted), str, synthetic=synthetic)
-
-
-@pytest.mark.parametrize(
-    ("text", "names"),
-    [
-        ('["cat", "dog"]', ("cat", "dog")),
-        ("{1: 'dog', 0: 'cat'}", ("cat", "dog")),
-        ('{"10": "k", "2": "b"}', ("b", "k")),
-        ("('a', 'b')", ("a", "b")),
-        ("__import__('os').getcwd()", None),
-        ("7", None),
-        ("", None),
-        ("{'a': [1]}", None),
-        ("[" * 5000, None),
-    ],
-)
-def test_names_are_read_from_metadata_as_data_never_as_code(text: str, names: tuple[str, ...] | None) -> None:
-    assert names_in_metadata({"author": "x", "names": text}) == names
 
 
 def test_every_class_in_the_data_is_a_target_by_default() -> None:
@@ -71,3 +53,9 @@ def test_without_data_a_missing_target_asks_for_data() -> None:
     with pytest.raises(ConfigError) as caught:
         resolve_targets([1], samples(LABELS, synthetic=True), 6, None)
     assert "--data" in caught.value.remedy
+
+
+def test_a_target_that_the_data_lacks_is_never_suggested_again() -> None:
+    with pytest.raises(ConfigError, match="unknown target 'd'") as caught:
+        resolve_targets(["d"], samples(LABELS), 6, ["a", "b", "c", "d", "dd", "f"])
+    assert caught.value.remedy == "choose among them, by index or by name"

@@ -22,8 +22,10 @@ from onnxcausal.onnxgraph.file.model import opset_of
 from onnxcausal.onnxgraph.flow.shape_inference import known_of
 from onnxcausal.onnxgraph.graph.index import GraphIndex, attribute, index_graph
 from onnxcausal.onnxgraph.graph.op_traits import OWN_DOMAINS
-from onnxcausal.onnxgraph.network.outcome import holds_labels, walk_back
+from onnxcausal.onnxgraph.network.outcome import holds_labels
 from onnxcausal.onnxgraph.network.ranges import stays_within_unit
+from onnxcausal.onnxgraph.network.squashing import TRANSPARENT, Squash, behind, squash_of
+from onnxcausal.onnxgraph.network.walk_back import BOUNDING, QUANTISING, RESHAPING
 
 OpenShape: TypeAlias = tuple[int | None, ...]
 """Sizes of a tensor, None where one is left open."""
@@ -240,9 +242,9 @@ def _pairs(index: GraphIndex, shapes: Mapping[str, OpenShape | None], *, said: b
         beside = [other for other in rows if other != name and _boxes_beside(rows[other], shape)]
         if len(beside) != 1 or BOX in shape[1:]:
             continue
-        boxes = walk_back(index, beside[0])
-        squashed = boxes is not None and boxes.squashed_by.startswith(("Softmax", "LogSoftmax"))
-        if not squashed and (said or stays_within_unit(index, name)):
+        boxes = _squash(index, beside[0])
+        compete = boxes is not None and boxes.first is not None
+        if not compete and (said or stays_within_unit(index, name)):
             found.append((name, 2 if rows[beside[0]][2] == BOX else 1))
     return found
 
@@ -296,9 +298,13 @@ def _all_boxes(index: GraphIndex, tensor: str, picked: frozenset[str]) -> str:
 
 
 def _squashed(index: GraphIndex, tensor: str) -> bool:
-    """Whether a tensor holds probabilities that an op made of scores."""
-    found = walk_back(index, tensor)
-    return found is not None and bool(found.squashed_by)
+    """Whether a tensor holds probabilities that were made of scores."""
+    return _squash(index, tensor) is not None
+
+
+def _squash(index: GraphIndex, tensor: str) -> Squash | None:
+    """Return what made probabilities of scores, in whatever order they stand; None where a tensor holds none."""
+    return squash_of(index, behind(index, tensor, TRANSPARENT | RESHAPING | QUANTISING | BOUNDING | {"Transpose"}))
 
 
 def _open_sizes(proto: onnx.ModelProto, detector: Detector) -> bool:

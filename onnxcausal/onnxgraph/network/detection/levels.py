@@ -12,7 +12,7 @@ from onnxcausal.causal.task import Task
 from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.onnxgraph.graph.edits import fresh, names_in
 from onnxcausal.onnxgraph.graph.index import GraphIndex, index_graph
-from onnxcausal.onnxgraph.network.detector import (
+from onnxcausal.onnxgraph.network.detection.detector import (
     AXES,
     BOX,
     Detector,
@@ -25,6 +25,7 @@ from onnxcausal.onnxgraph.network.detector import (
 )
 from onnxcausal.onnxgraph.network.outcome import holds_labels
 from onnxcausal.onnxgraph.network.ranges import stays_within_unit
+from onnxcausal.onnxgraph.network.tensor_name import tensor_of
 
 Found: TypeAlias = tuple[onnx.ModelProto, str, Detector]
 """A model, its tensor of boxes and scores, and what is known of that."""
@@ -49,6 +50,7 @@ def with_detector(model: Model, asked: str | None, task: Task | None) -> tuple[M
 
     Raises:
         ModelError: it was said to be a detector, and which output has its scores is not known.
+        ConfigError: there is no tensor of that name.
     """
     index, outputs = index_graph(model.proto, model.opset), model.proto.graph.output
     if asked is None and task in (None, Task.DETECTOR):
@@ -57,6 +59,8 @@ def with_detector(model: Model, asked: str | None, task: Task | None) -> tuple[M
         levels = _of_scores(model.proto, index, shapes) or (_of_maps(model, index, shapes) if said else None)
         if levels is not None:
             return replace(model, proto=levels[0]), levels[1], levels[2]
+    if asked is not None and task is Task.DETECTOR:
+        asked = tensor_of(model, index, asked)
     found = find_detector(index, outputs, model.metadata, asked, task)
     if found is None:
         return model, asked, None
