@@ -11,7 +11,7 @@ from onnxcausal.errors import ConfigError
 from onnxcausal.onnxgraph.file.model import opset_of
 from onnxcausal.onnxgraph.graph.index import index_graph
 from onnxcausal.onnxgraph.network.detection.best_boxes import PRESENT_AT, with_best_boxes
-from onnxcausal.onnxgraph.network.detection.detector import Detector
+from onnxcausal.onnxgraph.network.detection.columns import Detector
 from onnxcausal.onnxgraph.network.heads import (
     with_both_scores,
     with_lowered_scores,

@@ -18,7 +18,7 @@ from onnxcausal.onnxgraph.lowering.lower import lower
 from onnxcausal.onnxgraph.network.decision import decide_by
 from onnxcausal.onnxgraph.network.deployed import DecidingOutput, FileHead, deciding_outputs, is_coarse
 from onnxcausal.onnxgraph.network.detection.best_boxes import PRESENT_AT, check_probabilities
-from onnxcausal.onnxgraph.network.detection.detector import Detector
+from onnxcausal.onnxgraph.network.detection.columns import Detector
 from onnxcausal.onnxgraph.network.detection.levels import with_detector
 from onnxcausal.onnxgraph.network.extract import cut_at
 from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, SampleShapes, with_one_input

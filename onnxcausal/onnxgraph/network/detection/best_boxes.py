@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 from onnxcausal.errors import ModelError
 from onnxcausal.onnxgraph.file.model import opset_of
 from onnxcausal.onnxgraph.graph.edits import fresh, names_in
-from onnxcausal.onnxgraph.network.detection.detector import AXES, Columns, Detector, OpenShape, columns_of
+from onnxcausal.onnxgraph.network.detection.columns import AXES, Columns, Detector, OpenShape, columns_of
 from onnxcausal.onnxgraph.network.heads import with_reduced_scores
 from onnxcausal.onnxgraph.network.io_spec import Reduction
 

@@ -12,11 +12,8 @@ from onnxcausal.causal.task import Task
 from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.onnxgraph.graph.edits import fresh, names_in
 from onnxcausal.onnxgraph.graph.index import GraphIndex, index_graph
+from onnxcausal.onnxgraph.network.detection.columns import AXES, BOX, Detector, OpenShape
 from onnxcausal.onnxgraph.network.detection.detector import (
-    AXES,
-    BOX,
-    Detector,
-    OpenShape,
     count_of_names,
     find_detector,
     is_ultralytics,

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.file.model import Model
-from onnxcausal.onnxgraph.network.detection.detector import Columns, Detector, columns_of
+from onnxcausal.onnxgraph.network.detection.columns import Columns, Detector, columns_of
 from onnxcausal.onnxgraph.network.extract import cut_at
 from onnxcausal.onnxgraph.network.io_spec import Reading, Reduction
 from onnxcausal.onnxgraph.network.network import Network, open_network
