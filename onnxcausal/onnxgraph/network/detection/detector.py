@@ -30,6 +30,8 @@ PICKING = frozenset({"TopK", "NonMaxSuppression"})
 """Ops that pick the best boxes."""
 ULTRALYTICS_TASKS = frozenset({"detect", "segment", "pose", "obb"})
 """Values of the metadata property `task` of files whose output is one of boxes."""
+MOST_ROWS = 64
+"""Outputs of three axes that are looked at: no detector has more."""
 LONGEST_NAMES = 2**20
 """Letters of a list of class names, at most."""
 
@@ -126,8 +128,8 @@ def shape_of(value: onnx.ValueInfoProto) -> OpenShape | None:
 def _pairs(index: GraphIndex, shapes: Mapping[str, OpenShape | None], *, said: bool) -> list[tuple[str, int]]:
     """Return outputs of scores, each with the axis of the classes, that stand beside one of as many boxes."""
     rows = {name: shape for name, shape in shapes.items() if shape is not None and len(shape) == AXES}
-    found = []
-    for name, shape in rows.items():
+    found: list[tuple[str, int]] = []
+    for name, shape in rows.items() if len(rows) <= MOST_ROWS else ():
         beside = [other for other in rows if other != name and _boxes_beside(rows[other], shape)]
         if len(beside) != 1 or BOX in shape[1:]:
             continue

@@ -14,6 +14,7 @@ from onnxcausal.onnxgraph.graph.edits import fresh, names_in
 from onnxcausal.onnxgraph.graph.index import GraphIndex, index_graph
 from onnxcausal.onnxgraph.network.detection.columns import AXES, BOX, Detector, OpenShape
 from onnxcausal.onnxgraph.network.detection.detector import (
+    MOST_ROWS,
     count_of_names,
     find_detector,
     is_ultralytics,
@@ -95,6 +96,8 @@ def _joining(proto: onnx.ModelProto) -> _Joining:
 def _of_scores(proto: onnx.ModelProto, index: GraphIndex, shapes: Mapping[str, OpenShape]) -> Found | None:
     """Return a model whose probabilities `[n, boxes, classes]`, with as many boxes beside each level, are joined."""
     rows = {name: shape for name, shape in shapes.items() if len(shape) == AXES and None not in shape[1:]}
+    if len(rows) > MOST_ROWS:
+        return None
     scores = [name for name in rows if stays_within_unit(index, name)]
     boxes = [name for name in rows if name not in scores]
     if len(scores) < FEWEST or len({rows[name][2] for name in scores}) != 1:
