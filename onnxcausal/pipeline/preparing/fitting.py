@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from onnxcausal.causal.task import Task
 from onnxcausal.onnxgraph.file.model import Model
-from onnxcausal.onnxgraph.network.detection.detector import is_ultralytics
+from onnxcausal.onnxgraph.network.detection.columns import AXES
+from onnxcausal.onnxgraph.network.detection.detector import is_ultralytics, shape_of
 from onnxcausal.onnxgraph.network.feeds import open_inputs
 from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.pipeline.preparing.configuration import Configuration
@@ -31,12 +32,19 @@ def fitted(configuration: Configuration, model: Model) -> Configuration:
         model: the model.
     """
     settings = configuration.preprocess
-    detects = configuration.model.task in (None, Task.DETECTOR) and is_ultralytics(model.metadata)
-    if settings == Preprocess() and detects:
+    if settings == Preprocess() and _detects(model, configuration.model):
         settings = USUAL
     if settings.resize == LETTERBOX:
         settings = settings.with_letterbox(_sides(model, configuration.model, settings))
     return configuration if settings == configuration.preprocess else replace(configuration, preprocess=settings)
+
+
+def _detects(model: Model, reading: Reading) -> bool:
+    """Whether a file is read as a detector that Ultralytics wrote."""
+    asked = reading.task is Task.DETECTOR or (reading.task is None and reading.output is None)
+    shapes = [shape_of(value) for value in model.proto.graph.output]
+    boxes = any(shape is not None and len(shape) >= AXES for shape in shapes)
+    return asked and boxes and not reading.is_of_a_part and is_ultralytics(model.metadata)
 
 
 def with_note(samples: Samples, given: Preprocess, used: Preprocess) -> Samples:

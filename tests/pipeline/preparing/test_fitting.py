@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from onnxcausal.analysis.formats.saved_analysis import read_analysis
+from onnxcausal.causal.task import Task
 from onnxcausal.onnxgraph.file.model import Model, load_model
+from onnxcausal.onnxgraph.network.io_spec import Reading, Reduction
 from onnxcausal.onnxgraph.network.network import open_network
 from onnxcausal.pipeline.analyze import run
 from onnxcausal.pipeline.preparing.configuration import Configuration, configure
@@ -55,6 +57,20 @@ def test_a_detector_of_ultralytics_gets_the_preprocessing_that_it_takes() -> Non
 
 @pytest.mark.parametrize("proto", [columns(), columns(properties={**ULTRALYTICS, "task": "classify"}), apart()])
 def test_no_other_file_does(proto: onnx.ModelProto) -> None:
+    assert fitted(Configuration(), model(proto)) == Configuration()
+
+
+@pytest.mark.parametrize(
+    "reading", [Reading(task=Task.MULTILABEL), Reading(output="concat_28"), Reading(reduce=Reduction.MAX, class_axis=1)]
+)
+def test_no_other_reading_of_such_a_file_does(reading: Reading) -> None:
+    given = Configuration(model=reading)
+    assert fitted(given, model(columns(properties=ULTRALYTICS))) == given
+
+
+def test_a_classifier_with_such_metadata_does_not() -> None:
+    proto = columns(properties=ULTRALYTICS)
+    del proto.graph.output[0].type.tensor_type.shape.dim[2]
     assert fitted(Configuration(), model(proto)) == Configuration()
 
 
