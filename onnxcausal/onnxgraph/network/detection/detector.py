@@ -135,7 +135,7 @@ def _pairs(index: GraphIndex, shapes: Mapping[str, OpenShape | None], *, said: b
             continue
         boxes = _squash(index, beside[0])
         compete = boxes is not None and boxes.first is not None
-        if not compete and (said or stays_within_unit(index, name)):
+        if not compete and (said or are_probabilities(index, name)):
             found.append((name, 2 if rows[beside[0]][2] == BOX else 1))
     return found
 
@@ -186,6 +186,12 @@ def _all_boxes(index: GraphIndex, tensor: str, picked: frozenset[str]) -> str:
         seen.update(new)
         pending += new
     return ""
+
+
+def are_probabilities(index: GraphIndex, tensor: str) -> bool:
+    """Whether a tensor holds probabilities, by its range or by what made it, quantised or not."""
+    squash = _squash(index, tensor)
+    return stays_within_unit(index, tensor) or (squash is not None and not squash.by.startswith("LogSoftmax"))
 
 
 def _squashed(index: GraphIndex, tensor: str) -> bool:

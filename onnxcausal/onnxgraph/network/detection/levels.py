@@ -15,6 +15,7 @@ from onnxcausal.onnxgraph.graph.index import GraphIndex, index_graph
 from onnxcausal.onnxgraph.network.detection.columns import AXES, BOX, Detector, OpenShape
 from onnxcausal.onnxgraph.network.detection.detector import (
     MOST_ROWS,
+    are_probabilities,
     count_of_names,
     find_detector,
     is_ultralytics,
@@ -22,7 +23,6 @@ from onnxcausal.onnxgraph.network.detection.detector import (
     shape_of,
 )
 from onnxcausal.onnxgraph.network.outcome import holds_labels
-from onnxcausal.onnxgraph.network.ranges import stays_within_unit
 from onnxcausal.onnxgraph.network.tensor_name import tensor_of
 
 Found: TypeAlias = tuple[onnx.ModelProto, str, Detector]
@@ -98,7 +98,7 @@ def _of_scores(proto: onnx.ModelProto, index: GraphIndex, shapes: Mapping[str, O
     rows = {name: shape for name, shape in shapes.items() if len(shape) == AXES and None not in shape[1:]}
     if len(rows) > MOST_ROWS:
         return None
-    scores = [name for name in rows if stays_within_unit(index, name)]
+    scores = [name for name in rows if are_probabilities(index, name)]
     boxes = [name for name in rows if name not in scores]
     if len(scores) < FEWEST or len({rows[name][2] for name in scores}) != 1:
         return None
@@ -165,4 +165,4 @@ def _without_anchors(proto: onnx.ModelProto, index: GraphIndex, maps: Sequence[s
 
 def _probable(joining: _Joining, index: GraphIndex, maps: Sequence[str], tensor: str) -> str:
     """Return the tensor as probabilities, which maps that stay between 0 and 1 hold already."""
-    return tensor if all(stays_within_unit(index, name) for name in maps) else joining.add("Sigmoid", [tensor])
+    return tensor if all(are_probabilities(index, name) for name in maps) else joining.add("Sigmoid", [tensor])
