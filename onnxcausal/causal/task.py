@@ -15,6 +15,8 @@ class Task(StrEnum):
     """One of two classes, by the sign of a single score; the other class has that score negated."""
     MULTILABEL = "multilabel"
     """Each class on its own: those with a positive score."""
+    DETECTOR = "detector"
+    """Each class on its own: whether one of many boxes has it. It is asked for; what is measured then is multilabel."""
     REGRESSION = "regression"
     """Numbers: every output is an outcome, and every sample is used."""
     EMBEDDING = "embedding"
@@ -42,7 +44,7 @@ def is_right(scores: NDArray[np.floating], target: int, task: Task) -> NDArray[n
     match task:
         case Task.CLASSIFICATION | Task.BINARY | Task.EMBEDDING:
             return np.asarray(scores.argmax(axis=1) == target)
-        case Task.MULTILABEL:
+        case Task.MULTILABEL | Task.DETECTOR:
             return np.asarray(scores[:, target] > 0)
         case Task.REGRESSION:
             return np.ones(len(scores), np.bool_)

@@ -14,7 +14,9 @@ ModelFiles = Annotated[
 ]
 Data = Annotated[
     str | None,
-    typer.Option(help=".npz (x, y), .csv, IDX file, or folder of images by class.", rich_help_panel=SAMPLES),
+    typer.Option(
+        help=".npz (x, y), .csv, IDX file, or folder of images by class, or with YOLO labels.", rich_help_panel=SAMPLES
+    ),
 ]
 Labels = Annotated[str | None, typer.Option(help="Text file of class names, one a line.", rich_help_panel=SAMPLES)]
 LabelColumn = Annotated[str | None, typer.Option(help="Label column of a .csv file.", rich_help_panel=SAMPLES)]
@@ -27,7 +29,10 @@ References = Annotated[
 SkipBad = Annotated[
     bool | None, typer.Option("--skip-bad", help="Leave unreadable images out.", rich_help_panel=SAMPLES)
 ]
-Resize = Annotated[str | None, typer.Option(help="Shorter side, or HEIGHT,WIDTH.", rich_help_panel=SAMPLES)]
+Resize = Annotated[
+    str | None,
+    typer.Option(help="Shorter side, or HEIGHT,WIDTH, or letterbox[:SIDE|:HxW].", rich_help_panel=SAMPLES),
+]
 CenterCrop = Annotated[str | None, typer.Option(help="Side of a square, or HEIGHT,WIDTH.", rich_help_panel=SAMPLES)]
 Rescale = Annotated[float | None, typer.Option(help="Factor on grey levels 0..255.", rich_help_panel=SAMPLES)]
 Mean = Annotated[str | None, typer.Option(help="Per channel, after rescaling: R,G,B.", rich_help_panel=SAMPLES)]
@@ -68,7 +73,7 @@ Blank = Annotated[
 Task = Annotated[
     str | None,
     typer.Option(
-        metavar="classification|binary|multilabel|regression|embedding",
+        metavar="classification|binary|multilabel|detector|regression|embedding",
         help="What the scores decide. Default: by their number.",
         rich_help_panel=METHOD,
     ),

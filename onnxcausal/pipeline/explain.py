@@ -31,6 +31,7 @@ from onnxcausal.pipeline.explaining.question import (
 )
 from onnxcausal.pipeline.preparing.configuration import Configured, configure_by_name
 from onnxcausal.pipeline.preparing.enrolment import as_enrolled
+from onnxcausal.pipeline.preparing.fitting import fitted
 from onnxcausal.pipeline.preparing.machine import HERE, Machine, bounded
 from onnxcausal.pipeline.preparing.opening import open_model
 from onnxcausal.pipeline.preparing.saved_analysis import check_saved
@@ -128,10 +129,11 @@ def run(
     if saved is not None:
         configured = as_enrolled(configured, saved)
         check_saved(saved, model, configured, str(question.analysis))
+    values = fitted(configured.values, model)
     opened = (
-        open_for_inputs(model, configured.values, question.inputs, saved, machine)
+        open_for_inputs(model, values, question.inputs, saved, machine)
         if saved is not None
-        else open_with_inference(model, configured.values, question, machine, progress)
+        else open_with_inference(model, values, question, machine, progress)
     )
     explanation = _explained(opened, question)
     if out is not None:

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -43,27 +44,63 @@ def image_folder(
         SamplesError: no sub-folder, no image, or a sub-folder that matches no class.
     """
     folders = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
-    files = [_image_files(folder / name) for name in folders]
+    files = [image_files(folder / name) for name in folders]
     kept = [(name, found) for name, found in zip(folders, files, strict=True) if found]
     _check_classes(folder, [name for name, _ in kept])
     where = f"{folder} against the class names from {names_from}" if class_names else str(folder)
     indices, names = index_of_names([name for name, _ in kept], class_names, where)
     paths = [path for _, found in kept for path in found]
     labels = np.repeat(indices, [len(found) for _, found in kept]).astype(np.int64)
+    found = Pictures(folder, paths, labels, names, names_from)
+    return samples_of_images(found, spec, settings, skip_bad=skip_bad)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pictures:
+    """Image files and what is in them.
+
+    Attributes:
+        folder: the folder that was named.
+        paths: the images below it.
+        labels: class of each, `[images]`, or whether it is of each class, `[images, classes]`.
+        class_names: name of each class, if known.
+        names_from: where those names come from, for messages.
+        label_files: files below the folder that say what the labels are.
+        notes: what a reader must know, one sentence each.
+    """
+
+    folder: Path
+    paths: list[Path]
+    labels: NDArray[np.int64] | NDArray[np.bool_]
+    class_names: tuple[str, ...] | None
+    names_from: str
+    label_files: Sequence[Path] = ()
+    notes: tuple[str, ...] = ()
+
+
+def samples_of_images(found: Pictures, spec: InputSpec, settings: Preprocess, *, skip_bad: bool) -> Samples:
+    """Return image files as samples; none is read until samples are asked for.
+
+    Args:
+        found: the files.
+        spec: the model's input.
+        settings: the preprocessing.
+        skip_bad: leave unreadable images out instead of raising.
+    """
     prepared = settings.for_input(spec)
 
     def read(wanted: Indices) -> Batch:
-        return _read(paths, wanted, spec, prepared, skip_bad=skip_bad)
+        return _read(found.paths, wanted, spec, prepared, skip_bad=skip_bad)
 
     return Samples(
-        folder.resolve().name,
-        labels,
+        found.folder.resolve().name,
+        found.labels,
         read,
-        lambda: _digest(folder, paths, skip_bad=skip_bad),
-        class_names=names,
-        names_from=names_from,
+        lambda: _digest(found.folder, [*found.paths, *found.label_files], skip_bad=skip_bad),
+        class_names=found.class_names,
+        names_from=found.names_from,
         preprocessed=True,
-        notes=(NOT_RESCALED,) if settings.rescale is None else (),
+        notes=(*found.notes, *((NOT_RESCALED,) if settings.rescale is None else ())),
     )
 
 
@@ -98,7 +135,7 @@ def as_text(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def _image_files(folder: Path) -> list[Path]:
+def image_files(folder: Path) -> list[Path]:
     """Return the image files at any depth, sorted.
 
     Raises:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from onnxcausal.errors import SamplesError
 from onnxcausal.samples.arrays import array_samples, read_npz
+from onnxcausal.samples.boxes import boxed_images, holds_boxes
 from onnxcausal.samples.class_names import read_class_names
 from onnxcausal.samples.idx import read_idx_pair
-from onnxcausal.samples.images import image_folder
+from onnxcausal.samples.images import image_folder, samples_of_images
 from onnxcausal.samples.preprocess import Preprocess
 from onnxcausal.samples.source import InputSpec, Samples
 from onnxcausal.samples.table import read_table
@@ -33,8 +34,9 @@ def load_samples(
     class_names: Sequence[str] | None = None,
     skip_bad: bool = False,
     labelled: bool = True,
+    classes: int | None = None,
 ) -> Samples:
-    """Return the samples of a source: an `.npz`, IDX or `.csv` file, or a folder of images by class.
+    """Return the samples of a source: an `.npz`, IDX or `.csv` file, or a folder of images by class or with boxes.
 
     Args:
         source: the file or folder.
@@ -46,6 +48,7 @@ def load_samples(
             where no file gives them.
         skip_bad: leave unreadable images out instead of raising.
         labelled: whether the samples belong to classes; where not, labels are not read.
+        classes: number of the model's classes, if known.
 
     Raises:
         SamplesError: the source is missing, unreadable or of an unknown kind.
@@ -63,6 +66,9 @@ def load_samples(
     matched = given or class_names
     names_from = str(names_file) if given else METADATA
     if source.is_dir():
+        if holds_boxes(source):
+            boxed = boxed_images(source, matched, names_from, classes)
+            return samples_of_images(boxed, spec, settings, skip_bad=skip_bad)
         origin = names_from if matched else "the folder names"
         return image_folder(source, spec, settings, matched, skip_bad=skip_bad, names_from=origin)
     if source.suffix == ".csv":

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.support import detectors
 from tests.support.zoo_exported import EXPORTED, OPTIMISED, TRANSFORMERS, VERSIONED
 from tests.support.zoo_quantised import PARENTS, QUANTISED
 from tests.support.zoo_structures import (
@@ -32,6 +33,8 @@ from tests.support.zoo_structures import (
 __all__ = ["PARENTS", "SAMPLES", "ZOO", "Kind", "Specimen"]
 
 TOKENS = samples(5, 6, axis=1)
+PICTURES = samples(3, detectors.SIDE, detectors.SIDE)
+YOLO = detectors.ULTRALYTICS
 
 
 def one_dimensional() -> onnx.ModelProto:
@@ -302,6 +305,13 @@ OUTCOMES: tuple[Specimen, ...] = (
         reduce="max",
         class_axis=2,
     ),
+    _of(
+        Kind.OUTCOME, "detector, a row for each box with objectness", partial(detectors.rows, properties=YOLO), PICTURES
+    ),
+    _of(Kind.OUTCOME, "detector, a column for each box", partial(detectors.columns, properties=YOLO), PICTURES),
+    _of(Kind.OUTCOME, "detector, boxes and probabilities apart", detectors.apart, PICTURES),
+    _of(Kind.OUTCOME, "detector, probabilities level by level", partial(detectors.levels, "scores"), PICTURES),
+    _of(Kind.OUTCOME, "detector, maps level by level", partial(detectors.levels, "without", properties=YOLO), PICTURES),
     _of(Kind.OUTCOME, "features and logits", several_outputs, output="logits"),
 )
 

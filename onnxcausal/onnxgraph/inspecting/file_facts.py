@@ -88,6 +88,8 @@ def output_facts(model: Model, cut: CutModel | None) -> tuple[OutputFacts, ...]:
         cut: the model cut at its outcome; None where there is none.
     """
     following = set() if cut is None else _following(index_graph(flattened(model), model.opset), cut.outcome.tensor)
+    if cut is not None and cut.detector is not None:  # whose levels are outputs that the outcome is made of
+        following |= {name for op in cut.proto.graph.node for name in op.input}
     return tuple(
         OutputFacts(value.name, _type(value.type), _shape(value.type), from_outcome=value.name in following)
         for value in model.proto.graph.output

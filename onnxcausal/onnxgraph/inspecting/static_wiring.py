@@ -214,7 +214,9 @@ def _decided(
             why="it is a single number, however many samples there are",
             remedy="export the model so that the first axis of its input and output is the batch",
         )
-    decision = decide_by(proto, sizes, name=cut.model.name, spec=spec, outcome=cut.outcome, reading=reading)
+    decision = decide_by(
+        proto, sizes, name=cut.model.name, spec=spec, outcome=cut.outcome, reading=reading, detector=cut.detector
+    )
     if decision.proto is not proto:
         trace = static_trace(decision.proto, spec)
     return decision.proto, decision.tensor, trace, decision.task

@@ -10,6 +10,8 @@ from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError
 from onnxcausal.onnxgraph.file.model import opset_of
 from onnxcausal.onnxgraph.graph.index import index_graph
+from onnxcausal.onnxgraph.network.detection.best_boxes import PRESENT_AT, with_best_boxes
+from onnxcausal.onnxgraph.network.detection.columns import Detector
 from onnxcausal.onnxgraph.network.heads import (
     with_both_scores,
     with_lowered_scores,
@@ -59,6 +61,7 @@ def decide_by(
     outcome: OutcomeTensor,
     reading: Reading,
     as_probability: bool = False,
+    detector: Detector | None = None,
 ) -> Decision:
     """Return a model with a head that gives one score per class.
 
@@ -72,10 +75,13 @@ def decide_by(
         outcome: the tensor of the scores as it was found.
         reading: how the scores are read.
         as_probability: take scores that are decided by themselves for probabilities whatever their range is.
+        detector: what is known of a detector's output; None where the model is none.
 
     Raises:
         ConfigError: the scores cannot be read that way.
     """
+    if detector is not None:
+        return _of_boxes(Decision(proto, outcome.tensor, shape), detector, reading, name)
     decision = _by_sample(Decision(proto, outcome.tensor, shape), spec)
     if reading.is_of_a_part:
         decision = _placed(decision, reading, outcome.class_axis, name)
@@ -145,6 +151,16 @@ def _by_sample(decision: Decision, spec: InputSpec) -> Decision:
     return replace(decision, proto=proto, tensor=tensor, shape=(1, *shape) if of_one_sample else (*shape, 1))
 
 
+def _of_boxes(decision: Decision, detector: Detector, reading: Reading, name: str) -> Decision:
+    """Return the best score of each class over all boxes, less the threshold at which the class is present."""
+    if reading.is_of_a_part:
+        raise _reduced_twice(decision, name)
+    head = with_best_boxes(decision.proto, detector, decision.shape, f"{name}, tensor {decision.tensor}")
+    lowered, tensor = with_lowered_scores(head.proto, PRESENT_AT)
+    shape = None if decision.shape is None else (decision.shape[0], head.classes)
+    return Decision(lowered, tensor, shape, Task.MULTILABEL, (head.note,), PRESENT_AT)
+
+
 def _task(shape: OpenShape | None, outcome: OutcomeTensor, *, probability: bool) -> Task | None:
     """Return what scores decide, by their number and by what follows them."""
     if shape is None:
@@ -165,6 +181,15 @@ def _not_binary(decision: Decision, name: str, scores: int) -> ConfigError:
         where=f"{name}, tensor {decision.tensor}, --task binary",
         why=f"one sample has {scores} scores",
         remedy="leave --task out: the highest score decides",
+    )
+
+
+def _reduced_twice(decision: Decision, name: str) -> ConfigError:
+    return ConfigError(
+        "the scores of a detector are reduced already",
+        where=f"{name}, tensor {decision.tensor}",
+        why="the file is a detector's: of each class the best score of all boxes counts",
+        remedy="choose no part of them, or name the tensor that they are chosen from with --output and another --task",
     )
 
 

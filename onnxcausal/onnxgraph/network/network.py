@@ -17,6 +17,9 @@ from onnxcausal.onnxgraph.graph.inliner import inlined
 from onnxcausal.onnxgraph.lowering.lower import lower
 from onnxcausal.onnxgraph.network.decision import decide_by
 from onnxcausal.onnxgraph.network.deployed import DecidingOutput, FileHead, deciding_outputs, is_coarse
+from onnxcausal.onnxgraph.network.detection.best_boxes import PRESENT_AT, check_probabilities
+from onnxcausal.onnxgraph.network.detection.columns import Detector
+from onnxcausal.onnxgraph.network.detection.levels import with_detector
 from onnxcausal.onnxgraph.network.extract import cut_at
 from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, SampleShapes, with_one_input
 from onnxcausal.onnxgraph.network.io_spec import Reading
@@ -90,7 +93,7 @@ class Network:
             batch: samples run at once; default: `batch` of the network.
 
         Raises:
-            ModelError: the tensor does not hold one score per class.
+            ModelError: the tensor does not hold one score per class, or a detector's are no probabilities.
         """
         scores = self.plain.run(x, [self.outcome.tensor], batch=batch or self.batch)[0]
         if scores.dtype.kind != "f":
@@ -102,6 +105,8 @@ class Network:
             )
         if scores.size != len(scores) * max(scores.shape[1:], default=0):
             raise self.not_one_per_class(scores.shape[1:])
+        if self.decided_at == PRESENT_AT:
+            check_probabilities(scores, f"{self.model.name}, tensor {self.outcome.tensor}")
         return scores.reshape(len(scores), -1)
 
     def not_one_per_class(self, shape: Sequence[int]) -> ModelError:
@@ -112,7 +117,7 @@ class Network:
             where=f"{self.model.name}, tensor {self.outcome.tensor}",
             why=f"one sample gives [{sizes}]: a detector, a segmentation or a sequence",
             remedy="name a tensor [samples, classes] with --output, choose a place with --at, or make it one score "
-            "per class with --reduce",
+            "per class with --reduce; --task detector takes the best of all boxes",
         )
 
 
@@ -127,6 +132,7 @@ class CutModel:
         notes: what was rewritten, one sentence each.
         deciding: the outputs of the file that decide by those scores.
         coarse: whether it computes in whole numbers or half precision.
+        detector: what is known of a detector's output; None where the model is none.
     """
 
     model: Model
@@ -135,6 +141,7 @@ class CutModel:
     notes: tuple[str, ...]
     deciding: tuple[DecidingOutput, ...] = ()
     coarse: bool = False
+    detector: Detector | None = None
 
 
 def cut_model(model: Model, output: str | None = None, task: Task | None = None) -> CutModel:
@@ -152,14 +159,15 @@ def cut_model(model: Model, output: str | None = None, task: Task | None = None)
     with damage_told(model.name):
         lowered = lower(inlined(model.proto))
         flat = replace(model, proto=lowered.proto)
-        outcome = find_outcome(flat, output, as_it_is=task in AS_THEY_ARE)
+        flat, tensor, detector = with_detector(flat, output, task)
+        outcome = find_outcome(flat, tensor, as_it_is=task in AS_THEY_ARE or detector is not None)
         whole, tensor = with_moves(flat.proto, outcome)
         proto = cut_at(whole, [tensor])
         _refuse_chance(proto, model.name)
         _refuse_doubled(flat.proto, model.name)
-        deciding = deciding_outputs(flat, outcome, output)
+        deciding = deciding_outputs(flat, outcome, output) if detector is None else ()
         coarse = bool(lowered.notes) or is_coarse(flat)
-    return CutModel(model, replace(outcome, tensor=tensor), proto, lowered.notes, deciding, coarse)
+    return CutModel(model, replace(outcome, tensor=tensor), proto, lowered.notes, deciding, coarse, detector)
 
 
 def tensor_in_full(model: Model, name: str) -> str:
@@ -219,6 +227,7 @@ def open_network(
         outcome=cut.outcome,
         reading=reading,
         as_probability=as_probability,
+        detector=cut.detector,
     )
     if decision.proto is not proto:
         runner = Runner(decision.proto, spec, cut.model.name, provider)
@@ -247,7 +256,7 @@ def _head(cut: CutModel, reading: Reading, joined: SampleShapes) -> FileHead | N
 
 def _not_compared(cut: CutModel, reading: Reading) -> tuple[str, ...]:
     """Return what a reader must know of scores that no output of the file follows from."""
-    if cut.deciding or reading.is_of_a_part or reading.task in AS_THEY_ARE:
+    if cut.deciding or cut.detector is not None or reading.is_of_a_part or reading.task in AS_THEY_ARE:
         return ()
     told = f"no output of the file is the tensor {cut.outcome.tensor} or its softmax"
     return (f"{told}: what is measured was not compared with what the file itself decides",)

@@ -65,14 +65,18 @@ def stays_within_unit(index: GraphIndex, tensor: str) -> bool:
     return low >= -SLACK and high <= 1 + SLACK
 
 
-def range_of(index: GraphIndex, tensor: str, depth: int = DEEPEST) -> Range:
+def range_of(index: GraphIndex, tensor: str) -> Range:
     """Return the least and the largest value that a tensor may have; infinite where none is known.
 
     Args:
         index: the graph.
         tensor: the tensor.
-        depth: how many ops are looked through.
     """
+    return _range(index, tensor, DEEPEST, {})
+
+
+def _range(index: GraphIndex, tensor: str, depth: int, known: dict[tuple[str, int], Range]) -> Range:
+    """Return the range of a tensor through so many ops; what was found once is not sought again, as ops may share."""
     if tensor in index.leaves:
         values = value_of(index, tensor)
         if values is None or values.dtype.kind not in "fiub" or not values.size or not np.isfinite(values).all():
@@ -81,7 +85,10 @@ def range_of(index: GraphIndex, tensor: str, depth: int = DEEPEST) -> Range:
     op = index.producing(tensor)
     if op is None or not depth or op.domain not in ("", "ai.onnx"):
         return ANYTHING
-    return _of(op, lambda position: range_of(index, op.input[position], depth - 1), index)
+    if (tensor, depth) not in known:
+        found = _of(op, lambda position: _range(index, op.input[position], depth - 1, known), index)
+        known[tensor, depth] = found
+    return known[tensor, depth]
 
 
 def _of(op: onnx.NodeProto, given: Operand, index: GraphIndex) -> Range:

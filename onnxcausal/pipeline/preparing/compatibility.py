@@ -23,7 +23,7 @@ def task_of(found: Task, asked: Task | None, label_axes: int) -> Task:
         label_axes: 1 for one class a sample, 2 for any number of them.
     """
     if asked is not None and asked is not Task.EMBEDDING:  # which one centroid alone makes a value
-        return asked
+        return Task.MULTILABEL if asked is Task.DETECTOR else asked
     return Task.MULTILABEL if found is Task.CLASSIFICATION and label_axes > 1 else found
 
 

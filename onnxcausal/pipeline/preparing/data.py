@@ -210,6 +210,7 @@ def samples_of(
         class_names=names,
         skip_bad=data.skip_bad,
         labelled=labelled,
+        classes=(network.plain.output_shape or (None,))[-1],
     )
 
 

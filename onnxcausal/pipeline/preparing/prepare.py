@@ -24,6 +24,7 @@ from onnxcausal.pipeline.preparing.data import Arrays, GivenData, first_samples,
 from onnxcausal.pipeline.preparing.engine import open_engine
 from onnxcausal.pipeline.preparing.enrolment import enrolled
 from onnxcausal.pipeline.preparing.file_decisions import FileDecisions
+from onnxcausal.pipeline.preparing.fitting import fitted, with_note
 from onnxcausal.pipeline.preparing.machine import HERE, Machine
 from onnxcausal.pipeline.preparing.metadata_names import names_in_metadata
 from onnxcausal.pipeline.preparing.provenance import Origin
@@ -104,8 +105,8 @@ def prepare(
     Raises:
         OnnxCausalError: as its subclasses say.
     """
-    machine, configuration = machine.on_first_device(), in_full(configuration, model)
-    configuration = enrolled(model, configuration, arrays, machine)
+    machine, set_by_user = machine.on_first_device(), configuration.preprocess
+    configuration = enrolled(model, fitted(in_full(configuration, model), model), arrays, machine)
     network, given, samples, matched = _opened(model, configuration, arrays, machine)
     examples = first_samples(samples)
     ready = make_ready(network, examples, machine, len(samples), tried=samples.synthetic)
@@ -114,6 +115,7 @@ def prepare(
     fitting = configuration.model.centroid_names or names_in_metadata(model.metadata, classes)
     if fitting != matched and given is None and not samples.synthetic:
         samples = samples_of(network, configuration, given, fitting)
+    samples = with_note(samples, set_by_user, configuration.preprocess)
     network, samples = _decided(ready.network, samples, configuration.model.task, classes)
     ready = replace(ready, network=network)
     names = samples.class_names or fitting

@@ -8,6 +8,7 @@ from onnxcausal.analysis.formats.saved_analysis import check_model, check_settin
 from onnxcausal.onnxgraph.file.model import Model
 from onnxcausal.pipeline.preparing.configuration import Configured, as_json, what_was_set
 from onnxcausal.pipeline.preparing.data import in_full
+from onnxcausal.pipeline.preparing.fitting import fitted
 
 
 def check_saved(saved: AnalysisFile, model: Model, configured: Configured, where: str) -> None:
@@ -19,7 +20,7 @@ def check_saved(saved: AnalysisFile, model: Model, configured: Configured, where
         if key != "targets" and configured.given(f"analysis.{key}")
     }
     reading = what_was_set(in_full(configured.values, model).model)
-    preprocess = what_was_set(configured.values.preprocess)
+    preprocess = what_was_set(fitted(configured.values, model).preprocess)
     # Of data that was taken as it is, no preprocessing is recorded.
     held = {"preprocess": preprocess} if saved.settings.preprocess else {}
     check_settings(saved, {**chosen, **held, "reading": reading}, where)

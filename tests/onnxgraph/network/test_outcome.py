@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
+from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.file.model import Model, load_model
 from onnxcausal.onnxgraph.network.network import open_network
@@ -104,7 +105,9 @@ def test_scores_at_many_places_are_refused() -> None:
 
 
 @needs_assets
-def test_a_detector_is_refused_with_its_outputs() -> None:
-    with pytest.raises(ModelError, match="several outputs") as caught:
-        open_network(load_model(model_path("odd_detector_ultraface")))
-    assert "scores [1, 4420, 2]" in caught.value.why
+def test_a_detector_of_scores_and_boxes_is_read_by_its_scores() -> None:
+    network = open_network(load_model(model_path("odd_detector_ultraface")))
+    found = network.scores(np.zeros((1, 3, 240, 320), np.float32))
+    assert found.shape == (1, 2)
+    assert network.task is Task.MULTILABEL
+    assert network.decided_at == 0.25

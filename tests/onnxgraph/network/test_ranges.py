@@ -107,3 +107,11 @@ def test_what_is_too_deep_or_an_input_may_hold_anything() -> None:
     assert range_of(index, "a3") == (0.0, 1.0)
     assert range_of(index, "y") == ANYTHING
     assert range_of(index, "x") == ANYTHING
+
+
+def test_what_many_ops_share_is_looked_at_once() -> None:
+    ops = [helper.make_node("Add", [f"a{number}"] * 2, [f"a{number + 1}"]) for number in range(60)]
+    ops = [helper.make_node("Sigmoid", ["x"], ["a0"]), *ops]
+    graph = helper.make_graph(ops, "doubled", [], [helper.make_tensor_value_info("a60", TensorProto.FLOAT, None)])
+    index = index_graph(helper.make_model(graph), OPSET)
+    assert range_of(index, "a60") == (0.0, 2.0**60)
