@@ -82,6 +82,14 @@ class LayerResult:
                 yield int(parent), int(child)
 
 
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Samples that are not of a class which is decided by itself, and on how many of them the model says so."""
+
+    examined: int
+    correct: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CausalGraph:
     """The causal graph of one target class, layers from the outcome upwards.
@@ -94,6 +102,7 @@ class CausalGraph:
         correct: those it classified correctly.
         floor: largest effect that float noise may cause, in the outcome's unit.
         layers: results so far, from the outcome upwards.
+        rejected: how many other samples are not taken for the class; None where classes compete.
     """
 
     target: int
@@ -103,6 +112,7 @@ class CausalGraph:
     correct: int
     floor: float
     layers: tuple[LayerResult, ...] = ()
+    rejected: Rejected | None = None
 
     def with_layer(self, layer: LayerResult) -> "CausalGraph":
         """Return a graph that holds one more layer, above those it has."""

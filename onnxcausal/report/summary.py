@@ -40,7 +40,8 @@ def _graph(analysis: Analysis, graph: CausalGraph) -> Iterator[str]:
     else:
         yield (
             f"class {printable(analysis.title(graph.target))}: {len(graph.samples)} samples "
-            f"(right on {graph.correct} of {graph.examined} tried), mean outcome {graph.observed.mean():.4g}"
+            f"(right on {graph.correct} of {graph.examined} tried{_others(graph)}), "
+            f"mean outcome {graph.observed.mean():.4g}"
         )
     roles = (*ROLES, Role.UNTESTED) if any(layer.hidden for layer in graph.layers) else ROLES
     counted = [Column(role.value, width=9, gap=1) for role in roles]
@@ -54,6 +55,15 @@ def _graph(analysis: Analysis, graph: CausalGraph) -> Iterator[str]:
             yield from others
         elif others:
             yield f"  and {len(others)} more {state}"
+
+
+def _others(graph: CausalGraph) -> str:
+    """Return on how many other samples the model is right, of a class that is decided by itself; with the mean."""
+    others = graph.rejected
+    if others is None or not others.examined:
+        return ""
+    balanced = (graph.correct / max(1, graph.examined) + others.correct / others.examined) / 2
+    return f", and on {others.correct} of {others.examined} without it: balanced accuracy {balanced:.1%}"
 
 
 def _state(layer: LayerResult) -> str:

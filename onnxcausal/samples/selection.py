@@ -94,6 +94,43 @@ def choose_correct(
     )
 
 
+def count_rejected(
+    samples: Samples,
+    target: int,
+    count: int,
+    seed: int,
+    predict: Callable[[Inputs], NDArray[np.floating]],
+    *,
+    right: Callable[[NDArray[np.floating]], NDArray[np.bool_]],
+    agreed: Callable[[Batch, NDArray[np.floating]], NDArray[np.bool_]] = every,
+) -> tuple[int, int]:
+    """Return of how many samples that are not of a class the model says so, and how many could be read.
+
+    Args:
+        samples: the data.
+        target: the class.
+        count: how many to ask about, drawn by the seed.
+        seed: of the order in which samples are drawn.
+        predict: class scores `[samples, classes]` of inputs.
+        right: which samples scores decide as the class.
+        agreed: of which samples, and their scores, that is the decision in use.
+
+    Raises:
+        SamplesError: a score is not finite.
+    """
+    others = np.setdiff1d(np.arange(len(samples)), samples.of_class(target))
+    drawn = np.random.default_rng([seed, target, 4]).permutation(others)[:count]
+    rejected = readable = 0
+    for start in range(0, len(drawn), READ_AT_ONCE):
+        batch = samples.read(drawn[start : start + READ_AT_ONCE])
+        if len(batch.indices):
+            scores = predict(batch.x)
+            _check_finite(scores, batch.indices, samples.source)
+            rejected += int((~right(scores) & agreed(batch, scores)).sum())
+            readable += len(batch.indices)
+    return rejected, readable
+
+
 def _check_finite(scores: NDArray[np.floating], indices: Indices, source: str) -> None:
     """Refuse scores that mean nothing: a sample without a prediction is neither right nor wrong."""
     bad = ~np.isfinite(scores).all(axis=1)

@@ -107,6 +107,7 @@ def test_a_pruned_file_tells_what_went_and_what_stays_for_which_op(capsys: pytes
         "  /conv2/Conv  16 of 96 edges\n"
         "  /fc1/Gemm    1,080 of 48,000 edges\n"
         "  /fc3/Gemm    20 of 840 edges\n"
+        "note: layer /fc1/Gemm: masked are 9 of 25 features of node 0; nodes names whole ones\n"
         "parameters: 61,706 before, 61,018 after\n"
         "  /conv1/Conv  removed: 0 of 1 parents, 1 of 6 children\n"
         "  /conv2/Conv  removed: 1 of 6 parents, 0 of 16 children\n"

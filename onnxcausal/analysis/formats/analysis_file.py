@@ -14,7 +14,7 @@ from onnxcausal.analysis.formats.record import Record
 from onnxcausal.analysis.formats.settings_record import CompleteSettings, settings_record
 from onnxcausal.analysis.result.analysis import Analysis
 from onnxcausal.analysis.result.settings import recorded
-from onnxcausal.causal.graph import CausalGraph, FlowKind, LayerResult
+from onnxcausal.causal.graph import CausalGraph, FlowKind, LayerResult, Rejected
 from onnxcausal.causal.screening import Hidden
 from onnxcausal.causal.significance import Role, SelectedBy
 
@@ -138,11 +138,18 @@ class OutcomeRecord(Record):
     floor: Annotated[float, Field(ge=0)]
 
 
+class RejectedRecord(Record):
+    """Samples that are not of a class which is decided by itself, of which the model says so of `correct`."""
+
+    examined: Index
+    correct: Index
+
+
 class GraphRecord(Record):
     """The causal graph of one class; layers run from the outcome upwards.
 
     The model was asked about `examined` samples of the class, of which it classified `correct` correctly, until
-    `samples` of them were found.
+    `samples` of them were found. Where each class is decided by itself, it was asked about others too.
     """
 
     target: Index
@@ -151,6 +158,7 @@ class GraphRecord(Record):
     sample_indices: list[Index]
     examined: Index
     correct: Index
+    rejected: RejectedRecord | None = None
     outcome: OutcomeRecord
     layers: list[LayerRecord]
 
@@ -163,6 +171,7 @@ class SkippedRecord(Record):
     reason: str
     examined: Index | None = None
     correct: Index | None = None
+    rejected: RejectedRecord | None = None
 
 
 class AnalysisFile(Record):
@@ -183,6 +192,8 @@ def to_json(analysis: Analysis) -> str:
     record = to_record(analysis).model_dump(mode="json")
     _drop_unset(record["data"], "reference_indices")
     record["settings"] = recorded(record["settings"])
+    for entry in (*record["graphs"], *record["skipped"]):
+        _drop_unset(entry, "rejected")
     for layer in (layer for graph in record["graphs"] for layer in graph["layers"]):
         for key in ("untested", "groups", "links", "to_outcome", "left_out", "through"):
             _drop_unset(layer, key)
@@ -211,6 +222,7 @@ def to_record(analysis: Analysis) -> AnalysisFile:
                 reason=entry.reason,
                 examined=entry.examined,
                 correct=entry.correct,
+                rejected=_rejected(entry.rejected),
             )
             for entry in analysis.skipped
         ],
@@ -228,6 +240,10 @@ def schema() -> str:
     return json.dumps(AnalysisFile.model_json_schema(), indent=1) + "\n"
 
 
+def _rejected(rejected: Rejected | None) -> RejectedRecord | None:
+    return None if rejected is None else RejectedRecord(examined=rejected.examined, correct=rejected.correct)
+
+
 def _graph(analysis: Analysis, graph: CausalGraph) -> GraphRecord:
     return GraphRecord(
         target=graph.target,
@@ -236,6 +252,7 @@ def _graph(analysis: Analysis, graph: CausalGraph) -> GraphRecord:
         sample_indices=graph.samples.tolist(),
         examined=graph.examined,
         correct=graph.correct,
+        rejected=_rejected(graph.rejected),
         outcome=OutcomeRecord(
             tensor=analysis.outcome_tensor,
             mean=float(graph.observed.mean()),

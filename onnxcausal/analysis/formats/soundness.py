@@ -39,6 +39,10 @@ def _contradictions(record: AnalysisFile) -> Iterator[str]:
             yield f"class {entry.target}: {entry.examined} samples were tried"
         if entry.examined is not None and entry.correct is not None and entry.correct > entry.examined:
             yield f"class {entry.target}: {entry.correct} of {entry.examined} samples are right"
+    others = [(graph.target, graph.rejected) for graph in record.graphs]
+    for target, rejected in [*others, *((entry.target, entry.rejected) for entry in record.skipped)]:
+        if rejected is not None and not rejected.correct <= rejected.examined <= MOST_EXAMINED:
+            yield f"class {target}: {rejected.correct} of {rejected.examined} other samples are right"
     for graph in record.graphs:
         yield from (f"class {graph.target}: {told}" for told in _of_graph(graph, record.settings))
         for layer in graph.layers:

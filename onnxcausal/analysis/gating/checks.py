@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from onnxcausal.analysis.comparing.comparison import ClassChange, ComparisonFile
-from onnxcausal.analysis.formats.analysis_file import AnalysisFile
+from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord
 from onnxcausal.analysis.result.analysis import titled
 
 
@@ -82,6 +82,11 @@ HELP = {
 """What the checks that are no gates say when they pass."""
 
 
+def _others(graph: GraphRecord) -> str:
+    others = graph.rejected
+    return "" if others is None else f", and on {others.correct} of {others.examined} without the class"
+
+
 def checks_of_analysis(record: AnalysisFile) -> tuple[Check, ...]:
     """Return one check a class: whether it could be analysed."""
     of_own = " that the model labelled itself" if record.data.synthetic else ""
@@ -90,7 +95,7 @@ def checks_of_analysis(record: AnalysisFile) -> tuple[Check, ...]:
             "analysed",
             "analysed",
             Status.PASSED,
-            f"right on {graph.correct} of {graph.examined} samples tried{of_own}",
+            f"right on {graph.correct} of {graph.examined} samples tried{of_own}{_others(graph)}",
             graph.target,
             titled(graph.target, graph.class_name),
         )

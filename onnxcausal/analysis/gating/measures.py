@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from onnxcausal.analysis.comparing.comparison import ComparisonFile
 from onnxcausal.analysis.comparing.edges import count_edges, necessary_of
-from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord, LayerRecord
+from onnxcausal.analysis.formats.analysis_file import AnalysisFile, GraphRecord, LayerRecord, SkippedRecord
 from onnxcausal.analysis.formats.evaluation import EvaluationFile, Protocol
 from onnxcausal.causal.significance import Role
 
@@ -120,7 +120,10 @@ OF_LAYERS: Mapping[str, tuple[str, Callable[[list[LayerRecord]], float]]] = {
     ),
 }
 """Measures over the layers of a class's graph, or over one of them: what they are, and how they are taken."""
-OF_CLASSES = {"accuracy": "share of the samples tried that the model is right on"}
+OF_CLASSES = {
+    "accuracy": "share of the samples tried that the model is right on; of a class decided by itself the mean of that "
+    "and the share of other samples that are not taken for it (balanced accuracy)"
+}
 OF_MODEL = {"skipped": "classes that could not be analysed"}
 OF_CHANGE = {
     "changed": "nodes whose effect differs from the baseline's beyond sampling",
@@ -193,12 +196,18 @@ def _chosen(graph: GraphRecord, layer: str | None) -> list[LayerRecord]:
 
 
 def _accuracy(analysis: AnalysisFile) -> list[Value]:
-    found = [Value(_share(graph.correct, graph.examined), graph.target) for graph in analysis.graphs]
+    found = [Value(_balanced(_share(graph.correct, graph.examined), graph), graph.target) for graph in analysis.graphs]
     for entry in analysis.skipped:
         known = entry.correct is not None and entry.examined
-        number = (entry.correct or 0) / (entry.examined or 1) if known else None
+        number = _balanced((entry.correct or 0) / (entry.examined or 1), entry) if known else None
         found.append(Value(number, entry.target, None, entry.reason))
     return found
+
+
+def _balanced(share: float, entry: GraphRecord | SkippedRecord) -> float:
+    """Return the accuracy of a class: balanced with that on other samples where it is decided by itself."""
+    others = entry.rejected
+    return share if others is None or not others.examined else (share + others.correct / others.examined) / 2
 
 
 def _evaluated(of: _Evaluated, evidence: GateEvidence, layer: str | None) -> list[Value]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from onnxcausal.analysis.result.decided import Decided
 from onnxcausal.analysis.result.settings import Settings
-from onnxcausal.causal.graph import CausalGraph
+from onnxcausal.causal.graph import CausalGraph, Rejected
 
 BEYOND_HALF = "values that float16 does not hold"
 """How a note begins on tensors of a half-precision model that leave the range of their type."""
@@ -28,12 +28,16 @@ class LayerShape:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A class that could not be analysed, and why; on how many of the examined samples the model was right."""
+    """A class that could not be analysed, and why; on how many of the examined samples the model was right.
+
+    Of classes decided by themselves also on how many samples that are not of the class.
+    """
 
     target: int
     reason: str
     examined: int | None = None
     correct: int | None = None
+    rejected: Rejected | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

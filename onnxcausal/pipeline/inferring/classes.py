@@ -1,21 +1,26 @@
 """The causal graphs of all target classes, and which classes have none."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from onnxcausal.analysis.result.analysis import Skipped, title_of
 from onnxcausal.analysis.result.decided import LOW_ACCURACY, Decided
 from onnxcausal.analysis.result.layer_choice import listed
 from onnxcausal.causal.effects import FEWEST_SAMPLES
-from onnxcausal.causal.graph import CausalGraph
+from onnxcausal.causal.graph import CausalGraph, Rejected
 from onnxcausal.causal.task import Task, is_right
 from onnxcausal.onnxgraph.network.half_range import HalfRange
 from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
 from onnxcausal.pipeline.inferring.graph import infer_graph
+from onnxcausal.pipeline.preparing.file_decisions import OpenFile
 from onnxcausal.pipeline.preparing.prepare import Prepared
 from onnxcausal.pipeline.progress import Progress
-from onnxcausal.samples.selection import Selection, choose_correct
+from onnxcausal.samples.selection import Selection, choose_correct, count_rejected
 from onnxcausal.samples.synthetic import SOURCE
 
 TASKS = {
@@ -68,6 +73,7 @@ def infer_classes(prepared: Prepared, progress: Progress, ledger: Checkpoint) ->
             chosen = choose_correct(
                 prepared.samples, target, settings.samples, settings.seed, scores, right=right, agreed=file.agrees
             )
+            rejected = _rejected(prepared, target, chosen.examined, right, file)
         halves.see(chosen.x)
         unreadable += chosen.unreadable
         correct, examined = correct + chosen.correct, examined + chosen.examined
@@ -75,15 +81,36 @@ def infer_classes(prepared: Prepared, progress: Progress, ledger: Checkpoint) ->
             inferred.decided.append(Decided(target, chosen.highest))
         usable = len(chosen.indices)
         if usable < FEWEST_SAMPLES:
-            inferred.skipped.append(Skipped(target, _too_few(chosen), chosen.examined, chosen.correct))
+            inferred.skipped.append(Skipped(target, _too_few(chosen), chosen.examined, chosen.correct, rejected))
             progress.skip(nodes)
             continue
         if usable < settings.samples:
             inferred.notes.append(f"class {title}: {usable} usable samples, {settings.samples} asked for")
-        inferred.graphs.append(infer_graph(prepared, target, chosen, progress, ledger))
+        graph = infer_graph(prepared, target, chosen, progress, ledger)
+        inferred.graphs.append(replace(graph, rejected=rejected))
     inferred.notes += [halves.note] if halves.note else []
     inferred.notes += [*_note_accuracy(correct, examined), *_note_unreadable(unreadable), *prepared.engine.notes]
     return inferred
+
+
+def _rejected(
+    prepared: Prepared,
+    target: int,
+    count: int,
+    right: Callable[[NDArray[np.floating]], NDArray[np.bool_]],
+    file: OpenFile,
+) -> Rejected | None:
+    """Return on how many other samples the model does not decide for a class; None where classes compete.
+
+    Where each class is decided by itself, a model that always says yes is right on every sample of the class.
+    """
+    if prepared.settings.task is not Task.MULTILABEL:
+        return None
+    samples, scores = prepared.samples, prepared.network.scores
+    correct, examined = count_rejected(
+        samples, target, count, prepared.settings.seed, scores, right=right, agreed=file.agrees
+    )
+    return Rejected(examined, correct)
 
 
 def _notes(prepared: Prepared) -> list[str]:

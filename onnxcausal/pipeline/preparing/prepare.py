@@ -29,6 +29,7 @@ from onnxcausal.pipeline.preparing.machine import HERE, Machine
 from onnxcausal.pipeline.preparing.metadata_names import names_in_metadata
 from onnxcausal.pipeline.preparing.provenance import Origin
 from onnxcausal.pipeline.preparing.ready import make_ready
+from onnxcausal.pipeline.preparing.seen_probabilities import probabilities_seen
 from onnxcausal.pipeline.preparing.targets import resolve_targets
 from onnxcausal.samples.selection import Selection, choose_balanced
 from onnxcausal.samples.source import Samples
@@ -158,6 +159,11 @@ def _opened(
     if task is not network.task and configuration.model.task is None:  # which only the labels tell
         reading = replace(configuration.model, task=task)
         network, _ = open_with_data(model, replace(configuration, model=reading), arrays, machine)
+    alone = task in (Task.BINARY, Task.MULTILABEL) and not network.decided_at and not samples.synthetic
+    if alone and (seen := probabilities_seen(network, samples)):
+        reading = replace(configuration.model, task=task)
+        network, _ = open_with_data(model, replace(configuration, model=reading), arrays, machine, as_probability=True)
+        network = replace(network, notes=(*network.notes, seen))
     return network, given, samples, matched
 
 

@@ -118,6 +118,7 @@ def _class(graph: GraphRecord, places: Mapping[str, int]) -> dict[str, Any]:
         "samples": graph.samples,
         "examined": graph.examined,
         "correct": graph.correct,
+        **({} if graph.rejected is None else {"others": [graph.rejected.correct, graph.rejected.examined]}),
         "tensor": _name(graph.outcome.tensor),
         "mean": brief(graph.outcome.mean),
         "sd": brief(graph.outcome.sd),

@@ -54,7 +54,9 @@ function classColumns() {
     {
       title: "model right on",
       number: true,
-      cell: (info) => `${percent(info.correct / Math.max(1, info.examined))} of ${info.examined}`,
+      cell: (info) =>
+        `${percent(info.correct / Math.max(1, info.examined))} of ${info.examined}` +
+        (info.others ? `, ${percent(info.others[0] / Math.max(1, info.others[1]))} of ${info.others[1]} others` : ""),
       sort: (info) => info.correct / Math.max(1, info.examined),
     },
     { title: "mean score", number: true, cell: (info) => shown(info.mean), sort: (info) => info.mean },
