@@ -13,7 +13,7 @@ beforehand. Two error rates are spent over the looks, so that looking again and 
 
 A node leaves when that interval lies wholly on one side of the strength that coverage asks for, itself known up to
 the error of the covered share. A node among the strongest must also be significant by then. A weak node leaves
-without: it may be called `neutral` where a full run, with more samples, calls it `minor`.
+without: whether a full run, with more samples, would call it `minor` or `neutral` is not known, and its role is `weak`.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from scipy import stats
 from onnxcausal.causal.effects import EffectTable
 from onnxcausal.causal.outcome import Floats
 from onnxcausal.causal.paired import p_values, q_values, roles_of, strongest, why_none
-from onnxcausal.causal.significance import SelectedBy, Verdicts, standardised
+from onnxcausal.causal.significance import Role, SelectedBy, Verdicts, standardised
 
 LOOKS = (0.15, 0.3, 0.5, 0.75, 1.0)
 """Shares of the samples after which effects are looked at."""
@@ -115,6 +115,9 @@ def assess_sequential(table: EffectTable, p: Floats, *, alpha: float = 0.05, cov
     expected = _expected(table, alpha)
     chosen = [strongest(ate, expected & (sign * ate > 0), coverage) for sign in (-1, 1)]
     necessary, noisy = (nodes[significant[nodes]] for nodes in chosen)
+    roles = np.array(roles_of(dead, significant, necessary, noisy), object)
+    early = (table.used < table.te.shape[1]) & ((roles == Role.MINOR) | (roles == Role.NEUTRAL))
+    roles[early] = Role.WEAK
     margin = table.spread / np.sqrt(table.used) * stats.t.isf(alpha / 2, table.used - 1)
     return Verdicts(
         ate=ate,
@@ -123,7 +126,7 @@ def assess_sequential(table: EffectTable, p: Floats, *, alpha: float = 0.05, cov
         d=standardised(table),
         p=p,
         q=q,
-        roles=roles_of(dead, significant, necessary, noisy),
+        roles=tuple(Role(role) for role in roles),
         selected_by=SelectedBy.COVERAGE if len(necessary) else SelectedBy.NONE,
         reason="" if len(necessary) else why_none(dead, significant, table.te.shape[1]),
     )

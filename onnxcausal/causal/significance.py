@@ -26,6 +26,8 @@ class Role(StrEnum):
     """Not significant."""
     DEAD = "dead"
     """The path contributes exactly 0 on every sample."""
+    WEAK = "weak"
+    """Settled before all samples were measured, as none of the strongest: minor or neutral, it is not known which."""
     UNTESTED = "untested"
     """Left out by a budget of interventions; what such nodes do jointly is recorded."""
 

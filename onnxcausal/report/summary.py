@@ -43,7 +43,8 @@ def _graph(analysis: Analysis, graph: CausalGraph) -> Iterator[str]:
             f"(right on {graph.correct} of {graph.examined} tried{_others(graph)}), "
             f"mean outcome {graph.observed.mean():.4g}"
         )
-    roles = (*ROLES, Role.UNTESTED) if any(layer.hidden for layer in graph.layers) else ROLES
+    roles = ROLES if not analysis.settings.adaptive else (*ROLES[:-1], Role.WEAK, *ROLES[-1:])
+    roles = (*roles, Role.UNTESTED) if any(layer.hidden for layer in graph.layers) else roles
     counted = [Column(role.value, width=9, gap=1) for role in roles]
     columns = [Column("layer", "left", gap=0), Column("parents", width=8, gap=1), *counted]
     head, *lines = set_in_columns(columns, (_counts(analysis, layer, roles) for layer in graph.layers))

@@ -12,6 +12,7 @@ COLOURS = {
     Role.NOISY: "#2471a3",
     Role.MINOR: "#9a9a9a",
     Role.NEUTRAL: "#d9d9d9",
+    Role.WEAK: "#c9c9c9",
     Role.DEAD: "#ffffff",
     Role.UNTESTED: "#f2dfa2",
 }

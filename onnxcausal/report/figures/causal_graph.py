@@ -126,7 +126,7 @@ def _draw_nodes(axes: Axes, layer: LayerResult, row: int, row_height: float) -> 
     if layer.verdicts is None:
         return
     strength = _strength(layer)
-    for role in (Role.DEAD, Role.NEUTRAL, Role.MINOR, Role.NOISY, Role.NECESSARY):
+    for role in (Role.DEAD, Role.NEUTRAL, Role.WEAK, Role.MINOR, Role.NOISY, Role.NECESSARY):
         nodes = layer.having(role)
         selected = role in (Role.NECESSARY, Role.NOISY)
         if not len(nodes) or (not selected and len(layer.verdicts.roles) > MOST_FAINT):

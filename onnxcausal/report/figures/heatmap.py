@@ -14,6 +14,8 @@ ROW = 0.42
 """Height of a layer's row, in inches."""
 MARGINS = 1.75
 """Height of title, legend and colour bar, in inches."""
+SELDOM = (Role.WEAK, Role.UNTESTED)
+"""Roles that are named where there are such nodes."""
 DECADES = 100.0
 """The colour scale is logarithmic over effects down to this fraction of the largest, linear below."""
 
@@ -49,7 +51,8 @@ def heatmap(analysis: Analysis, graph: CausalGraph) -> bytes:
         colours.set_ticks(ticks, labels=[f"{tick:+.3g} %" if tick else "0" for tick in ticks])
         colours.ax.tick_params(labelsize=7)
         colours.set_label(f"ATE relative to the mean {analysis.settings.outcome.value} (logarithmic scale)", fontsize=8)
-    _legend(axes, height, untested=any(layer.hidden for layer in graph.layers))
+    seldom = {role for role in SELDOM if not any(len(layer.having(role)) for layer in graph.layers)}
+    _legend(axes, height, seldom)
     return to_png(figure)
 
 
@@ -94,10 +97,10 @@ def _label_rows(axes: Axes, analysis: Analysis, graph: CausalGraph) -> None:
         axes.text(1.01, row + 0.5, counts, fontsize=7, va="center", color="#333333")
 
 
-def _legend(axes: Axes, height: float, *, untested: bool) -> None:
-    """Name the colours of the roles at the foot of the figure."""
+def _legend(axes: Axes, height: float, without: set[Role]) -> None:
+    """Name the colours of the roles at the foot of the figure, without some."""
     assert axes.figure is not None
-    shown = [(role, colour) for role, colour in COLOURS.items() if untested or role is not Role.UNTESTED]
+    shown = [(role, colour) for role, colour in COLOURS.items() if role not in without]
     for number, (role, colour) in enumerate(shown):
         x = LEFT / WIDTH + 0.11 * number
         axes.figure.text(x, 0.14 / height, "■", color=colour if role is not Role.DEAD else "#eeeeee", fontsize=10)

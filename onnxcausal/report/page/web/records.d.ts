@@ -1,7 +1,7 @@
 // The data of the page: what `../overview.py`, `../classes.py`, `../wires.py` and `../images.py` write, and what
 // `data.js` makes of it.
 
-export type Role = "necessary" | "noisy" | "minor" | "neutral" | "dead" | "untested";
+export type Role = "necessary" | "noisy" | "minor" | "neutral" | "weak" | "dead" | "untested";
 
 /** How nodes are told apart in the drawing: by their role, or by which of two classes they are necessary for. */
 export type Kind = Role | "own" | "others" | "shared";

@@ -11,6 +11,7 @@ export const MEANING = {
   minor: "It has an effect, but a weak one beside the strongest.",
   neutral: "Its effect could not be told from chance.",
   dead: "It contributes exactly nothing on every sample.",
+  weak: "It was settled early to be none of the strongest; whether it has a significant effect was not asked.",
   untested: "It was left out by the budget of interventions.",
 };
 /**
@@ -23,6 +24,7 @@ export const SHAPES = {
   noisy: "diamond",
   minor: "rectangle",
   neutral: "triangle",
+  weak: "triangle",
   dead: "vee",
   untested: "pentagon",
   own: "ellipse",
