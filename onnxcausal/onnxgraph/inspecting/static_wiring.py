@@ -19,7 +19,7 @@ from onnxcausal.onnxgraph.graph.trace import Trace
 from onnxcausal.onnxgraph.lowering.lower import lower
 from onnxcausal.onnxgraph.network.decision import decide_by
 from onnxcausal.onnxgraph.network.extract import cut_at
-from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, SampleShapes, open_inputs, with_one_input
+from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, SampleShapes, open_inputs, sample_axes, with_one_input
 from onnxcausal.onnxgraph.network.half_range import Beyond, HalfRange
 from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.onnxgraph.network.network import CutModel, Network, open_network
@@ -167,8 +167,11 @@ def told(error: OnnxCausalError) -> str:
 def _joined(cut: CutModel, reading: Reading) -> SampleShapes:
     """Return the shapes of all open inputs, where there are several and they are known: they stand side by side."""
     specs = open_inputs(cut.proto, reading)
-    shapes = {spec.name: spec.shape[1:] for spec in specs}
-    if len(specs) < 2 or any(not spec.shape or None in spec.shape[1:] for spec in specs):  # noqa: PLR2004
+    axes = sample_axes(cut.proto, reading)
+    shapes = {
+        spec.name: tuple(size for axis, size in enumerate(spec.shape) if axis != axes[spec.name]) for spec in specs
+    }
+    if len(specs) < 2 or any(not spec.shape or None in shapes[spec.name] for spec in specs):  # noqa: PLR2004
         return NOT_JOINED
     return {name: tuple(size or 1 for size in shape) for name, shape in shapes.items()}
 

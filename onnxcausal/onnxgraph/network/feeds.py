@@ -13,6 +13,7 @@ from onnxcausal.errors import ConfigError, ModelError
 from onnxcausal.onnxgraph.file.model import input_spec, spec_of
 from onnxcausal.onnxgraph.graph.edits import fresh, names_in
 from onnxcausal.onnxgraph.network.io_spec import Reading
+from onnxcausal.onnxgraph.network.sample_axis import sample_axis
 from onnxcausal.samples.source import InputSpec
 
 SampleShapes: TypeAlias = Mapping[str, tuple[int, ...]]
@@ -46,6 +47,17 @@ def open_inputs(part: onnx.ModelProto, reading: Reading) -> tuple[InputSpec, ...
         reading: which inputs have a fixed value.
     """
     return tuple(spec_of(value) for value in part.graph.input if value.name not in reading.fixed)
+
+
+def sample_axes(part: onnx.ModelProto, reading: Reading) -> Mapping[str, int]:
+    """Return along which axis the samples stand in each input that they must be given for, by name.
+
+    Args:
+        part: the model, cut at its scores.
+        reading: which inputs have a fixed value.
+    """
+    open_ones = [value for value in part.graph.input if value.name not in reading.fixed]
+    return {value.name: sample_axis(value, open_ones[0]) for value in open_ones}
 
 
 def with_one_input(
@@ -98,8 +110,12 @@ def _fix(
     """
     stored = numpy_helper.from_array(_held(value, number), fresh("onnxcausal/value", taken))
     sizes: list[int | str] = []
+    of_samples = sample_axis(value, main)
     for axis, size in enumerate(value.type.tensor_type.shape.dim):
-        sizes.append(size.dim_value if size.dim_value > 0 else _size_of(main, size.dim_param, axis, value.name))
+        if size.dim_value > 0:
+            sizes.append(size.dim_value)
+        else:
+            sizes.append("0" if axis == of_samples else _size_of(main, size.dim_param, axis, value.name))
     whole = fresh("onnxcausal/sizes", taken)
     ops, parts = [], []
     for size in sizes:
@@ -150,8 +166,6 @@ def _size_of(main: onnx.ValueInfoProto, name: str, axis: int, fixed: str) -> str
     named = [number for number, size in enumerate(sizes) if name and size.dim_param == name]
     if named:
         return str(named[0])
-    if axis == 0:
-        return "0"
     raise ModelError(
         "the shape of an input with a fixed value is not known",
         where=f"input {fixed}, axis {axis}",
@@ -163,7 +177,8 @@ def _size_of(main: onnx.ValueInfoProto, name: str, axis: int, fixed: str) -> str
 def _join(proto: onnx.ModelProto, shapes: SampleShapes, names: Sequence[str], taken: set[str]) -> list[onnx.NodeProto]:
     """Return ops that take inputs out of the columns of one input, which takes their place."""
     values = {value.name: value for value in proto.graph.input}
-    first = values[names[0]].type.tensor_type.shape.dim
+    main = values[names[0]]
+    first = main.type.tensor_type.shape.dim
     batch = first[0].dim_value if first and first[0].dim_value > 0 else "samples"
     width = sum(int(np.prod(shapes[name])) for name in names)
     joined = helper.make_tensor_value_info(fresh("onnxcausal/samples", taken), TensorProto.FLOAT, [batch, width])
@@ -180,8 +195,14 @@ def _join(proto: onnx.ModelProto, shapes: SampleShapes, names: Sequence[str], ta
         ops += [
             helper.make_node("Slice", [joined.name, *bounds], [columns]),
             helper.make_node("Reshape", [columns, shape.name], [shaped]),
-            helper.make_node("Cast", [shaped], [name], to=_number_type(values[name])),
         ]
+        axis = sample_axis(values[name], main)
+        if axis:
+            turned = fresh("onnxcausal/turned", taken)
+            order = [*range(1, axis + 1), 0, *range(axis + 1, len(shapes[name]) + 1)]
+            ops.append(helper.make_node("Transpose", [shaped], [turned], perm=order))
+            shaped = turned
+        ops.append(helper.make_node("Cast", [shaped], [name], to=_number_type(values[name])))
         start = stop
     kept = [value for value in proto.graph.input if value.name not in names]
     del proto.graph.input[:]

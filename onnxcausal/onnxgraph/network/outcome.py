@@ -6,6 +6,7 @@ import onnx
 
 from onnxcausal.errors import ModelError
 from onnxcausal.onnxgraph.file.model import Model
+from onnxcausal.onnxgraph.network.sample_axis import is_state
 from onnxcausal.onnxgraph.network.tensor_name import tensor_of
 from onnxcausal.onnxgraph.network.walk_back import OutcomeTensor, Walk
 
@@ -41,6 +42,10 @@ def find_outcome(model: Model, name: str | None = None, *, as_it_is: bool = Fals
     labels = {value.name for value in model.proto.graph.output if holds_labels(value)}
     if name is None and any(output not in labels for output, _ in scores):
         scores = [(output, outcome) for output, outcome in scores if output not in labels]
+    if name is None and len(scores) > 1:
+        values = {value.name: value for value in model.proto.graph.output}
+        inputs = list(model.proto.graph.input)
+        scores = [held for held in scores if not is_state(values[held[0]], inputs)] or scores
     if len({outcome.tensor for _, outcome in scores}) == 1:
         return scores[0][1]
     if scores:

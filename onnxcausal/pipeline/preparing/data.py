@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import SamplesError
 from onnxcausal.onnxgraph.file.model import Model
-from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, SampleShapes, open_inputs
+from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, SampleShapes, open_inputs, sample_axes
 from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.onnxgraph.network.network import CutModel, Network, cut_model, open_network, tensor_in_full
 from onnxcausal.pipeline.preparing.compatibility import check_fixed, check_one_per_class, check_unprocessed
@@ -83,7 +83,8 @@ def open_with_data(
     reading = configuration.model
     cut = cut_as_read(model, reading)
     names = [spec.name for spec in open_inputs(cut.proto, reading)]
-    given, joined_shapes = _one_input(_given(names, configuration, arrays, model), names, configuration)
+    held = _samples_first(_given(names, configuration, arrays, model), sample_axes(cut.proto, reading))
+    given, joined_shapes = _one_input(held, names, configuration)
     network = open_network(
         cut,
         reading,
@@ -127,6 +128,24 @@ def _given(names: Sequence[str], configuration: Configuration, arrays: Arrays | 
     if len(names) > 1 and source and Path(source).suffix in JOINED_SUFFIXES:
         return _read_parts(Path(source), names, configuration, model)
     return None
+
+
+def _samples_first(given: GivenData | None, axes: Mapping[str, int]) -> GivenData | None:
+    """Return data in which the samples stand first, where arrays are as the model takes them."""
+    if given is None or not isinstance(given.x, Mapping):
+        return given
+    first = next((name for name, axis in axes.items() if not axis and name in given.x), None)
+    count = len(given.y) if given.y is not None else None if first is None else len(given.x[first])
+    turned = {
+        name: np.moveaxis(held, axes[name], 0)
+        if count is not None
+        and 0 < axes.get(name, 0) < held.ndim
+        and held.shape[0] != count
+        and held.shape[axes[name]] == count
+        else held
+        for name, held in given.x.items()
+    }
+    return replace(given, x=turned)
 
 
 def _one_input(

@@ -1,0 +1,53 @@
+"""Along which axis of an input the samples stand: in recurrent states, `[layers, batch, hidden]`, not the first."""
+
+import re
+
+import onnx
+
+BATCH_NAMES = frozenset({"batch", "batch_size", "batchsize", "n", "samples", "num_samples"})
+"""Names of open axes that say they are the samples'."""
+STATE_NAMES = re.compile(r"(^|[^a-z])(state|hidden|cache|memory|mem|h|c|hn|cn|h0|c0)s?([^a-z]|$)", re.IGNORECASE)
+"""Names of tensors that are handed from one step of a sequence to the next."""
+LEAST_OF_STATES = 3
+"""Axes of a recurrent state."""
+
+
+def sample_axis(value: onnx.ValueInfoProto, main: onnx.ValueInfoProto | None = None) -> int:
+    """Return the axis of an input along which the samples stand.
+
+    It is the first one, unless the input has an axis later on that is named as the samples' axis of the main input is,
+    or like a batch; or is one of three axes or more whose first has a size and whose only open one has no name.
+
+    Args:
+        value: the input.
+        main: the input that takes the samples, if that is another one.
+    """
+    sizes = value.type.tensor_type.shape.dim
+    if not len(sizes) or _is_open(sizes[0]):
+        return 0
+    open_axes = [axis for axis, size in enumerate(sizes) if _is_open(size)]
+    first = None if main is None else next(iter(main.type.tensor_type.shape.dim), None)
+    for axis in open_axes:
+        name = sizes[axis].dim_param
+        if name and ((first is not None and name == first.dim_param) or name.lower() in BATCH_NAMES):
+            return axis
+    alone = len(open_axes) == 1 and not sizes[open_axes[0]].dim_param and len(sizes) >= LEAST_OF_STATES
+    return open_axes[0] if alone and first is not None and _is_open(first) else 0
+
+
+def is_state(output: onnx.ValueInfoProto, inputs: list[onnx.ValueInfoProto]) -> bool:
+    """Return whether an output is what an input of its shape is given at the next step, by their names."""
+    shape = _shape(output)
+    for value in inputs:
+        alike = value.name and (output.name.startswith(value.name) or STATE_NAMES.search(value.name))
+        if shape and shape == _shape(value) and alike and (STATE_NAMES.search(output.name) or alike is True):
+            return True
+    return False
+
+
+def _shape(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:
+    return tuple(size.dim_value or size.dim_param for size in value.type.tensor_type.shape.dim)
+
+
+def _is_open(size: onnx.TensorShapeProto.Dimension) -> bool:
+    return bool(size.dim_value <= 0)
