@@ -155,6 +155,7 @@ def _analysis(prepared: Prepared, inferred: Inferred) -> Analysis:
         graphs=tuple(inferred.graphs),
         skipped=tuple(inferred.skipped),
         notes=tuple(inferred.notes),
+        inputs=origin.inputs,
         decided=tuple(inferred.decided),
     )
 

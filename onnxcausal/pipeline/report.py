@@ -26,10 +26,13 @@ from onnxcausal.pipeline.writing.stale_results import EVALUATIONS, HEAD, PAGE_FI
 from onnxcausal.pipeline.writing.stale_results import repairs as is_repair_of
 from onnxcausal.report.page.assemble import model_of_page, page
 from onnxcausal.report.page.found import Found, Pictures
+from onnxcausal.samples.arrays import array_samples
 from onnxcausal.samples.inputs import Named, pictures
+from onnxcausal.samples.joined import joined, read_parts, samples_first
 from onnxcausal.samples.load import load_samples
 from onnxcausal.samples.preprocess import ChannelOrder, Layout, Preprocess
 from onnxcausal.samples.source import InputSpec, Samples
+from onnxcausal.samples.table import read_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,9 @@ def _files(places: Iterable[Path], pattern: str) -> list[Path]:
 def _pictures(path: Path, analysis: AnalysisFile) -> Pictures | None:
     """Return what gives pictures of the analysed samples; None where they are no images."""
     as_seen = replace(_sizes(analysis), channels=ChannelOrder.RGB, layout=Layout.NHWC)
+    if analysis.inputs:
+        _check_data(path, _side_by_side(path, analysis), analysis)
+        return None  # of several inputs none is the picture
     anything = InputSpec("image", ())
     samples = load_samples(path, anything, as_seen, labelled=analysis.settings.task is not Task.REGRESSION)
     _check_data(path, samples, analysis)
@@ -159,6 +165,26 @@ def _pictures(path: Path, analysis: AnalysisFile) -> Pictures | None:
         return {} if seen is None else dict(zip(batch.indices.tolist(), seen, strict=True))
 
     return give if give([0]) else None
+
+
+def _side_by_side(path: Path, analysis: AnalysisFile) -> Samples:
+    """Return data that hold something for each of several inputs, as they were analysed."""
+    names = analysis.inputs or []
+    labelled = analysis.settings.task is not Task.REGRESSION
+    parts: Mapping[str, NDArray[np.generic]]
+    y: NDArray[np.generic] | None
+    if path.suffix == ".csv":
+        columns = read_columns(path, names, None, None, labelled=labelled)
+        parts, y = columns.parts, columns.labels
+    else:
+        parts, y = read_parts(path, names)
+    count = None if y is None else len(y)
+    axes = {
+        name: next((axis for axis, size in enumerate(held.shape) if size == count), 0) for name, held in parts.items()
+    }
+    x = joined(samples_first(parts, axes, count), names, path.name)
+    spec = InputSpec("samples", (None, x.shape[1]))
+    return array_samples(x, y if labelled else None, spec, Preprocess(), source=path.name)
 
 
 def _sizes(analysis: AnalysisFile) -> Preprocess:

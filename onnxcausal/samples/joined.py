@@ -46,6 +46,26 @@ def read_parts(source: Path, names: Sequence[str]) -> tuple[dict[str, NDArray[np
     return {name: held[name] for name in names}, None if LABELS in names else held.get(LABELS)
 
 
+def samples_first(
+    parts: Mapping[str, NDArray[np.generic]], axes: Mapping[str, int], count: int | None
+) -> dict[str, NDArray[np.generic]]:
+    """Return arrays in which the samples stand first, where they are as a model takes them.
+
+    Args:
+        parts: an array for each input.
+        axes: along which axis the model has the samples, by input; of those that are missing the first one.
+        count: number of samples; None: that of the first input whose samples stand first.
+    """
+    first = next((name for name in parts if not axes.get(name, 0)), None)
+    known = count if count is not None or first is None else len(parts[first])
+    turned = {}
+    for name, held in parts.items():
+        axis = axes.get(name, 0)
+        along = 0 < axis < held.ndim and held.shape[0] != known and held.shape[axis] == known
+        turned[name] = np.moveaxis(held, axis, 0) if along else held
+    return turned
+
+
 def joined(parts: Mapping[str, NDArray[np.generic]], names: Sequence[str], source: str) -> NDArray[np.float32]:
     """Return the inputs side by side, `[samples, values]`.
 

@@ -175,12 +175,13 @@ class SkippedRecord(Record):
 
 
 class AnalysisFile(Record):
-    """The content of `analysis.json`."""
+    """The content of `analysis.json`; `inputs` is there where the data gave several side by side."""
 
     format: Literal["onnxcausal-analysis/2"] = FORMAT
     tool: ToolRecord
     model: ModelRecord
     data: DataRecord
+    inputs: list[str] | None = None
     settings: CompleteSettings
     graphs: list[GraphRecord]
     skipped: list[SkippedRecord]
@@ -191,6 +192,7 @@ def to_json(analysis: Analysis) -> str:
     """Return the content of `analysis.json`, ending in a newline."""
     record = to_record(analysis).model_dump(mode="json")
     _drop_unset(record["data"], "reference_indices")
+    _drop_unset(record, "inputs")
     record["settings"] = recorded(record["settings"])
     for entry in (*record["graphs"], *record["skipped"]):
         _drop_unset(entry, "rejected")
@@ -213,6 +215,7 @@ def to_record(analysis: Analysis) -> AnalysisFile:
             synthetic=analysis.synthetic,
             reference_indices=analysis.reference.tolist() or None,
         ),
+        inputs=list(analysis.inputs) or None,
         settings=settings_record(analysis.settings, analysis.preprocess, analysis.reading),
         graphs=[_graph(analysis, graph) for graph in analysis.graphs],
         skipped=[

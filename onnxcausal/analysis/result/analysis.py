@@ -61,6 +61,7 @@ class Analysis:
         class_count: number of classes that the model has.
         present: classes that the data has samples of.
         class_names: name of each class, if known.
+        inputs: the inputs that the data gave side by side, in the order of its hash; none where it is of one.
         graphs: one per analysed class.
         skipped: classes that could not be analysed.
         notes: what a reader must know beside the numbers, one sentence each.
@@ -87,6 +88,7 @@ class Analysis:
     skipped: tuple[Skipped, ...]
     notes: tuple[str, ...] = field(default=())
     decided: tuple[Decided, ...] = ()
+    inputs: tuple[str, ...] = ()
 
     def class_name(self, target: int) -> str | None:
         """Return the name of a class, None where it is not known."""

@@ -57,6 +57,7 @@ class Network:
         limits: what a first run on samples may take; None for a file that is trusted.
         decided_at: what the file's own score of a class is held to, where each is decided by itself.
         head: the outputs of the file that decide by those scores; None where none does.
+        joined: the inputs that stand side by side in its one input; none where it takes one.
     """
 
     model: Model
@@ -71,6 +72,7 @@ class Network:
     limits: Limits | None = None
     decided_at: float = 0.0
     head: FileHead | None = None
+    joined: tuple[str, ...] = ()
 
     def runner(self, proto: onnx.ModelProto, provider: Provider | None = None, spec: InputSpec | None = None) -> Runner:
         """Return a session on another form of the model.
@@ -242,6 +244,7 @@ def open_network(
         limits=limits,
         decided_at=decision.decided_at,
         head=_head(cut, reading, joined),
+        joined=tuple(joined),
     )
 
 

@@ -86,7 +86,9 @@ def open_attributor(
         ConfigError: a layer is not in the graph, or has no places.
         NothingToAnalyseError: no layer of the graph has places.
     """
-    spaces = spaces_of(wiring.trace.shapes[network.spec.name])
+    # Side by side inputs have no places; those of each of them do.
+    inputs = network.joined or (network.spec.name,)
+    spaces = [space for name in inputs for space in spaces_of(wiring.trace.shapes[name])]
     space, asked = spaces[0], dict[str, ResponseRequest]()
     for space in spaces:
         asked = _asked_of_all(network, wiring, route, space, weighting)

@@ -16,9 +16,10 @@ from onnxcausal.causal.route import Route, route_of
 from onnxcausal.causal.task import Task
 from onnxcausal.errors import ConfigError, SamplesError
 from onnxcausal.onnxgraph.file.model import Model
-from onnxcausal.onnxgraph.network.feeds import open_inputs
+from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, open_inputs
 from onnxcausal.onnxgraph.network.network import Network, open_network
 from onnxcausal.onnxgraph.network.wiring import Wiring
+from onnxcausal.pipeline.explaining.several_inputs import read_several
 from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
 from onnxcausal.pipeline.inferring.classes import infer_classes
 from onnxcausal.pipeline.preparing.configuration import Configuration
@@ -82,17 +83,16 @@ def open_for_inputs(
     """Return the model opened on the inputs, with the graphs of a saved analysis."""
     reading = configuration.model
     cut = cut_as_read(model, reading)
-    open_ones = open_inputs(cut.proto, reading)
-    if len(open_ones) > 1:
-        raise _several_inputs([spec.name for spec in open_ones], model.name)
-    network = open_network(cut, reading, provider=machine.provider, limits=machine.first_run)
+    several = len(open_inputs(cut.proto, reading)) > 1
+    together, joined = read_several(paths, cut, reading) if several else (None, NOT_JOINED)
+    network = open_network(cut, reading, joined=joined, provider=machine.provider, limits=machine.first_run)
     preprocess, skip_bad = configuration.preprocess, configuration.data.skip_bad
     guessed = _class_names(configuration, model, saved)
-    named = load_inputs(paths, network.spec, preprocess, class_names=guessed, skip_bad=skip_bad)
+    named = together or load_inputs(paths, network.spec, preprocess, class_names=guessed, skip_bad=skip_bad)
     ready = make_ready(network, named.x[:EXAMPLES], machine, len(named.x))
     network = replace(ready.network, task=saved.settings.task)
     names = _class_names(configuration, model, saved, network.scores(named.x[:1]).shape[1])
-    if names != guessed:
+    if names != guessed and together is None:
         named = load_inputs(paths, network.spec, preprocess, class_names=names, skip_bad=skip_bad)
     routes = {route.target: route for route in routes_of(saved)}
     left_out = left_out_in(saved)
@@ -106,13 +106,17 @@ def open_with_inference(
     """Return the model opened on the data, with the graphs of the classes that the inputs need."""
     prepared = prepare(model, configuration, machine=machine)
     network, names = prepared.network, prepared.classes.names
-    named = load_inputs(
-        question.inputs,
-        network.spec,
-        configuration.preprocess,
-        class_names=names,
-        skip_bad=configuration.data.skip_bad,
-    )
+    if prepared.origin.inputs:
+        reading = prepared.reading
+        named, _ = read_several(question.inputs, cut_as_read(model, reading), reading)
+    else:
+        named = load_inputs(
+            question.inputs,
+            network.spec,
+            configuration.preprocess,
+            class_names=names,
+            skip_bad=configuration.data.skip_bad,
+        )
     targets = targets_of(network, named, question, names)
     wanted = sorted(
         {*targets.tolist(), *(named.labels[named.labels != UNKNOWN].tolist())} & set(prepared.classes.targets)
@@ -199,12 +203,3 @@ def _class_names(
         return found
     held = {graph.target: graph.class_name for graph in saved.graphs if graph.class_name}
     return tuple(held.get(index, str(index)) for index in range(max(held) + 1)) if held else None
-
-
-def _several_inputs(names: list[str], model: str) -> ConfigError:
-    return ConfigError(
-        "the model takes several inputs",
-        where=model,
-        why=f"they are {', '.join(names)}, and an image or array fills one",
-        remedy="give the others one value each: --set NAME=VALUE",
-    )

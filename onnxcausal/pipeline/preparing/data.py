@@ -20,7 +20,7 @@ from onnxcausal.pipeline.preparing.machine import HERE, Machine
 from onnxcausal.pipeline.preparing.metadata_names import names_in_metadata
 from onnxcausal.pipeline.preparing.ready import make_ready
 from onnxcausal.samples.arrays import array_samples
-from onnxcausal.samples.joined import joined, read_parts
+from onnxcausal.samples.joined import joined, read_parts, samples_first
 from onnxcausal.samples.load import load_samples
 from onnxcausal.samples.source import Inputs, Samples
 from onnxcausal.samples.synthetic import CHUNK, probe_inputs, probe_shape, synthetic_samples
@@ -55,12 +55,14 @@ class GivenData:
         y: labels; None where there are none.
         source: where they come from.
         class_names: name of each class, if known.
+        inputs: the inputs that stand side by side in `x`, in their order; none where it is of one input.
     """
 
     x: NDArray[np.generic] | Parts
     y: NDArray[np.generic] | None
     source: str = "arrays"
     class_names: tuple[str, ...] | None = None
+    inputs: tuple[str, ...] = ()
 
 
 def open_with_data(
@@ -83,7 +85,10 @@ def open_with_data(
     reading = configuration.model
     cut = cut_as_read(model, reading)
     names = [spec.name for spec in open_inputs(cut.proto, reading)]
-    held = _samples_first(_given(names, configuration, arrays, model), sample_axes(cut.proto, reading))
+    held = _given(names, configuration, arrays, model)
+    if held is not None and isinstance(held.x, Mapping):
+        count = None if held.y is None else len(held.y)
+        held = replace(held, x=samples_first(held.x, sample_axes(cut.proto, reading), count))
     given, joined_shapes = _one_input(held, names, configuration)
     network = open_network(
         cut,
@@ -130,24 +135,6 @@ def _given(names: Sequence[str], configuration: Configuration, arrays: Arrays | 
     return None
 
 
-def _samples_first(given: GivenData | None, axes: Mapping[str, int]) -> GivenData | None:
-    """Return data in which the samples stand first, where arrays are as the model takes them."""
-    if given is None or not isinstance(given.x, Mapping):
-        return given
-    first = next((name for name, axis in axes.items() if not axis and name in given.x), None)
-    count = len(given.y) if given.y is not None else None if first is None else len(given.x[first])
-    turned = {
-        name: np.moveaxis(held, axes[name], 0)
-        if count is not None
-        and 0 < axes.get(name, 0) < held.ndim
-        and held.shape[0] != count
-        and held.shape[axes[name]] == count
-        else held
-        for name, held in given.x.items()
-    }
-    return replace(given, x=turned)
-
-
 def _one_input(
     given: GivenData | None, names: Sequence[str], configuration: Configuration
 ) -> tuple[GivenData | None, SampleShapes]:
@@ -161,7 +148,7 @@ def _one_input(
         return replace(given, x=given.x[names[0]]), NOT_JOINED
     check_unprocessed(configuration.preprocess, names)
     shapes = {name: given.x[name].shape[1:] for name in names}
-    return replace(given, x=joined(given.x, names, given.source)), shapes
+    return replace(given, x=joined(given.x, names, given.source), inputs=tuple(names)), shapes
 
 
 def _read_parts(source: Path, names: Sequence[str], configuration: Configuration, model: Model) -> GivenData:

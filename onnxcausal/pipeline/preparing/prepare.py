@@ -144,7 +144,7 @@ def prepare(
         settings=settings,
         left_out=left_out,
         engine=engine,
-        origin=_origin(configuration, samples, engine),
+        origin=_origin(configuration, samples, engine, () if given is None else given.inputs),
     )
 
 
@@ -167,7 +167,7 @@ def _opened(
     return network, given, samples, matched
 
 
-def _origin(configuration: Configuration, samples: Samples, engine: Engine) -> Origin:
+def _origin(configuration: Configuration, samples: Samples, engine: Engine, inputs: tuple[str, ...]) -> Origin:
     """Return where the numbers come from."""
     return Origin(
         data_source=samples.source,
@@ -177,6 +177,7 @@ def _origin(configuration: Configuration, samples: Samples, engine: Engine) -> O
         reading=what_was_set(configuration.model),
         versions={"onnxcausal": version_of("onnxcausal"), "onnxruntime": runner.version()},
         providers=engine.providers,
+        inputs=inputs,
     )
 
 

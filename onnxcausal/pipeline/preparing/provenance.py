@@ -19,6 +19,7 @@ class Origin:
         reading: how the model is read, where that was set, by key.
         versions: version of each program that makes the numbers.
         providers: execution providers of the sessions.
+        inputs: the inputs that the data gives side by side; none where it is of one.
     """
 
     data_source: str
@@ -28,6 +29,7 @@ class Origin:
     reading: Mapping[str, object]
     versions: Mapping[str, str]
     providers: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
 
 
 def tool_record(origin: Origin) -> ToolRecord:
