@@ -189,8 +189,11 @@ def _explained(opened: Opened, question: Question) -> Explanation:
 
 
 def _class_maps(attributor: Attributor, inputs: NDArray[np.int64], opened: Opened) -> ClassMaps:
-    """Return the attributions for one class, batch by batch; those of single nodes for the layer before the outcome."""
-    shown, size = attributor.layers[-1], attributor.responder.batch
+    """Return the attributions for one class, batch by batch; those of single nodes for the last layer with places."""
+    trace = opened.wiring.trace.shapes
+    placed = [layer.name for layer in opened.wiring.flow.layers if sum(size > 1 for size in trace[layer.output][2:])]
+    shown = next((name for name in reversed(attributor.layers) if name in placed), attributor.layers[-1])
+    size = attributor.responder.batch
     maps, node_maps = [], []
     strongest = np.arange(0)
     for start in range(0, len(inputs), size):

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from onnxcausal.analysis.result.run_estimate import RunEstimate
 from onnxcausal.report.columns import Column, set_in_columns
-from onnxcausal.report.text import printable, shortened
+from onnxcausal.report.text import apart, printable
 
 MINUTE, HOUR = 60, 3600
 COLUMNS = (
@@ -20,10 +20,11 @@ COLUMNS = (
 def as_table(found: RunEstimate) -> str:
     """Return the estimate as people read it."""
     lines = [f"{printable(found.model)}: {len(found.targets)} class(es), up to {found.samples} samples each", ""]
+    names = apart((each.name for each in found.layers), 40)
     lines += set_in_columns(
         COLUMNS,
         (
-            [shortened(each.name, 40), str(each.nodes), _count(each.work), _size(each.row_bytes), printable(each.how)]
+            [names[each.name], str(each.nodes), _count(each.work), _size(each.row_bytes), printable(each.how)]
             for each in found.layers
         ),
     )

@@ -13,7 +13,7 @@ from onnxcausal.analysis.result.inspection import (
     StatedShape,
 )
 from onnxcausal.report.columns import Column, set_in_columns
-from onnxcausal.report.text import printable, shortened
+from onnxcausal.report.text import apart, printable, shortened
 
 NAME_WIDTH, WEIGHT_WIDTH, LINK_WIDTH, TEXT_WIDTH = 36, 24, 28, 160
 """Longest names and texts shown whole."""
@@ -105,7 +105,8 @@ def _layers(inspection: Inspection) -> Iterator[str]:
     wide = "parents x children" + (" /groups" if any(layer.groups > 1 for layer in layers) else "")
     counted = [Column(wide), Column("nodes"), Column("passes", width=7)]
     columns = [Column("layer", "left", gap=0), Column("weight", "left"), *counted, Column("flow to", "left")]
-    yield from set_in_columns(columns, map(_layer, layers))
+    names = apart((layer.name for layer in layers), NAME_WIDTH)
+    yield from set_in_columns(columns, (_layer(layer, names[layer.name]) for layer in layers))
     total = [layer.cost for layer in layers if layer.cost is not None]
     if inspection.work is not None and len(total) == len(layers):
         yield (
@@ -118,9 +119,9 @@ def _layers(inspection: Inspection) -> Iterator[str]:
         yield f"  flow unknown: {shortened(inspection.flow_reason, TEXT_WIDTH)}"
 
 
-def _layer(layer: LayerFacts) -> list[str]:
+def _layer(layer: LayerFacts, name: str) -> list[str]:
     return [
-        shortened(layer.name, NAME_WIDTH),
+        name,
         shortened(layer.weight, WEIGHT_WIDTH),
         f"{layer.parents} x {layer.children}" + (f" /{layer.groups}" if layer.groups > 1 else ""),
         "?" if layer.nodes is None else str(layer.nodes),

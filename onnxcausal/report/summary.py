@@ -9,7 +9,7 @@ from onnxcausal.causal.significance import Role
 from onnxcausal.causal.task import Task
 from onnxcausal.report.columns import Column, set_in_columns
 from onnxcausal.report.decided import decided_table
-from onnxcausal.report.text import printable, shortened
+from onnxcausal.report.text import apart, printable, shortened
 
 ROLES = (Role.NECESSARY, Role.NOISY, Role.MINOR, Role.NEUTRAL, Role.DEAD)
 NAME_WIDTH = 36
@@ -47,7 +47,10 @@ def _graph(analysis: Analysis, graph: CausalGraph) -> Iterator[str]:
     roles = (*roles, Role.UNTESTED) if any(layer.hidden for layer in graph.layers) else roles
     counted = [Column(role.value, width=9, gap=1) for role in roles]
     columns = [Column("layer", "left", gap=0), Column("parents", width=8, gap=1), *counted]
-    head, *lines = set_in_columns(columns, (_counts(analysis, layer, roles) for layer in graph.layers))
+    names = apart((layer.name for layer in graph.layers), NAME_WIDTH)
+    head, *lines = set_in_columns(
+        columns, (_counts(analysis, layer, names[layer.name], roles) for layer in graph.layers)
+    )
     yield head
     for state, rows in groupby(zip(graph.layers, lines, strict=True), key=lambda row: _state(row[0])):
         first, *others = [line + _remark(layer) for layer, line in rows]
@@ -72,10 +75,10 @@ def _state(layer: LayerResult) -> str:
     return "" if layer.verdicts is not None else "left out" if layer.left_out else "not reached"
 
 
-def _counts(analysis: Analysis, layer: LayerResult, roles: Sequence[Role]) -> list[str]:
+def _counts(analysis: Analysis, layer: LayerResult, name: str, roles: Sequence[Role]) -> list[str]:
     """Return the cells of a layer, which are empty where no route reaches it."""
     counts = ["" if layer.verdicts is None else str(len(layer.having(role))) for role in roles]
-    return [shortened(layer.name, NAME_WIDTH), str(analysis.layers[layer.name].parents), *counts]
+    return [name, str(analysis.layers[layer.name].parents), *counts]
 
 
 def _remark(layer: LayerResult) -> str:

@@ -73,7 +73,20 @@ def settle_batch(network: Network, x: Inputs, provider: Provider | None = None) 
     spec = replace(network.spec, shape=(1, *network.spec.shape[1:]))
     looped = replace(network, spec=spec, plain=network.runner(network.proto, provider, spec))
     why = "the outcome of a sample depends on the others in its batch: samples are run one at a time"
+    if _fails(network, some):
+        why = f"the model fails on {len(some)} samples together: they are run one at a time"
     return replace(looped, notes=(*network.notes, why))
+
+
+def _fails(network: Network, x: Inputs) -> bool:
+    """Whether samples cannot be run together at all."""
+    try:
+        _scores(network, x, len(x))
+    except StoppedError:
+        raise
+    except ModelError:
+        return True
+    return False
 
 
 def _proven(network: Network, alone: NDArray[np.floating], x: Inputs, provider: Provider | None) -> Network | None:

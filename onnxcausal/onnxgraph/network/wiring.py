@@ -17,6 +17,9 @@ from onnxcausal.onnxgraph.graph.trace import Rows, Trace
 from onnxcausal.onnxgraph.network.network import Network
 from onnxcausal.samples.source import Inputs
 
+TREES = "TreeEnsemble"
+"""How the types of ops that decide by trees begin."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wiring:
@@ -66,6 +69,14 @@ def _found_wiring(network: Network, example: Inputs) -> Wiring:
             where=f"{network.model.name}: {', '.join(passed_over[:3])}" + (" ..." if len(passed_over) > 3 else ""),  # noqa: PLR2004
             why=f"interventions are made on Conv, ConvTranspose, Gemm and MatMul; this model has {', '.join(kinds)}",
             remedy="supply the model before quantisation or fusion, or its QDQ form",
+        )
+    trees = sorted({op.op_type for op in index.ops if op.op_type.startswith(TREES)})
+    if not layers and trees:
+        raise NothingToAnalyseError(
+            "the model has no layer to intervene on",
+            where=f"{network.model.name}, op {trees[0]}",
+            why="it decides by trees: they have thresholds and leaves, no neurons and no weights between them",
+            remedy="analyse a network; what each input does to any model is another question",
         )
     if not layers:
         counts = sorted({op.op_type for op in index.ops}) or ["none"]

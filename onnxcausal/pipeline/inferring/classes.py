@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from onnxcausal.causal.task import Task, is_right
 from onnxcausal.onnxgraph.network.half_range import HalfRange
 from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
 from onnxcausal.pipeline.inferring.graph import infer_graph
+from onnxcausal.pipeline.inferring.measure import asked_of
 from onnxcausal.pipeline.preparing.file_decisions import OpenFile
 from onnxcausal.pipeline.preparing.prepare import Prepared
 from onnxcausal.pipeline.progress import Progress
@@ -58,11 +60,11 @@ def infer_classes(prepared: Prepared, progress: Progress, ledger: Checkpoint) ->
         ledger: keeps finished chunks.
     """
     settings = prepared.settings
-    nodes = sum(len(prepared.wiring.flow.nodes[layer.name]) for layer in prepared.tested)
+    nodes = sum(asked_of(len(prepared.wiring.flow.nodes[layer.name]), settings) for layer in prepared.tested)
     inferred = Inferred([], [], [*_notes(prepared), *notes_of_left_out(prepared)])
     halves = HalfRange(prepared.network, prepared.wiring.trace)
     unreadable = list(prepared.reference.unreadable if prepared.reference else ())
-    correct = examined = 0
+    rates = list[tuple[int, int]]()
     progress.begin(nodes * len(prepared.classes.targets))
     for target in prepared.classes.targets:
         title = title_of(target, prepared.classes.names)
@@ -76,7 +78,7 @@ def infer_classes(prepared: Prepared, progress: Progress, ledger: Checkpoint) ->
             rejected = _rejected(prepared, target, chosen.examined, right, file)
         halves.see(chosen.x)
         unreadable += chosen.unreadable
-        correct, examined = correct + chosen.correct, examined + chosen.examined
+        rates.append((chosen.correct, chosen.examined))
         if settings.task.compares and chosen.highest:
             inferred.decided.append(Decided(target, chosen.highest))
         usable = len(chosen.indices)
@@ -89,7 +91,7 @@ def infer_classes(prepared: Prepared, progress: Progress, ledger: Checkpoint) ->
         graph = infer_graph(prepared, target, chosen, progress, ledger)
         inferred.graphs.append(replace(graph, rejected=rejected))
     inferred.notes += [halves.note] if halves.note else []
-    inferred.notes += [*_note_accuracy(correct, examined), *_note_unreadable(unreadable), *prepared.engine.notes]
+    inferred.notes += [*_note_accuracy(rates), *_note_unreadable(unreadable), *prepared.engine.notes]
     return inferred
 
 
@@ -153,10 +155,17 @@ def notes_of_left_out(prepared: Prepared) -> list[str]:
     return notes
 
 
-def _note_accuracy(correct: int, examined: int) -> list[str]:
-    if correct >= LOW_ACCURACY * examined:
+def _note_accuracy(rates: list[tuple[int, int]]) -> list[str]:
+    """Return a note where the mean over the classes of how often the model is right is low.
+
+    Of a class that it is seldom right on, more samples are tried: together they would count such classes more.
+    """
+    each = [correct / examined for correct, examined in rates if examined]
+    if not each or fmean(each) >= LOW_ACCURACY:
         return []
-    share = f"{correct} of {examined} samples tried ({correct / examined:.0%})"
+    correct, examined = (sum(column) for column in zip(*rates, strict=True))
+    of_classes = f", the mean over {len(each)} classes" if len(each) > 1 else ""
+    share = f"{fmean(each):.0%} of the samples{of_classes} ({correct} of {examined} tried)"
     check = "check the preprocessing, the order of the classes, and that the data is what the model was made for"
     return [f"the model is right on only {share}: {check}"]
 

@@ -17,7 +17,7 @@ from onnxcausal.onnxgraph.engine.path_probe import PathProbe
 from onnxcausal.onnxgraph.flow.flow import Flow, Targets
 from onnxcausal.onnxgraph.flow.layers import Layer
 from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
-from onnxcausal.pipeline.inferring.measure import Bench, LayerMeasurement, measure
+from onnxcausal.pipeline.inferring.measure import Bench, LayerMeasurement, asked_of, measure
 from onnxcausal.pipeline.preparing.prepare import Prepared
 from onnxcausal.pipeline.progress import Progress
 from onnxcausal.samples.selection import Selection
@@ -59,7 +59,7 @@ def infer_graph(
             result = replace(result, through=_through(flow, layer, open_nodes))
         else:
             result = _untested(flow, layer, targets)
-            progress.skip(len(flow.nodes[layer.name]))
+            progress.skip(asked_of(len(flow.nodes[layer.name]), settings))
         graph = graph.with_layer(result)
     return graph
 

@@ -75,6 +75,11 @@ class Bench:
         return estimate_effects(te, observed, self.observation.floor)
 
 
+def asked_of(units: int, settings: Settings) -> int:
+    """Return how many interventions on so many units are to be made: of a budget, with one on all others at once."""
+    return units if settings.budget is None or settings.budget >= units else settings.budget + 1
+
+
 def measure(probe: Probe, bench: Bench, settings: Settings) -> LayerMeasurement:
     """Return what the interventions of a probe show.
 
@@ -87,14 +92,16 @@ def measure(probe: Probe, bench: Bench, settings: Settings) -> LayerMeasurement:
     if settings.budget is not None and settings.budget < len(probe):
         bounds = bench.engine.bounds(probe, bench.x)
     if settings.budget is None or bounds is None:  # where the bounds are not known, every unit is tested
+        bench.progress.skip(asked_of(len(probe), settings) - len(probe))
         return _measure_all(probe, bench, settings)
     tested = most_promising(bounds, settings.budget)
+    made = len(tested) + (len(tested) < len(probe))
+    bench.progress.skip(asked_of(len(probe), settings) - made)
     found = _measure_all(probe.of(tested), bench, settings)
     if len(tested) == len(probe):
         return found
     others = np.setdiff1d(np.arange(len(probe)), tested)
     joint = bench.effects(probe.of(others).joint(), slice(0, len(bench.x)))
-    bench.progress.skip(len(others) - 1)
     te = spread_out(found.effects.te, tested, len(probe))
     return LayerMeasurement(
         effects=EffectTable(te, found.effects.observed),
