@@ -121,7 +121,7 @@ _NOTHING = _Described()
 
 def _opened(model: Model, path: Path, reading: Reading, caution: Caution, *, run: bool) -> _Opened:
     try:
-        cut = cut_model(model, reading.output, reading.task)
+        cut = cut_model(model, reading.output, reading.task, reading.fixed)
     except ModelError as error:
         return _without_outcome(model, told(error))
     check_fixed(cut, reading)

@@ -1,11 +1,18 @@
-"""Ops whose work is led by what the samples hold, not only by their shapes: made-up inputs do not show it."""
+"""Ops whose work is led by what the samples hold, not only by their shapes, and conditions that are not."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from math import prod
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 
+from onnxcausal.errors import ModelError
+from onnxcausal.onnxgraph.file.external import array_of
 from onnxcausal.onnxgraph.file.model import opset_of
-from onnxcausal.onnxgraph.graph.index import bodies, index_graph, steady_in
+from onnxcausal.onnxgraph.flow.constant_folding import value_of
+from onnxcausal.onnxgraph.graph.index import RANDOM, GraphIndex, bodies, index_graph, steady_in
+from onnxcausal.onnxgraph.runner import run_op
 
 ENDLESS = frozenset(["Loop", "BeamSearch", "GreedySearch", "Sampling", "WhisperBeamSearch"])
 """Ops that go on until a condition holds, which any tensor may decide."""
@@ -54,6 +61,8 @@ Where none of these ops is led by the samples, every shape follows from shapes, 
 """
 REDUCED_BY = (1,)
 """The axes of ops that reduce."""
+MOST_FOLLOWED, MOST_VALUES = 10_000, 4096
+"""Ops that are followed back from a condition, and values of a tensor on the way, at most."""
 
 
 def led_by_values(proto: onnx.ModelProto) -> frozenset[str]:
@@ -80,3 +89,53 @@ def _led(ops: Iterable[onnx.NodeProto], steady: frozenset[str]) -> Iterator[str]
 
 def _shaped_by(op_type: str) -> tuple[int, ...]:
     return SHAPED_BY.get(op_type, REDUCED_BY if op_type.startswith("Reduce") else ())
+
+
+def condition_of(proto: onnx.ModelProto, op: onnx.NodeProto, given: Mapping[str, NDArray[np.generic]]) -> bool | None:
+    """Return what the condition of an If always is; None where it depends on samples, or on their shape.
+
+    Args:
+        proto: the model.
+        op: the If.
+        given: what inputs hold that have one value for every sample, by name.
+    """
+    index = index_graph(proto, opset_of(proto))
+    held = dict(given)
+    pending, followed = [str(op.input[0])], 0
+    while pending:
+        name = pending[-1]
+        if name in held:
+            pending.pop()
+            continue
+        followed += 1
+        value, missing = _made(index, name, held)
+        if followed > MOST_FOLLOWED or (value is None and not missing):
+            return None
+        if value is None:
+            pending += missing
+        else:
+            held[name] = value
+    condition = held[str(op.input[0])]
+    return bool(condition.reshape(-1)[0]) if condition.size == 1 else None
+
+
+def _made(
+    index: GraphIndex, name: str, held: Mapping[str, NDArray[np.generic]]
+) -> tuple[NDArray[np.generic] | None, list[str]]:
+    """Return what a tensor holds; else what must be known first; neither where it cannot be known."""
+    stored, op = index.initializers.get(name), index.producing(name)
+    if stored is not None:
+        return (array_of(stored) if prod(stored.dims) <= MOST_VALUES else None), []
+    if op is None or op.domain not in ("", "ai.onnx") or any(bodies(op)) or op.op_type in RANDOM:
+        return None, []
+    if op.op_type == "Constant":
+        return value_of(index, name), []
+    missing = [str(given) for given in op.input if given and given not in held]
+    if missing:
+        return None, missing
+    try:
+        found = run_op(op, [held[given] if given else None for given in op.input], index.opset)
+    except ModelError:
+        return None, []
+    made = dict(zip([output for output in op.output if output], found, strict=True))[name]
+    return (made if made.size <= MOST_VALUES else None), []

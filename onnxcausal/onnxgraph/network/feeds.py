@@ -1,6 +1,7 @@
 """One input that takes the samples, out of several: fixed to a value, or joined side by side."""
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -37,6 +38,8 @@ NUMBERS = frozenset(
     }
 )
 """Element types that samples can be cast to."""
+MOST_HELD = 4096
+"""Values of an input of one value that is written out, at most."""
 
 
 def open_inputs(part: onnx.ModelProto, reading: Reading) -> tuple[InputSpec, ...]:
@@ -58,6 +61,25 @@ def sample_axes(part: onnx.ModelProto, reading: Reading) -> Mapping[str, int]:
     """
     open_ones = [value for value in part.graph.input if value.name not in reading.fixed]
     return {value.name: sample_axis(value, open_ones[0]) for value in open_ones}
+
+
+def fixed_values(proto: onnx.ModelProto, fixed: Mapping[str, float]) -> Mapping[str, NDArray[np.generic]]:
+    """Return what inputs hold that have one value for every sample, of those whose sizes are all known.
+
+    Args:
+        proto: the model.
+        fixed: the value of each, by name.
+
+    Raises:
+        ConfigError: an input's type does not hold its value.
+    """
+    found = {}
+    for value in proto.graph.input:
+        sizes = [size.dim_value for size in value.type.tensor_type.shape.dim]
+        is_tensor = value.type.HasField("tensor_type") and value.type.tensor_type.HasField("shape")
+        if value.name in fixed and is_tensor and all(size > 0 for size in sizes) and prod(sizes) <= MOST_HELD:
+            found[value.name] = np.full(sizes, _held(value, fixed[value.name]))
+    return found
 
 
 def with_one_input(

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 import onnx
@@ -12,18 +13,21 @@ from onnxcausal.causal.task import Task
 from onnxcausal.errors import ModelError, NothingToAnalyseError
 from onnxcausal.onnxgraph.file.model import Model, damage_told
 from onnxcausal.onnxgraph.flow.shape_inference import open_shape, static_trace
+from onnxcausal.onnxgraph.graph.branches import with_branches_taken
 from onnxcausal.onnxgraph.graph.index import RANDOM, index_graph
 from onnxcausal.onnxgraph.graph.inliner import inlined
 from onnxcausal.onnxgraph.lowering.lower import lower
+from onnxcausal.onnxgraph.network.data_dependent import condition_of
 from onnxcausal.onnxgraph.network.decision import decide_by
 from onnxcausal.onnxgraph.network.deployed import DecidingOutput, FileHead, deciding_outputs, is_coarse
 from onnxcausal.onnxgraph.network.detection.best_boxes import PRESENT_AT, check_probabilities
 from onnxcausal.onnxgraph.network.detection.columns import Detector
 from onnxcausal.onnxgraph.network.detection.levels import with_detector
 from onnxcausal.onnxgraph.network.extract import cut_at
-from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, SampleShapes, with_one_input
+from onnxcausal.onnxgraph.network.feeds import NOT_JOINED, SampleShapes, fixed_values, with_one_input
 from onnxcausal.onnxgraph.network.io_spec import Reading
 from onnxcausal.onnxgraph.network.outcome import find_outcome
+from onnxcausal.onnxgraph.network.places import OpenShape
 from onnxcausal.onnxgraph.network.tensor_name import tensor_of
 from onnxcausal.onnxgraph.network.walk_back import OutcomeTensor, with_moves
 from onnxcausal.onnxgraph.runner import Runner
@@ -32,6 +36,8 @@ from onnxcausal.onnxgraph.runner.memory import LARGEST_BATCH
 from onnxcausal.onnxgraph.runner.provider import Provider
 from onnxcausal.samples.source import Inputs, InputSpec
 
+NOTHING_FIXED: Mapping[str, float] = MappingProxyType({})
+"""No input has one value for every sample."""
 WHOLE_MODEL = Reading()
 """A model read as it stands."""
 AS_THEY_ARE = (Task.REGRESSION, Task.EMBEDDING)
@@ -146,20 +152,24 @@ class CutModel:
     detector: Detector | None = None
 
 
-def cut_model(model: Model, output: str | None = None, task: Task | None = None) -> CutModel:
+def cut_model(
+    model: Model, output: str | None = None, task: Task | None = None, fixed: Mapping[str, float] = NOTHING_FIXED
+) -> CutModel:
     """Return the model cut at its class scores, its local functions inlined, its layers in standard ops.
 
     Args:
         model: the model.
         output: an output or inner tensor; default: the pre-softmax tensor of the only classification output.
         task: what the scores decide, if that is known; values are not walked back from.
+        fixed: value of inputs that are the same for every sample, by name: an If that they decide is its branch.
 
     Raises:
         ModelError: the model is unsupported or broken.
         ConfigError: there is no tensor of that name.
     """
     with damage_told(model.name):
-        lowered = lower(inlined(model.proto))
+        straight, taken = _without_decided(inlined(model.proto), fixed)
+        lowered = lower(straight)
         flat = replace(model, proto=lowered.proto)
         flat, tensor, detector = with_detector(flat, output, task)
         outcome = find_outcome(flat, tensor, as_it_is=task in AS_THEY_ARE or detector is not None)
@@ -169,7 +179,14 @@ def cut_model(model: Model, output: str | None = None, task: Task | None = None)
         _refuse_doubled(flat.proto, model.name)
         deciding = deciding_outputs(flat, outcome, output) if detector is None else ()
         coarse = bool(lowered.notes) or is_coarse(flat)
-    return CutModel(model, replace(outcome, tensor=tensor), proto, lowered.notes, deciding, coarse, detector)
+    notes = (*taken, *lowered.notes)
+    return CutModel(model, replace(outcome, tensor=tensor), proto, notes, deciding, coarse, detector)
+
+
+def _without_decided(proto: onnx.ModelProto, fixed: Mapping[str, float]) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+    """Return a model in which an If that fixed inputs decide is its branch, and a note of each."""
+    given = fixed_values(proto, fixed)
+    return with_branches_taken(proto, lambda whole, op: condition_of(whole, op, given))
 
 
 def tensor_in_full(model: Model, name: str) -> str:
@@ -209,7 +226,7 @@ def open_network(
         ModelError: the model is unsupported or broken.
         ConfigError: there is no tensor of that name, or no such provider.
     """
-    cut = cut_model(model, reading.output, reading.task) if isinstance(model, Model) else model
+    cut = cut_model(model, reading.output, reading.task, reading.fixed) if isinstance(model, Model) else model
     if not cut.proto.graph.node:  # ONNX Runtime fails on a graph that hands on what it is given
         raise NothingToAnalyseError(
             "the model has no layer to intervene on",
@@ -223,7 +240,7 @@ def open_network(
     runner = Runner(proto, spec, cut.model.name, provider)
     decision = decide_by(
         proto,
-        runner.output_shape or open_shape(static_trace(proto, spec), cut.outcome.tensor, spec) or None,
+        runner.output_shape or _shape_known(cut, proto, spec),
         name=cut.model.name,
         spec=spec,
         outcome=cut.outcome,
@@ -246,6 +263,12 @@ def open_network(
         head=_head(cut, reading, joined),
         joined=tuple(joined),
     )
+
+
+def _shape_known(cut: CutModel, proto: onnx.ModelProto, spec: InputSpec) -> OpenShape | None:
+    """Return the sizes of the scores as our inference has them, else as the file says of a single one."""
+    found = open_shape(static_trace(proto, spec), cut.outcome.tensor, spec)
+    return found or ((None, 1) if cut.outcome.is_single else None)
 
 
 def _head(cut: CutModel, reading: Reading, joined: SampleShapes) -> FileHead | None:

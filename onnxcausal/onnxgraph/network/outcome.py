@@ -1,6 +1,7 @@
 """Where in the model the pre-softmax class scores stand (docs/method.md, "Samples and outcome")."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import onnx
 
@@ -47,7 +48,8 @@ def find_outcome(model: Model, name: str | None = None, *, as_it_is: bool = Fals
         inputs = list(model.proto.graph.input)
         scores = [held for held in scores if not is_state(values[held[0]], inputs)] or scores
     if len({outcome.tensor for _, outcome in scores}) == 1:
-        return scores[0][1]
+        output, outcome = scores[0]
+        return replace(outcome, is_single=_says_one_value(model.proto, output))
     if scores:
         raise ModelError(
             "the model has several outputs",
@@ -62,6 +64,13 @@ def find_outcome(model: Model, name: str | None = None, *, as_it_is: bool = Fals
         why="a label (ArgMax) does not say how much an intervention changed the decision",
         remedy="name the tensor that holds the class scores with --output, or export the model with its scores",
     )
+
+
+def _says_one_value(proto: onnx.ModelProto, output: str) -> bool:
+    """Whether an output is declared with one value for each sample."""
+    (value,) = (value for value in proto.graph.output if value.name == output)
+    sizes = value.type.tensor_type.shape.dim
+    return len(sizes) > 0 and all(size.dim_value == 1 for size in sizes[1:])
 
 
 def holds_labels(value: onnx.ValueInfoProto) -> bool:

@@ -37,16 +37,19 @@ def sample_axis(value: onnx.ValueInfoProto, main: onnx.ValueInfoProto | None = N
 
 def is_state(output: onnx.ValueInfoProto, inputs: list[onnx.ValueInfoProto]) -> bool:
     """Return whether an output is what an input of its shape is given at the next step, by their names."""
-    shape = _shape(output)
     for value in inputs:
-        alike = value.name and (output.name.startswith(value.name) or STATE_NAMES.search(value.name))
-        if shape and shape == _shape(value) and alike and (STATE_NAMES.search(output.name) or alike is True):
+        follows = bool(value.name) and output.name.startswith(value.name)
+        named = STATE_NAMES.search(value.name) and (follows or STATE_NAMES.search(output.name))
+        if named and _may_be_alike(output, value):
             return True
     return False
 
 
-def _shape(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:
-    return tuple(size.dim_value or size.dim_param for size in value.type.tensor_type.shape.dim)
+def _may_be_alike(one: onnx.ValueInfoProto, other: onnx.ValueInfoProto) -> bool:
+    """Whether two tensors have as many axes, and no two sizes that are known and differ."""
+    pairs = list(zip(one.type.tensor_type.shape.dim, other.type.tensor_type.shape.dim, strict=False))
+    ranks = {len(value.type.tensor_type.shape.dim) for value in (one, other)}
+    return len(ranks) == 1 and all(_is_open(a) or _is_open(b) or a.dim_value == b.dim_value for a, b in pairs)
 
 
 def _is_open(size: onnx.TensorShapeProto.Dimension) -> bool:

@@ -45,12 +45,14 @@ class OutcomeTensor:
         moves: ops behind that one that move values, and so the axes, the first one first; scores go through them too.
         class_axis: the axis, after the moves, along which scores compete, from the last one where negative; None where
             they do not, or it is not known.
+        is_single: whether the output that it was found from says that it has one value for each sample.
     """
 
     tensor: str
     squashed_by: str = ""
     moves: tuple[str, ...] = ()
     class_axis: int | None = None
+    is_single: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

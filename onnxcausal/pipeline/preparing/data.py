@@ -120,7 +120,7 @@ def cut_as_read(model: Model, reading: Reading) -> CutModel:
         ModelError: it is unsupported or broken.
         ConfigError: there is no such tensor, or no such input.
     """
-    cut = cut_model(model, reading.output, reading.task)
+    cut = cut_model(model, reading.output, reading.task, reading.fixed)
     check_fixed(cut, reading)
     return cut
 
