@@ -372,3 +372,23 @@ def test_a_weight_made_in_countless_ways_is_looked_at_once(tmp_path: Path) -> No
     model.opset_import.append(helper.make_opsetid("com.vendor", 1))
     found = inspected(tmp_path, model)
     assert any("com.vendor::Secret" in other.reason for other in found.others)
+
+
+@pytest.mark.parametrize("trains", [True, False])
+def test_a_normalisation_left_in_training_is_told(tmp_path: Path, *, trains: bool) -> None:
+    b = Builder(np.random.default_rng(0))
+    maps = b.add("Conv", ["x", b.weight(4, 3, 3, 3)])
+    per_channel = [b.store(np.full(4, value, np.float32)) for value in (1, 0, 0, 1)]
+    b.ops.append(
+        helper.make_node(
+            "BatchNormalization",
+            [maps, *per_channel],
+            ["normal", "mean", "variance"] if trains else ["normal"],
+            name="bn",
+            training_mode=int(trains),
+        )
+    )
+    flat = b.add("Flatten", [b.add("GlobalAveragePool", ["normal"])], axis=1)
+    proto = b.model(["N", 3, 6, 6], b.add("Gemm", [flat, b.weight(4, 3)]))
+    found = findings(inspected(tmp_path, proto), FindingKind.TRAINING_MODE)
+    assert [finding.subjects for finding in found] == ([("BatchNormalization bn",)] if trains else [])

@@ -61,6 +61,8 @@ class FindingKind(StrEnum):
     """On a probe sample that was run, a float16 tensor holds values that float16 does not."""
     RANDOM = "random"
     """An op draws random numbers."""
+    TRAINING_MODE = "training mode"
+    """A normalisation takes its mean and variance from the batch at hand."""
     EMBEDDED_PATH = "embedded path"
     """A doc string or a property holds a path of the machine the file was made on."""
     MEANINGLESS_NAMES = "meaningless names"

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
 from onnxcausal.analysis.result.inspection import Branch, Finding, FindingKind, InputFacts, InputUse, OutputFacts
-from onnxcausal.onnxgraph.file.model import Model
+from onnxcausal.onnxgraph.file.model import Model, opset_of
 from onnxcausal.onnxgraph.flow.layers import Layer
-from onnxcausal.onnxgraph.graph.index import bodies, captured
+from onnxcausal.onnxgraph.graph.index import attribute, bodies, captured
 from onnxcausal.onnxgraph.graph.op_traits import FUSED_DOMAIN, OWN_DOMAINS
 from onnxcausal.onnxgraph.graph.tensors import bytes_of, every_op, stored_tensors, text_of
 from onnxcausal.onnxgraph.network.half_range import LARGEST, Beyond
@@ -22,6 +22,8 @@ DRAWING = frozenset(
     ["Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"]
 )
 """Ops that draw random numbers."""
+TRAINING_MODE_OPSET = 14
+"""Since this opset a normalisation says by an attribute that it trains; before, by having more outputs than one."""
 OVERRIDABLE_IR = 4
 """Since this IR version a stored tensor is listed as an input only to be replaceable."""
 WHOLE = frozenset(["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"])
@@ -144,12 +146,18 @@ def _replaceable(proto: onnx.ModelProto, inputs: Sequence[InputFacts]) -> Iterat
 
 def _ops(proto: onnx.ModelProto) -> Iterator[Finding]:
     local = {(function.domain, function.name) for function in proto.functions}
-    custom, drawing = dict[str, None](), dict[str, None]()
+    custom, drawing, training = dict[str, None](), dict[str, None](), dict[str, None]()
+    opset = opset_of(proto)
     for op in every_op(proto):
         if op.domain not in KNOWN_DOMAINS and (op.domain, op.op_type) not in local:
             custom[f"{op.domain}::{op.op_type}"] = None
         elif op.op_type in DRAWING and op.domain in OWN_DOMAINS:
             drawing[f"{op.op_type} {op.name}".strip()] = None
+        elif op.op_type == "BatchNormalization" and op.domain in OWN_DOMAINS and _trains(op, opset):
+            training[f"{op.op_type} {op.name}".strip()] = None
+    if training:
+        text = "ops normalise by the batch at hand, as in training: a sample's scores depend on the others in its batch"
+        yield _many(FindingKind.TRAINING_MODE, list(training), text)
     if custom:
         yield _many(
             FindingKind.CUSTOM_DOMAIN,
@@ -158,6 +166,11 @@ def _ops(proto: onnx.ModelProto) -> Iterator[Finding]:
         )
     if drawing:
         yield _many(FindingKind.RANDOM, list(drawing), "ops draw random numbers: two runs differ")
+
+
+def _trains(op: onnx.NodeProto, opset: int) -> bool:
+    """Whether a normalisation takes its mean and variance from the batch."""
+    return bool(attribute(op, "training_mode", 0)) if opset >= TRAINING_MODE_OPSET else any(op.output[1:])
 
 
 def _paths(proto: onnx.ModelProto) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from onnxcausal.analysis.result.decided import LOW_ACCURACY, Decided
 from onnxcausal.analysis.result.layer_choice import listed
 from onnxcausal.causal.effects import FEWEST_SAMPLES
 from onnxcausal.causal.graph import CausalGraph, Rejected
+from onnxcausal.causal.significance import Role
 from onnxcausal.causal.task import Task, is_right
 from onnxcausal.onnxgraph.network.half_range import HalfRange
 from onnxcausal.pipeline.inferring.checkpoint import Checkpoint
@@ -25,6 +26,8 @@ from onnxcausal.pipeline.progress import Progress
 from onnxcausal.samples.selection import Selection, choose_correct, count_rejected
 from onnxcausal.samples.synthetic import SOURCE
 
+STEPPING = frozenset(["QuantizeLinear", "DynamicQuantizeLinear"])
+"""Ops that round values to steps."""
 TASKS = {
     Task.BINARY: "a single score decides between two classes by its sign; effects on class 0 are those on it negated",
     Task.MULTILABEL: "each class is decided on its own, by the sign of its score",
@@ -91,6 +94,7 @@ def infer_classes(prepared: Prepared, progress: Progress, ledger: Checkpoint) ->
         graph = infer_graph(prepared, target, chosen, progress, ledger)
         inferred.graphs.append(replace(graph, rejected=rejected))
     inferred.notes += [halves.note] if halves.note else []
+    inferred.notes += _note_steps(prepared, inferred.graphs)
     inferred.notes += [*_note_accuracy(rates), *_note_unreadable(unreadable), *prepared.engine.notes]
     return inferred
 
@@ -168,6 +172,15 @@ def _note_accuracy(rates: list[tuple[int, int]]) -> list[str]:
     share = f"{fmean(each):.0%} of the samples{of_classes} ({correct} of {examined} tried)"
     check = "check the preprocessing, the order of the classes, and that the data is what the model was made for"
     return [f"the model is right on only {share}: {check}"]
+
+
+def _note_steps(prepared: Prepared, graphs: list[CausalGraph]) -> list[str]:
+    """Return a note where dead nodes may only be below the steps to which a model rounds."""
+    if not any(op.op_type in STEPPING for op in prepared.network.proto.graph.node):
+        return []
+    dead = sum(len(layer.having(Role.DEAD)) for graph in graphs for layer in graph.layers)
+    told = "what they do may be less than half a step, which then shows as exactly nothing"
+    return [f"the model rounds to steps: of the {dead} dead nodes, {told}"] if dead else []
 
 
 def _note_unreadable(unreadable: list[str]) -> list[str]:

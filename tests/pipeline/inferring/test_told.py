@@ -8,6 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from onnxcausal import analyze
+from onnxcausal.causal.significance import Role
 from onnxcausal.errors import NothingToAnalyseError
 from tests.pipeline.inferring.test_tasks import head, scores
 from tests.support.networks import Builder
@@ -79,3 +80,21 @@ def test_how_right_a_model_is_counts_every_class_alike(tmp_path: Path) -> None:
     mean = float(np.mean(rates))
     assert mean < 0.5
     assert any(f"right on only {mean:.0%} of the samples, the mean over 3 classes" in note for note in analysis.notes)
+
+
+@pytest.mark.parametrize("rounds", [True, False])
+def test_nodes_that_do_less_than_a_step_are_not_said_to_do_nothing(tmp_path: Path, *, rounds: bool) -> None:
+    b = Builder(np.random.default_rng(0))
+    hidden = b.add("Relu", [b.add("Gemm", ["x", b.weight(4, 6)], transB=1)])
+    weight = RNG.normal(size=(4, 3)).astype(np.float32)
+    weight[2] *= 1e-4
+    z = b.add("MatMul", [hidden, b.store(weight)])
+    if rounds:
+        step, zero = b.store(np.array(0.05, np.float32)), b.store(np.array(0, np.int8))
+        z = b.add("DequantizeLinear", [b.add("QuantizeLinear", [z, step, zero]), step, zero])
+    proto = b.model(["N", 6], z)
+    onnx.save(proto, tmp_path / "model.onnx")
+    analysis = analyze(tmp_path / "model.onnx", (X, scores(proto, X).argmax(axis=1)), samples=10)
+    dead = [layer.having(Role.DEAD).tolist() for graph in analysis.graphs for layer in graph.layers[:1]]
+    assert all((2 in held) is rounds for held in dead)
+    assert any("less than half a step" in note for note in analysis.notes) is rounds
