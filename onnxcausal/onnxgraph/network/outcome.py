@@ -68,7 +68,7 @@ def find_outcome(model: Model, name: str | None = None, *, as_it_is: bool = Fals
 
 def _says_one_value(proto: onnx.ModelProto, output: str) -> bool:
     """Whether an output is declared with one value for each sample."""
-    (value,) = (value for value in proto.graph.output if value.name == output)
+    value = next(value for value in proto.graph.output if value.name == output)
     sizes = value.type.tensor_type.shape.dim
     return len(sizes) > 0 and all(size.dim_value == 1 for size in sizes[1:])
 

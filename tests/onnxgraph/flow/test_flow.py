@@ -20,6 +20,8 @@ from tests.support.opened import Opened, open_proto, treatment_effects
 Values = dict[str, NDArray[np.float32]]
 RAISED = 100
 """Beyond every bias and shift that a generated model adds between its layers."""
+MIXED = 6
+"""Ways in which some layers are raised."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,18 @@ def changed_features(
     yield None, {child} if outcome == layer.output else changed.get(outcome, set())
 
 
+def mixed(given: Values, raised: Values, seed: int) -> Values:
+    """Return some layer outputs raised, and the others small."""
+    drawn = np.random.default_rng(seed).random(len(given)) < 0.5
+    return {name: raised[name] if up else 0.05 * given[name] for name, up in zip(sorted(given), drawn, strict=True)}
+
+
 def perturbations(given: Values, layer: Layer, child: int) -> Iterator[tuple[Values, Values]]:
     """Yield layer outputs, and the same with one child changed."""
-    # On raised layers too, where no rectifier of another layer hides what a gate does.
-    for base in (given, {name: value + RAISED + np.abs(value).max() for name, value in given.items()}):
+    # On raised layers too, where no rectifier of another layer hides what a gate does; and on some raised ones beside
+    # small ones, by which no softmax between them is 0 or 1 to the last digit.
+    raised = {name: value + RAISED + np.abs(value).max() for name, value in given.items()}
+    for base in (given, raised, *(mixed(given, raised, drawn) for drawn in range(MIXED))):
         value = base[layer.output]
         reach = 1 + float(np.abs(value).max())
         for size in (0.7, -0.9, 0.1 * reach, -0.1 * reach, 3 * reach, -4 * reach):  # large ones open every rectifier
@@ -267,7 +277,8 @@ def test_tensors_that_a_body_takes_from_outside_are_mixed() -> None:
         )
         for branch in ("then", "else")
     }
-    chosen = builder.add("If", [builder.store(np.array([True]))], **bodies)
+    largest = builder.add("ReduceMax", ["x"], keepdims=0)
+    chosen = builder.add("If", [builder.add("Greater", [largest, builder.store(np.array(0, np.float32))])], **bodies)
     second = builder.add("Conv", [chosen, builder.weight(3, 4, 3, 3)])
     opened = open_proto(
         builder.model(["N", 4, 6, 6], builder.add("ReduceMean", [second], axes=[2, 3], keepdims=0)), images(0)
