@@ -101,16 +101,25 @@ def known_of(proto: onnx.ModelProto) -> Known:
     Args:
         proto: a file; open sizes of its inputs are taken as 1 along the first axis, else as one of `OPEN_SIZES`.
     """
-    best: Known | None = None
-    for open_size in OPEN_SIZES:
-        light, fed, is_open = _with_sizes(proto, open_size)
-        found = _settled(proto, light, fed)
-        if best is None or len(found.shapes) > len(best.shapes):
-            best = replace(found, open_size=open_size)
-        if not is_open or len(found.shapes) >= sum(len(op.output) for op in proto.graph.node):
+    best, is_open = _known_at(proto, OPEN_SIZES[0])
+    wanted = sum(len(op.output) for op in proto.graph.node)
+    if not is_open or len(best.shapes) >= wanted:
+        return best
+    # Where the smallest size shows no more, none of those between does.
+    least, _ = _known_at(proto, OPEN_SIZES[-1])
+    for open_size in OPEN_SIZES[1:-1] if len(least.shapes) > len(best.shapes) else ():
+        found, _ = _known_at(proto, open_size)
+        if len(found.shapes) > len(best.shapes):
+            best = found
+        if len(best.shapes) >= wanted:
             break
-    assert best is not None
-    return best
+    return least if len(least.shapes) > len(best.shapes) else best
+
+
+def _known_at(proto: onnx.ModelProto, open_size: int) -> tuple[Known, bool]:
+    """Return what is known where open axes have a size, and whether any but the samples' is open."""
+    light, fed, is_open = _with_sizes(proto, open_size)
+    return replace(_settled(proto, light, fed), open_size=open_size), is_open
 
 
 def _with_sizes(proto: onnx.ModelProto, open_size: int) -> tuple[onnx.ModelProto, set[str], bool]:

@@ -149,6 +149,8 @@ class Walk:
         for numbers in _numbered(shape, squash):
             held: NDArray[np.generic] = numbers
             for op in moves:
+                if prod(self._known.shapes.get(op.output[0], (MOST_VALUES + 1,))) > MOST_VALUES:
+                    return None
                 given = [self._value(name) for name in op.input[1:]]
                 if any(value is None and name for value, name in zip(given, op.input[1:], strict=True)):
                     return None
