@@ -61,6 +61,8 @@ export interface ClassInfo {
   samples: number;
   examined: number;
   correct: number;
+  /** Of a class that is decided by itself: other samples not taken for it, of how many. */
+  others?: [number, number];
   tensor: string;
   mean: number;
   sd: number;
