@@ -23,13 +23,15 @@ def sample_axis(value: onnx.ValueInfoProto, main: onnx.ValueInfoProto | None = N
         main: the input that takes the samples, if that is another one.
     """
     sizes = value.type.tensor_type.shape.dim
-    if not len(sizes) or _is_open(sizes[0]):
-        return 0
     open_axes = [axis for axis, size in enumerate(sizes) if _is_open(size)]
     first = None if main is None else next(iter(main.type.tensor_type.shape.dim), None)
     for axis in open_axes:
-        name = sizes[axis].dim_param
-        if name and ((first is not None and name == first.dim_param) or name.lower() in BATCH_NAMES):
+        if sizes[axis].dim_param and first is not None and sizes[axis].dim_param == first.dim_param:
+            return axis
+    if not len(sizes) or _is_open(sizes[0]):
+        return 0
+    for axis in open_axes:
+        if sizes[axis].dim_param.lower() in BATCH_NAMES:
             return axis
     alone = len(open_axes) == 1 and not sizes[open_axes[0]].dim_param and len(sizes) >= LEAST_OF_STATES
     return open_axes[0] if alone and first is not None and _is_open(first) else 0

@@ -92,7 +92,7 @@ def _log_softmax(index: GraphIndex, op: onnx.NodeProto) -> Squash | None:
     found = _log_sum_exp(index, behind(index, op.input[1])) if op.op_type == "Sub" else None
     if found is None or found[0] != behind(index, op.input[0]):
         return None
-    return Squash(_lowered(index, op.input[0]), _spelled("LogSoftmax", op), found[1])
+    return Squash(_lowered(index, op.input[0], found[1]), _spelled("LogSoftmax", op), found[1])
 
 
 def _log_sum_exp(index: GraphIndex, tensor: str) -> tuple[str, int] | None:
@@ -174,11 +174,11 @@ def _of_exponentials(index: GraphIndex, op: onnx.NodeProto, tensor: str, axis: i
     exponential = index.producing(behind(index, tensor))
     if exponential is None or exponential.op_type != "Exp":
         return None
-    return Squash(_lowered(index, exponential.input[0]), _spelled(name, op), axis)
+    return Squash(_lowered(index, exponential.input[0], axis), _spelled(name, op), axis)
 
 
-def _lowered(index: GraphIndex, tensor: str) -> str:
-    """Return scores from which their own maximum was taken, as they were before: it changes no softmax."""
+def _lowered(index: GraphIndex, tensor: str, axis: int) -> str:
+    """Return scores as they were before their own maximum along an axis was taken, which changes no softmax."""
     scores = behind(index, tensor)
     op = index.producing(scores)
     if op is None or op.op_type != "Sub":
@@ -186,6 +186,9 @@ def _lowered(index: GraphIndex, tensor: str) -> str:
     highest = index.producing(behind(index, op.input[1]))
     if highest is None or highest.op_type != "ReduceMax" or not attribute(highest, "keepdims", 1):
         return scores
+    over = _axes(index, highest)
+    if over is None or (over and axis not in over):
+        return scores  # another maximum for each of those that compete is no common shift
     own = behind(index, op.input[0])
     return own if behind(index, highest.input[0]) == own else scores
 
@@ -196,11 +199,17 @@ def _spelled(name: str, op: onnx.NodeProto) -> str:
 
 def _only_axis(index: GraphIndex, op: onnx.NodeProto) -> int | None:
     """Return the axis that an op reduces; None where there are several, or it is not stored."""
+    axes = _axes(index, op)
+    return axes[0] if axes is not None and len(axes) == 1 else None
+
+
+def _axes(index: GraphIndex, op: onnx.NodeProto) -> tuple[int, ...] | None:
+    """Return the axes that an op reduces, none of them where it reduces all; None where they are not stored."""
     axes = integers(op, "axes")
     if axes is None and len(op.input) > 1 and op.input[1]:
         held = value_of(index, op.input[1])
-        axes = None if held is None else tuple(int(axis) for axis in held.reshape(-1))
-    return axes[0] if axes is not None and len(axes) == 1 else None
+        return None if held is None else tuple(int(axis) for axis in held.reshape(-1))
+    return axes or ()
 
 
 def _is_number(index: GraphIndex, tensor: str, number: float) -> bool:

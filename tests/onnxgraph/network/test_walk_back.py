@@ -183,3 +183,20 @@ def test_a_quotient_of_other_numbers_is_no_softmax() -> None:
     for head in (shares, of_others):
         model = sequence(head)
         assert cut_model(model).outcome.tensor == model.proto.graph.output[0].name
+
+
+def test_a_maximum_along_another_axis_is_no_common_shift() -> None:
+    def head(b: Builder, x: str) -> str:
+        parts = b.add("Exp", [b.add("Sub", [x, b.add("ReduceMax", [x], axes=[2])])])
+        return b.add("Div", [parts, b.add("ReduceSum", [parts, b.integers(1)])])
+
+    model = sequence(head)
+    network = opened(model, 1)
+    assert "spelled out" in network.outcome.squashed_by
+    held = plain(model)
+    shifted = held - held.max(axis=2, keepdims=True)
+    np.testing.assert_allclose(network.scores(X), shifted.max(axis=2), atol=1e-6)
+    mean = opened(model, 1, Reduction.MEAN).scores(X)
+    np.testing.assert_allclose(mean, shifted.mean(axis=2), atol=1e-6)
+    probabilities = tensor(model, model.proto.graph.output[0].name)
+    np.testing.assert_array_equal(shifted.argmax(axis=1), probabilities.argmax(axis=1))
