@@ -10,6 +10,7 @@ from onnxcausal.analysis.comparing.edges import count_edges, necessary_of
 from onnxcausal.analysis.formats.analysis_file import GraphRecord, LayerRecord
 from onnxcausal.causal.change import EffectChange
 from onnxcausal.causal.outcome import Floats
+from onnxcausal.causal.significance import Role
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +110,7 @@ def _layer_change(test: LayerTest, p: Floats, spread: float, alpha: float) -> La
         new_targets=test.new.targets,
         edges_appeared=0 if unknown else count_edges(test.new, there, test.new.targets) - both,
         edges_vanished=0 if unknown else count_edges(test.old, here, test.old.targets) - both,
-        role_changed=sum(old.role is not new.role for old, new in zip(test.old.nodes, test.new.nodes, strict=False)),
+        role_changed=sum(differ(old.role, new.role) for old, new in zip(test.old.nodes, test.new.nodes, strict=False)),
         nodes=_node_changes(test, p, spread, alpha),
     )
 
@@ -119,7 +120,7 @@ def _node_changes(test: LayerTest, p: Floats, spread: float, alpha: float) -> li
     found = []
     for number, (old, new) in enumerate(zip(test.old.nodes, test.new.nodes, strict=False)):
         beyond = test.change is not None and bool(p[number] <= alpha)
-        if old.role is new.role and not beyond:
+        if not differ(old.role, new.role) and not beyond:
             continue
         difference = None if test.change is None else float(test.change.difference[number])
         difference = difference if difference is not None and np.isfinite(difference) else None
@@ -137,3 +138,9 @@ def _node_changes(test: LayerTest, p: Floats, spread: float, alpha: float) -> li
             )
         )
     return found
+
+
+def differ(old: Role, new: Role) -> bool:
+    """Whether two roles say different things: of a weak node it is not known whether it is minor or neutral."""
+    weak = (Role.WEAK, Role.MINOR, Role.NEUTRAL)
+    return old is not new and not (Role.WEAK in (old, new) and old in weak and new in weak)

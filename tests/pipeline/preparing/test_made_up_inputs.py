@@ -73,8 +73,8 @@ from onnxcausal.pipeline.preparing.configuration import configure
 from onnxcausal.pipeline.preparing.machine import Machine
 path = Path(sys.argv[1])
 estimate(path, configure(path, None, {"analysis.samples": ("here", 2)}), machine=Machine.of(memory="1500MiB"))
-peaks = [resource.getrusage(whose).ru_maxrss for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-print(max(peaks) // 1024)
+own = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+print(max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) // 1024)
 """
 
 
